@@ -1,0 +1,7 @@
+//! The tape-based reverse-mode core of wengert.
+
+mod float;
+mod kernels;
+
+pub use float::Float;
+pub use kernels::vectorized;

@@ -1,0 +1,1 @@
+//! Layers, losses and optimizers on the tape of `wengert-core`.

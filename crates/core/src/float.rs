@@ -4,6 +4,8 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use crate::math;
+
 mod sealed {
     /// Keeps [`Float`](super::Float) to the precisions that the kernels know.
     pub trait Sealed {}
@@ -85,7 +87,7 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($F:ident, $name:literal, $erf:path) => {
+    ($F:ident, $name:literal, { $($f:ident => $path:path),* }) => {
         impl Float for $F {
             const NAME: &'static str = $name;
             const ZERO: Self = 0.0;
@@ -103,53 +105,15 @@ macro_rules! float {
                 f64::from(self)
             }
             #[inline(always)]
-            fn abs(self) -> Self {
-                self.abs()
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                self.sqrt()
-            }
-            #[inline(always)]
-            fn exp(self) -> Self {
-                self.exp()
-            }
-            #[inline(always)]
-            fn exp_m1(self) -> Self {
-                self.exp_m1()
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                self.ln()
-            }
-            #[inline(always)]
-            fn ln_1p(self) -> Self {
-                self.ln_1p()
-            }
-            #[inline(always)]
-            fn sin(self) -> Self {
-                self.sin()
-            }
-            #[inline(always)]
-            fn cos(self) -> Self {
-                self.cos()
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                self.tanh()
-            }
-            #[inline(always)]
-            fn sigmoid(self) -> Self {
-                1.0 / (1.0 + (-self).exp())
-            }
-            #[inline(always)]
-            fn erf(self) -> Self {
-                $erf(self)
-            }
-            #[inline(always)]
             fn powf(self, e: Self) -> Self {
                 self.powf(e)
             }
+            $(
+                #[inline(always)]
+                fn $f(self) -> Self {
+                    $path(self)
+                }
+            )*
             #[inline(always)]
             fn is_nan(self) -> bool {
                 self.is_nan()
@@ -162,5 +126,38 @@ macro_rules! float {
     };
 }
 
-float!(f32, "f32", libm::erff);
-float!(f64, "f64", libm::erf);
+float!(f32, "f32", {
+    abs => f32::abs,
+    sqrt => f32::sqrt,
+    exp => math::exp,
+    exp_m1 => math::exp_m1,
+    ln => math::ln,
+    ln_1p => math::ln_1p,
+    sin => f32::sin,
+    cos => f32::cos,
+    tanh => math::tanh,
+    sigmoid => math::sigmoid,
+    erf => math::erf
+});
+
+float!(f64, "f64", {
+    abs => f64::abs,
+    sqrt => f64::sqrt,
+    exp => f64::exp,
+    exp_m1 => f64::exp_m1,
+    ln => f64::ln,
+    ln_1p => f64::ln_1p,
+    sin => f64::sin,
+    cos => f64::cos,
+    tanh => f64::tanh,
+    sigmoid => sigmoid,
+    erf => libm::erf
+});
+
+/// `1 / (1 + exp(-x))`, accurate down to the subnormals.
+#[inline(always)]
+fn sigmoid(x: f64) -> f64 {
+    let small = (-x.abs()).exp();
+    let top = if x < 0.0 { small } else { 1.0 };
+    top / (1.0 + small)
+}

@@ -2,6 +2,7 @@
 
 mod float;
 mod kernels;
+mod math;
 
 pub use float::Float;
 pub use kernels::vectorized;

@@ -1,4 +1,12 @@
 //! Loops over slices: the one place where SIMD and threads live.
+//!
+//! The kernels know neither arrays nor shapes. Their results do not depend on the number of
+//! threads: work is cut at places that only its size decides, and partial results are combined in
+//! their order.
+
+mod broadcast;
+pub(crate) mod map;
+mod nest;
 
 use multiversion::multiversion;
 
@@ -11,4 +19,32 @@ use multiversion::multiversion;
 ))]
 pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     f()
+}
+
+/// The elements that a thread takes at a time: enough to pay for handing them over.
+const CHUNK: usize = 1 << 15;
+
+/// Whether threads pay for a loop over `n` elements.
+#[inline]
+fn parallel(n: usize) -> bool {
+    n >= 1 << 17 && rayon::current_num_threads() > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+    use crate::float::Float;
+
+    /// `n` numbers between -1 and 1.
+    pub(crate) fn random<F: Float>(n: usize, seed: u64) -> Vec<F> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        (0..n).map(|_| F::of(rng.random_range(-1.0..1.0))).collect()
+    }
+
+    /// Runs `f` where rayon has that many threads.
+    pub(crate) fn on_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("a pool of a few threads").install(f)
+    }
 }

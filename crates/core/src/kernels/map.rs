@@ -4,8 +4,7 @@
 //! are cut into chunks, and the threads share those.
 //!
 //! The loops vectorise where `f` is inlined into them. The compiler does so with a closure of about
-//! fifty instructions at most (one `erf`, one `tanh`); pass anything larger as the name of an
-//! `#[inline(always)]` function.
+//! fifty instructions at most (one `erf`, one `tanh`); anything larger wants an attribute: `#[inline(always)] |out, a| ...`.
 
 use rayon::prelude::*;
 
@@ -79,19 +78,47 @@ pub(crate) fn zip3<F: Float>(
 // the compiler would else call it from the loops instead, and they would not vectorise.
 
 fn chunk0<F: Float>(out: &mut [F], f: &impl Fn(&mut F)) {
-    if out.len() < SHORT { each0(out, f) } else { vectorized(|| each0(out, f)) }
+    if out.len() < SHORT {
+        each0(out, f)
+    } else {
+        vectorized(
+            #[inline(always)]
+            || each0(out, f),
+        )
+    }
 }
 
 fn chunk1<F: Float>(out: &mut [F], a: &[F], f: &impl Fn(&mut F, F)) {
-    if out.len() < SHORT { each1(out, a, f) } else { vectorized(|| each1(out, a, f)) }
+    if out.len() < SHORT {
+        each1(out, a, f)
+    } else {
+        vectorized(
+            #[inline(always)]
+            || each1(out, a, f),
+        )
+    }
 }
 
 fn chunk2<F: Float>(out: &mut [F], a: &[F], b: &[F], f: &impl Fn(&mut F, F, F)) {
-    if out.len() < SHORT { each2(out, a, b, f) } else { vectorized(|| each2(out, a, b, f)) }
+    if out.len() < SHORT {
+        each2(out, a, b, f)
+    } else {
+        vectorized(
+            #[inline(always)]
+            || each2(out, a, b, f),
+        )
+    }
 }
 
 fn chunk3<F: Float>(out: &mut [F], a: &[F], b: &[F], c: &[F], f: &impl Fn(&mut F, F, F, F)) {
-    if out.len() < SHORT { each3(out, a, b, c, f) } else { vectorized(|| each3(out, a, b, c, f)) }
+    if out.len() < SHORT {
+        each3(out, a, b, c, f)
+    } else {
+        vectorized(
+            #[inline(always)]
+            || each3(out, a, b, c, f),
+        )
+    }
 }
 
 #[inline(always)]

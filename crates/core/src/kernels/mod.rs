@@ -4,8 +4,10 @@
 //! threads: work is cut at places that only its size decides, and partial results are combined in
 //! their order.
 
+mod block;
 mod broadcast;
 pub(crate) mod map;
+pub(crate) mod matmul;
 mod nest;
 
 use multiversion::multiversion;
@@ -42,8 +44,11 @@ mod tests {
         (0..n).map(|_| F::of(rng.random_range(-1.0..1.0))).collect()
     }
 
-    /// Runs `f` where rayon has that many threads.
+    /// Runs `f` where rayon has that many threads; 0 is for outside of all pools.
     pub(crate) fn on_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
+        if threads == 0 {
+            return f();
+        }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.expect("a pool of a few threads").install(f)
     }

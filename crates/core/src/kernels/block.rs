@@ -1,0 +1,189 @@
+//! Products of small matrices, in blocks whose sums stay in registers.
+
+use super::vectorized;
+use crate::float::Float;
+
+/// A matrix in a slice: element (i, j) stands at `i * row + j * column`.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a, F> {
+    pub(super) data: &'a [F],
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+/// The rows of a packed panel of B.
+const DEPTH: usize = 64;
+/// The rows of a block of C.
+const H: usize = 4;
+/// The side of the tiles in which B is transposed: the compiler makes shuffles of these.
+const T: usize = 4;
+
+/// `C = A B`, or `C += A B`, for sizes `[m, n, k]` whose matrices lie in the nearest caches.
+///
+/// `c` is dense; one of the strides of `a`, and of `b`, is 1.
+pub(super) fn product<F: Float>(
+    size: [usize; 3],
+    a: Matrix<F>,
+    b: Matrix<F>,
+    c: &mut [F],
+    accumulate: bool,
+) {
+    // The width is that of two vectors of 256 bits: with four rows they fill half the registers.
+    if size_of::<F>() == 4 {
+        vectorized(
+            #[inline(always)]
+            || columns::<F, 16>(size, a, b, c, accumulate),
+        );
+    } else {
+        vectorized(
+            #[inline(always)]
+            || columns::<F, 8>(size, a, b, c, accumulate),
+        );
+    }
+}
+
+/// [`product`], by columns of blocks.
+#[inline(always)]
+fn columns<F: Float, const W: usize>(
+    [m, n, k]: [usize; 3],
+    a: Matrix<F>,
+    b: Matrix<F>,
+    c: &mut [F],
+    accumulate: bool,
+) {
+    let dense = if b.column == 1 { n - n % W } else { 0 };
+    for j in (0..dense).step_by(W) {
+        let b = |p: usize| array::<F, W>(&b.data[p * b.row + j..]);
+        column([m, n, k], a, b, &mut c[j..], W, accumulate);
+    }
+    if dense < n {
+        let mut panel = [[F::ZERO; W]; DEPTH];
+        for p in (0..k).step_by(DEPTH) {
+            let depth = DEPTH.min(k - p);
+            let a = Matrix { data: &a.data[p * a.column..], ..a };
+            for j in (dense..n).step_by(W) {
+                let width = W.min(n - j);
+                let b = Matrix { data: &b.data[p * b.row + j * b.column..], ..b };
+                let panel = &mut panel[..depth];
+                pack(panel, b, width);
+                let b = |q: usize| panel[q];
+                column([m, n, depth], a, b, &mut c[j..], width, accumulate || p > 0);
+            }
+        }
+    }
+}
+
+/// Copies `width` columns of B into the panel, whose other columns nobody reads.
+#[inline(always)]
+fn pack<F: Float, const W: usize>(panel: &mut [[F; W]], b: Matrix<F>, width: usize) {
+    if b.column == 1 {
+        for (q, row) in panel.iter_mut().enumerate() {
+            row[..width].copy_from_slice(&b.data[q * b.row..][..width]);
+        }
+        return;
+    }
+    let mut done = 0;
+    if width == W {
+        let (tiles, _) = panel.as_chunks_mut::<T>();
+        done = T * tiles.len();
+        for w in (0..W).step_by(T) {
+            pack_tiles(tiles, Matrix { data: &b.data[w * b.column..], ..b }, w);
+        }
+    }
+    for w in 0..width {
+        for (row, b) in panel.iter_mut().zip(&b.data[w * b.column..]).skip(done) {
+            row[w] = *b;
+        }
+    }
+}
+
+/// Transposes tile after tile of `T` columns of B into the columns of the panel from `w` on.
+#[inline(always)]
+fn pack_tiles<F: Float, const W: usize>(tiles: &mut [[[F; W]; T]], b: Matrix<F>, w: usize) {
+    let columns: [_; T] =
+        std::array::from_fn(|j| &b.data[j * b.column..].as_chunks::<T>().0[..tiles.len()]);
+    for (q, tile) in tiles.iter_mut().enumerate() {
+        for i in 0..T {
+            for j in 0..T {
+                tile[i][w + j] = columns[j][q][i];
+            }
+        }
+    }
+}
+
+/// One column of blocks, `width` wide, from the rows `b(0)` to `b(k - 1)`.
+#[inline(always)]
+fn column<F: Float, const W: usize>(
+    [m, n, k]: [usize; 3],
+    a: Matrix<F>,
+    b: impl Fn(usize) -> [F; W],
+    c: &mut [F],
+    width: usize,
+    add: bool,
+) {
+    let mut i = 0;
+    while i < m {
+        let c = &mut c[i * n..];
+        let whole = m - i >= H;
+        if a.row == 1 {
+            let a = &a.data[i..];
+            if whole {
+                block::<F, H, W>(k, |q| array(&a[q * m..]), &b, c, n, width, add);
+            } else {
+                block::<F, 1, W>(k, |q| [a[q * m]], &b, c, n, width, add);
+            }
+        } else {
+            if whole {
+                let rows: [&[F]; H] = std::array::from_fn(|h| &a.data[(i + h) * a.row..][..k]);
+                block::<F, H, W>(k, |q| rows.map(|row| row[q]), &b, c, n, width, add);
+            } else {
+                let row = &a.data[i * a.row..][..k];
+                block::<F, 1, W>(k, |q| [row[q]], &b, c, n, width, add);
+            }
+        }
+        i += if whole { H } else { 1 };
+    }
+}
+
+/// One block of `R` rows: sums of `a(q)[r] * b(q)[w]` over `q` below `k`.
+#[inline(always)]
+fn block<F: Float, const R: usize, const W: usize>(
+    k: usize,
+    a: impl Fn(usize) -> [F; R],
+    b: impl Fn(usize) -> [F; W],
+    c: &mut [F],
+    stride: usize,
+    width: usize,
+    add: bool,
+) {
+    // Indices, not iterators: with these the sums are kept in registers.
+    let mut sums = [[F::ZERO; W]; R];
+    for q in 0..k {
+        let (a, b) = (a(q), b(q));
+        for r in 0..R {
+            for w in 0..W {
+                sums[r][w] += a[r] * b[w];
+            }
+        }
+    }
+    for r in 0..R {
+        let c = &mut c[r * stride..][..width];
+        if width == W {
+            for w in 0..W {
+                c[w] = if add { c[w] + sums[r][w] } else { sums[r][w] };
+            }
+        } else {
+            let sums: [F; W] = std::array::from_fn(|w| sums[r][w]);
+            for (c, sum) in c.iter_mut().zip(&sums) {
+                *c = if add { *c + *sum } else { *sum };
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn array<F: Float, const N: usize>(x: &[F]) -> [F; N] {
+    let mut y = [F::ZERO; N];
+    y.copy_from_slice(&x[..N]);
+    y
+}

@@ -1,0 +1,185 @@
+//! The matrix product: our own loops for small ones, the `gemm` crate for the others.
+
+use super::block::{self, Matrix};
+use crate::float::Float;
+
+/// Up to here, in multiplications, the plain triple loop is as fast as anything.
+const TINY: usize = 128;
+/// Up to here our blocks are as fast as `gemm`, which pays for a plan on each call.
+const SMALL: usize = 1 << 15;
+/// From here on two threads are faster than one.
+const PARALLEL: usize = 1 << 20;
+
+/// `C = A B`, or `C += A B` when accumulating, for dense row-major matrices.
+///
+/// A is `[m, k]`, or stored as `[k, m]` when transposed; B is `[k, n]`, or stored as `[n, k]`; C is
+/// `[m, n]`. With `k = 0` the product is zero.
+///
+/// # Panics
+/// If a slice has another length than its matrix.
+#[expect(clippy::too_many_arguments, reason = "the sizes and flags of a matrix product")]
+pub(crate) fn matmul<F: Float>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: &[F],
+    transpose_a: bool,
+    b: &[F],
+    transpose_b: bool,
+    c: &mut [F],
+    accumulate: bool,
+) {
+    let a = matrix(a, m, k, transpose_a);
+    let b = matrix(b, k, n, transpose_b);
+    assert_eq!(c.len(), m * n);
+    if k == 0 && !accumulate {
+        c.fill(F::ZERO);
+    }
+    // Rows times a vector are one loop in `gemm`, and it is hard to beat.
+    let vector = n == 1 || (m == 1 && transpose_b);
+    match m * n * k {
+        0 => (),
+        1..=TINY => tiny(n, k, a, b, c, accumulate),
+        ..=SMALL if !vector => block::product([m, n, k], a, b, c, accumulate),
+        _ => library([m, n, k], a, b, c, accumulate),
+    }
+}
+
+/// A dense matrix of `rows` and `columns`, or the transpose of a dense one.
+fn matrix<F>(data: &[F], rows: usize, columns: usize, transposed: bool) -> Matrix<'_, F> {
+    assert_eq!(data.len(), rows * columns);
+    let (row, column) = if transposed { (1, rows) } else { (columns, 1) };
+    Matrix { data, row, column }
+}
+
+/// The plain triple loop, for products of a handful of numbers.
+fn tiny<F: Float>(n: usize, k: usize, a: Matrix<F>, b: Matrix<F>, c: &mut [F], accumulate: bool) {
+    for (i, c) in c.chunks_exact_mut(n).enumerate() {
+        for (j, c) in c.iter_mut().enumerate() {
+            let mut sum = F::ZERO;
+            for p in 0..k {
+                sum += a.data[i * a.row + p * a.column] * b.data[p * b.row + j * b.column];
+            }
+            *c = if accumulate { *c + sum } else { sum };
+        }
+    }
+}
+
+/// The product by the `gemm` crate.
+#[allow(unsafe_code)]
+fn library<F: Float>(
+    [m, n, k]: [usize; 3],
+    a: Matrix<F>,
+    b: Matrix<F>,
+    c: &mut [F],
+    accumulate: bool,
+) {
+    // Work inside a parallel loop has its thread already.
+    let parallel = m * n * k >= PARALLEL
+        && rayon::current_thread_index().is_none()
+        && rayon::current_num_threads() > 1;
+    let parallelism = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    let (a_column, a_row) = (a.column as isize, a.row as isize);
+    let (b_column, b_row) = (b.column as isize, b.row as isize);
+    assert_eq!([a.data.len(), b.data.len(), c.len()], [m * k, k * n, m * n]);
+    // SAFETY: the strides come from `matrix`, for a dense matrix or its transpose, and C is dense;
+    // so every element that `gemm` visits lies inside a slice of the length asserted above. It
+    // writes C alone, which is borrowed mutably, and reads it only when accumulating; both types
+    // that `Float` is sealed to are among those it knows.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c.as_mut_ptr(),
+            1,
+            n as isize,
+            accumulate,
+            a.data.as_ptr(),
+            a_column,
+            a_row,
+            b.data.as_ptr(),
+            b_column,
+            b_row,
+            F::ONE,
+            F::ONE,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{on_threads, random};
+    use super::*;
+
+    /// Checks one product, in every combination of flags, against a loop in double precision.
+    fn check<F: Float>(m: usize, n: usize, k: usize) {
+        let (a, b, c) = (random::<F>(m * k, 1), random::<F>(k * n, 2), random::<F>(m * n, 3));
+        for flags in 0..8 {
+            let [ta, tb, accumulate] = [1, 2, 4].map(|bit| flags & bit != 0);
+            let run = |threads| {
+                let mut c = c.clone();
+                on_threads(threads, || matmul(m, n, k, &a, ta, &b, tb, &mut c, accumulate));
+                c
+            };
+            let got = run(0);
+            if m * n * k >= PARALLEL {
+                assert!(got == run(1) && got == run(2), "{m}x{n}x{k}: threads matter");
+            }
+            for i in 0..m {
+                for j in 0..n {
+                    let start = if accumulate { c[i * n + j].to_f64() } else { 0.0 };
+                    let want = (0..k).fold(start, |sum, p| {
+                        let a = a[if ta { p * m + i } else { i * k + p }].to_f64();
+                        sum + a * b[if tb { j * k + p } else { p * n + j }].to_f64()
+                    });
+                    let limit = 2.0 * F::EPSILON.to_f64() * (k as f64 + 1.0);
+                    let off = (got[i * n + j].to_f64() - want).abs();
+                    assert!(off <= limit, "{m}x{n}x{k} {flags}: {off} at {i}, {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_plain_loop() {
+        let sizes = [0, 1, 2, 3, 4, 7, 8, 16, 17, 33, 70];
+        for m in sizes {
+            for n in sizes {
+                for k in [0, 1, 3, 4, 16, 31, 65, 130] {
+                    check::<f32>(m, n, k);
+                    check::<f64>(m, n, k);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_products_do_not_depend_on_the_number_of_threads() {
+        check::<f32>(130, 129, 131);
+        check::<f64>(64, 300, 70);
+        check::<f32>(1, 1100, 1000);
+    }
+
+    #[test]
+    fn nan_and_infinity_pass_through_zeros() {
+        for n in [2, 20, 40] {
+            let mut a = vec![0f32; n * n];
+            let b = vec![0f32; n * n];
+            let mut c = b.clone();
+            (a[0], a[n]) = (f32::NAN, f32::INFINITY);
+            matmul(n, n, n, &a, false, &b, true, &mut c, false);
+            assert!(c[..2 * n].iter().all(|c| c.is_nan()) && c[2 * n..].iter().all(|c| *c == 0.0));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "left == right")]
+    fn slices_of_other_lengths_are_refused() {
+        matmul(2, 2, 2, &[0.0; 4], false, &[0.0; 4], false, &mut [0.0; 5], false);
+    }
+}

@@ -9,11 +9,8 @@
 use rayon::prelude::*;
 
 pub(crate) use super::broadcast::{broadcast1, broadcast2};
-use super::{CHUNK, parallel, vectorized};
+use super::{CHUNK, SHORT, parallel, vectorized};
 use crate::float::Float;
-
-/// Shorter slices are not worth the dispatch of [`vectorized`].
-const SHORT: usize = 16;
 
 /// `f(out[i])` for every `i`.
 pub(crate) fn zip0<F: Float>(out: &mut [F], f: impl Fn(&mut F) + Sync) {

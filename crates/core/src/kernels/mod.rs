@@ -9,6 +9,9 @@ mod broadcast;
 pub(crate) mod map;
 pub(crate) mod matmul;
 mod nest;
+pub(crate) mod reduce;
+pub(crate) mod softmax;
+mod sum;
 
 use multiversion::multiversion;
 
@@ -23,13 +26,17 @@ pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Slices shorter than this are not worth the dispatch of [`vectorized`].
+const SHORT: usize = 16;
 /// The elements that a thread takes at a time: enough to pay for handing them over.
 const CHUNK: usize = 1 << 15;
+/// Loops over fewer elements than this stay on one thread.
+const LARGE: usize = 1 << 17;
 
 /// Whether threads pay for a loop over `n` elements.
 #[inline]
 fn parallel(n: usize) -> bool {
-    n >= 1 << 17 && rayon::current_num_threads() > 1
+    n >= LARGE && rayon::current_num_threads() > 1
 }
 
 #[cfg(test)]

@@ -1,0 +1,227 @@
+//! Logarithms of softmax, row by row.
+
+use rayon::prelude::*;
+
+use super::reduce::max_row;
+use super::{CHUNK, SHORT, parallel, vectorized};
+use crate::float::Float;
+
+/// The elements whose exponentials are taken together: short rows share them, so that all lanes of
+/// the vectors work; long rows go piece by piece.
+const BLOCK: usize = 512;
+
+/// `y = x - ln(sum(exp(x)))` for every row of length `n`, shifted by the row's maximum so that
+/// nothing overflows. A row of minus infinities gives NaN.
+///
+/// # Panics
+/// If the lengths differ, or are no multiple of `n`.
+pub(crate) fn log_softmax<F: Float>(x: &[F], n: usize, y: &mut [F]) {
+    assert_eq!(x.len(), y.len());
+    rows(n, y, |i, y| {
+        let x = &x[i..i + y.len()];
+        run(
+            y.len(),
+            #[inline(always)]
+            || forward(x, n, y),
+        );
+    });
+}
+
+/// `out = g - exp(y) * sum(g)`, or `out +=` when accumulating, for every row of length `n`: the
+/// gradient of `x` from that of `y`, the output of [`log_softmax`].
+///
+/// # Panics
+/// If the lengths differ, or are no multiple of `n`.
+pub(crate) fn log_softmax_pull<F: Float>(
+    y: &[F],
+    g: &[F],
+    n: usize,
+    out: &mut [F],
+    accumulate: bool,
+) {
+    assert_eq!((y.len(), g.len()), (out.len(), out.len()));
+    rows(n, out, |i, out| {
+        let (y, g) = (&y[i..i + out.len()], &g[i..i + out.len()]);
+        run(
+            out.len(),
+            #[inline(always)]
+            || pull(y, g, n, out, accumulate),
+        );
+    });
+}
+
+/// Runs `task` on pieces of whole rows of `y`, on all threads where they pay; with their start.
+fn rows<F: Float>(n: usize, y: &mut [F], task: impl Fn(usize, &mut [F]) + Send + Sync) {
+    if y.is_empty() {
+        return;
+    }
+    assert_eq!(y.len() % n, 0);
+    if parallel(y.len()) {
+        let piece = (CHUNK / n).max(1) * n;
+        y.par_chunks_mut(piece).enumerate().for_each(|(i, y)| task(i * piece, y));
+    } else {
+        task(0, y);
+    }
+}
+
+/// Runs `f`, vectorised if that pays for `n` elements.
+#[inline(always)]
+fn run(n: usize, f: impl FnOnce()) {
+    if n < SHORT { f() } else { vectorized(f) }
+}
+
+#[inline(always)]
+fn forward<F: Float>(x: &[F], n: usize, y: &mut [F]) {
+    let mut buffer = [F::ZERO; BLOCK];
+    let mut sums = [F::ZERO; BLOCK];
+    let block = (BLOCK / n).max(1) * n;
+    for (x, y) in x.chunks(block).zip(y.chunks_mut(block)) {
+        for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+            let most = max_row(x);
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = *x - most;
+            }
+        }
+        let sums = &mut sums[..y.len() / n];
+        if n <= BLOCK {
+            let exp = exponentials(y, &mut buffer);
+            for (sum, exp) in sums.iter_mut().zip(exp.chunks_exact(n)) {
+                *sum = F::of(piece_sum(exp));
+            }
+        } else {
+            let pieces = y.chunks(BLOCK).map(|y| piece_sum(exponentials(y, &mut buffer)));
+            sums[0] = F::of(pieces.sum());
+        }
+        for sum in sums.iter_mut() {
+            *sum = sum.ln();
+        }
+        for (y, log) in y.chunks_exact_mut(n).zip(sums) {
+            for y in y {
+                *y -= *log;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn pull<F: Float>(y: &[F], g: &[F], n: usize, out: &mut [F], accumulate: bool) {
+    let mut buffer = [F::ZERO; BLOCK];
+    let mut one_piece = |y: &[F], g: &[F], width: usize, sum: Option<F>, out: &mut [F]| {
+        let exp = exponentials(y, &mut buffer).chunks(width);
+        for ((exp, g), out) in exp.zip(g.chunks(width)).zip(out.chunks_mut(width)) {
+            let sum = sum.unwrap_or_else(|| F::of(piece_sum(g)));
+            for ((out, g), exp) in out.iter_mut().zip(g).zip(exp) {
+                let gradient = *g - *exp * sum;
+                *out = if accumulate { *out + gradient } else { gradient };
+            }
+        }
+    };
+    if n <= BLOCK {
+        let block = BLOCK / n * n;
+        for ((y, g), out) in y.chunks(block).zip(g.chunks(block)).zip(out.chunks_mut(block)) {
+            one_piece(y, g, n, None, out);
+        }
+        return;
+    }
+    for ((y, g), out) in y.chunks(n).zip(g.chunks(n)).zip(out.chunks_mut(n)) {
+        let sum = F::of(g.chunks(BLOCK).map(piece_sum).sum());
+        for ((y, g), out) in y.chunks(BLOCK).zip(g.chunks(BLOCK)).zip(out.chunks_mut(BLOCK)) {
+            one_piece(y, g, BLOCK, Some(sum), out);
+        }
+    }
+}
+
+/// The exponentials of at most [`BLOCK`] numbers.
+#[inline(always)]
+fn exponentials<'a, F: Float>(x: &[F], buffer: &'a mut [F; BLOCK]) -> &'a [F] {
+    let exp = &mut buffer[..x.len()];
+    for (exp, x) in exp.iter_mut().zip(x) {
+        *exp = x.exp();
+    }
+    exp
+}
+
+/// The sum of at most [`BLOCK`] numbers, exact enough for longer sums to be made of.
+#[inline(always)]
+fn piece_sum<F: Float>(x: &[F]) -> f64 {
+    const LANES: usize = 16;
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut sum = rest.iter().copied().sum::<F>();
+    if !chunks.is_empty() {
+        let mut lanes = [F::ZERO; LANES];
+        for x in chunks {
+            for i in 0..LANES {
+                lanes[i] += x[i];
+            }
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] = lanes[i] + lanes[i + width];
+            }
+            width /= 2;
+        }
+        sum += lanes[0];
+    }
+    sum.to_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{on_threads, random};
+    use super::*;
+
+    fn check<F: Float>(rows: usize, n: usize) {
+        let x = random::<F>(rows * n, 1).into_iter().map(|x| x * F::of(20.0)).collect::<Vec<_>>();
+        let (g, start) = (random::<F>(rows * n, 2), random::<F>(rows * n, 3));
+        let run = |threads| {
+            let (mut y, mut pulled, mut added) = (g.clone(), g.clone(), start.clone());
+            on_threads(threads, || {
+                log_softmax(&x, n, &mut y);
+                log_softmax_pull(&y, &g, n, &mut pulled, false);
+                log_softmax_pull(&y, &g, n, &mut added, true);
+            });
+            (y, pulled, added)
+        };
+        let (y, pulled, added) = run(1);
+        assert!((y.clone(), pulled.clone(), added.clone()) == run(2));
+        for i in 0..rows * n {
+            let row = i / n * n..i / n * n + n;
+            let near = |got: F, want: f64| {
+                let off = (got.to_f64() - want).abs();
+                assert!(off <= 200.0 * F::EPSILON.to_f64(), "{rows}x{n}, {i}: {got}, not {want}");
+            };
+            let sum = x[row.clone()].iter().map(|x| x.to_f64().exp()).sum::<f64>();
+            let sum_g = g[row].iter().map(|g| g.to_f64()).sum::<f64>();
+            near(y[i], x[i].to_f64() - sum.ln());
+            let pull = g[i].to_f64() - x[i].to_f64().exp() / sum * sum_g;
+            near(pulled[i], pull);
+            near(added[i], start[i].to_f64() + pull);
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_plain_loop() {
+        for n in [1, 2, 3, 10, 16, 17, 100, 512, 513, 1300] {
+            for rows in [0, 1, 2, 64, 151] {
+                check::<f32>(rows, n);
+                check::<f64>(rows, n);
+            }
+        }
+        check::<f32>(20_000, 10);
+    }
+
+    #[test]
+    fn large_inputs_are_exact_and_empty_rows_are_nan() {
+        let mut y = [0f32; 3];
+        log_softmax(&[1000.0, 0.0, -1000.0], 3, &mut y);
+        assert_eq!(y, [0.0, -1000.0, -2000.0]);
+        log_softmax(&[f32::NEG_INFINITY; 3], 3, &mut y);
+        assert!(y.iter().all(|y| y.is_nan()));
+        log_softmax(&[0.0, f32::NEG_INFINITY, 0.0], 3, &mut y);
+        assert_eq!(y, [-f32::ln(2.0), f32::NEG_INFINITY, -f32::ln(2.0)]);
+        log_softmax(&[0.0, f32::NAN, 0.0], 3, &mut y);
+        assert!(y.iter().all(|y| y.is_nan()));
+        log_softmax::<f64>(&[], 0, &mut []);
+    }
+}

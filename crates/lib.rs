@@ -1,1 +1,53 @@
 //! wengert
+
+pub use wengert_core as core;
+pub use wengert_nn as nn;
+
+pub use wengert_core::{
+    Arithmetic, Axes, AxisList, Cotangent, Elementary, Elementwise, Float, IndexOp, Indices, Leaf,
+    LeafMut, ManyOp, Op, Operand, ParamId, Params, Path, Seeded, Shape, ShapeError, TensorMath,
+    Value, evaluate, grad, gradients, gradients_with, ops, seeded, vectorized, vjp,
+};
+pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init};
+
+/// The types of one precision under the names that users write.
+macro_rules! precision {
+    ($F:ty) => {
+        /// A dense tensor.
+        pub type Tensor = wengert_core::Array<$F>;
+        /// A tape.
+        pub type Tape = wengert_core::Tape<$F>;
+        /// A value on a tape.
+        pub type Var<'t> = wengert_core::Var<'t, $F>;
+        /// A trained tensor.
+        pub type Param = wengert_core::Param<$F>;
+        /// A remembered tensor.
+        pub type Buffer = wengert_core::Buffer<$F>;
+        /// The gradients of a loss.
+        pub type Gradients = wengert_core::Gradients<$F>;
+        /// A fully connected layer.
+        pub type Linear = wengert_nn::Linear<$F>;
+        /// Modules one after the other.
+        pub type Sequential = wengert_nn::Sequential<$F>;
+
+        pub use crate::{
+            Elementary, Gelu, Indices, Loss, Module, Params, Reduction, Relu, Shape, Sigmoid, Silu,
+            Tanh, TensorMath, evaluate, grad, gradients, gradients_with, init, seeded, vjp,
+        };
+    };
+}
+
+/// All that a model needs, in single precision.
+pub mod prelude {
+    precision!(f32);
+    pub use wengert_core::{params_f32 as params, tensor_f32 as tensor};
+}
+
+/// The same names as in the crate, in double precision.
+pub mod f64 {
+    /// All that a model needs, in double precision.
+    pub mod prelude {
+        precision!(f64);
+        pub use wengert_core::{params_f64 as params, tensor_f64 as tensor};
+    }
+}

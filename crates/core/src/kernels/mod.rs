@@ -6,14 +6,20 @@
 
 mod block;
 mod broadcast;
-pub(crate) mod map;
-pub(crate) mod matmul;
+mod map;
+mod matmul;
 mod nest;
-pub(crate) mod reduce;
-pub(crate) mod softmax;
+mod reduce;
+mod softmax;
 mod sum;
 
 use multiversion::multiversion;
+
+pub(crate) use broadcast::{broadcast1, broadcast2};
+pub(crate) use map::{zip1, zip2, zip3};
+pub(crate) use matmul::matmul;
+pub(crate) use reduce::{dot, max, sum};
+pub(crate) use softmax::{log_softmax, log_softmax_pull};
 
 /// Runs `f` compiled for the widest vector instructions that this machine has.
 ///

@@ -1,0 +1,45 @@
+//! Wrong derivatives on purpose, for testing the tests (`--cfg wengert_mutants` alone compiles this).
+//!
+//! A vector-Jacobian product is linear in the cotangent, so scaling the cotangent on the way into a
+//! rule scales the derivative: one place makes a mutant of any rule. `WENGERT_MUTANT` names it, as in
+//! `tanh/0/computed*1.001`; `WENGERT_MUTANT_LIST` names a file to which every rule that runs is added.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::{Mutex, OnceLock};
+
+use crate::op::{Value, op_name};
+use crate::ops::elementwise::Elementary;
+
+/// Whether a rule computes or records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum World {
+    Computed,
+    Recorded,
+}
+
+/// The cotangent `g` on its way into the rule of operation `O` towards input `i`.
+pub(crate) fn alter<O, V: Value>(i: usize, world: World, g: &V) -> V {
+    static MUTANT: OnceLock<Option<(String, f64)>> = OnceLock::new();
+    let mutant = MUTANT.get_or_init(|| {
+        let text = std::env::var("WENGERT_MUTANT").ok()?;
+        let (rule, factor) = text.split_once('*').expect("RULE*FACTOR");
+        Some((rule.to_owned(), factor.parse().expect("a factor")))
+    });
+    let world = if matches!(world, World::Computed) { "computed" } else { "recorded" };
+    let rule = format!("{}/{i}/{world}", op_name::<O>());
+    list(&rule);
+    match mutant {
+        Some((altered, factor)) if *altered == rule => g.scale(*factor),
+        _ => g.clone(),
+    }
+}
+
+fn list(rule: &str) {
+    static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let Ok(path) = std::env::var("WENGERT_MUTANT_LIST") else { return };
+    if SEEN.lock().expect("no panic while listing").insert(rule.to_owned()) {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        writeln!(file.expect("a writable list"), "{rule}").expect("a writable list");
+    }
+}

@@ -1,0 +1,221 @@
+//! All that somebody who adds an operation needs to know.
+//!
+//! An operation is a struct that implements [`Op`]: a shape, a forward on arrays, and a
+//! vector-Jacobian product written over any [`Value`]. Where the value is an [`Array`] nothing is
+//! recorded (first order, fast); where it is a variable the derivative is recorded too, and
+//! derivatives of any order follow.
+
+use std::fmt::Debug;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use crate::ops::reduce::sum_to;
+use crate::{Array, Float, Indices, Shape, ShapeError};
+
+/// A differentiable operation of `N` inputs.
+///
+/// The fields hold only what depends on no value (axes, flags, constants, shapes), so that a
+/// recorded tape gives the right answer when it runs again on other leaves. The operation's name in
+/// messages is the struct's, in snake case.
+pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
+    /// Output shape, or what is wrong: the one place where this operation's shape mistake is worded.
+    fn shape(&self, x: [Shape; N]) -> Result<Shape, ShapeError>;
+
+    /// The value, of shape `out`, which is what [`Op::shape`] answered.
+    fn forward<F: Float>(&self, x: [&Array<F>; N], out: Shape) -> Array<F>;
+
+    /// Vector-Jacobian product towards input `i`: from the inputs, the output `y` and the output's
+    /// cotangent `g`. It may have any shape to which input `i` broadcasts; whoever asks sums it back.
+    fn pull<V: Value>(&self, i: usize, x: [&V; N], y: &V, g: &V) -> V;
+
+    /// [`Op::pull`] for the first order only, written straight to where it is gathered: an override
+    /// for speed that must give the same numbers.
+    fn pull_into<F: Float>(
+        &self,
+        i: usize,
+        x: [&Array<F>; N],
+        y: &Array<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        into.add(self.pull(i, x, y, g));
+    }
+}
+
+/// A differentiable operation of any number of inputs; see [`Op`] for the methods.
+pub trait ManyOp: Debug + Clone + Send + Sync + 'static {
+    /// As [`Op::shape`].
+    fn shape(&self, x: &[Shape]) -> Result<Shape, ShapeError>;
+    /// As [`Op::forward`].
+    fn forward<F: Float>(&self, x: &[&Array<F>], out: Shape) -> Array<F>;
+    /// As [`Op::pull`].
+    fn pull<V: Value>(&self, i: usize, x: &[&V], y: &V, g: &V) -> V;
+}
+
+/// A differentiable operation of one input that also reads positions, which are a leaf of the tape
+/// of their own; see [`Op`] for the methods.
+pub trait IndexOp: Debug + Clone + Send + Sync + 'static {
+    /// As [`Op::shape`]; also where a position out of range is reported.
+    fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError>;
+    /// As [`Op::forward`].
+    fn forward<F: Float>(&self, x: &Array<F>, index: &Indices, out: Shape) -> Array<F>;
+    /// As [`Op::pull`].
+    fn pull<V: Value>(&self, x: &V, index: &V::Index, y: &V, g: &V) -> V;
+}
+
+/// The operators that derivatives are written with.
+pub trait Arithmetic:
+    Clone
+    + Neg<Output = Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Add<f64, Output = Self>
+    + Sub<f64, Output = Self>
+    + Mul<f64, Output = Self>
+    + for<'a> Add<&'a Self, Output = Self>
+    + for<'a> Sub<&'a Self, Output = Self>
+    + for<'a> Mul<&'a Self, Output = Self>
+    + for<'a> Div<&'a Self, Output = Self>
+{
+}
+
+impl<T> Arithmetic for T where
+    T: Clone
+        + Neg<Output = T>
+        + Add<Output = T>
+        + Sub<Output = T>
+        + Mul<Output = T>
+        + Div<Output = T>
+        + Add<f64, Output = T>
+        + Sub<f64, Output = T>
+        + Mul<f64, Output = T>
+        + for<'a> Add<&'a T, Output = T>
+        + for<'a> Sub<&'a T, Output = T>
+        + for<'a> Mul<&'a T, Output = T>
+        + for<'a> Div<&'a T, Output = T>
+{
+}
+
+/// What operations apply to: an [`Array`], which computes, or a variable on a tape, which computes
+/// and records.
+pub trait Value: Arithmetic {
+    /// What stands for [`Indices`] in this world.
+    type Index: Clone;
+
+    /// The shape of this value.
+    fn shape(&self) -> Shape;
+
+    /// Applies an operation.
+    ///
+    /// # Panics
+    /// At the caller's line, with what [`Op::shape`] says is wrong.
+    #[track_caller]
+    fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self;
+
+    /// Applies an operation of any number of inputs, at least one.
+    #[track_caller]
+    fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self;
+
+    /// Applies an operation that reads positions.
+    #[track_caller]
+    fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self;
+
+    /// A constant of this shape in the same world.
+    fn constant_like(&self, shape: Shape, value: f64) -> Self;
+}
+
+impl<F: Float> Value for Array<F> {
+    type Index = Indices;
+
+    fn shape(&self) -> Shape {
+        self.shape()
+    }
+
+    #[track_caller]
+    fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
+        match op.shape(x.map(Array::shape)) {
+            Ok(out) => op.forward(x, out),
+            Err(error) => shape_mistake(&op, error),
+        }
+    }
+
+    #[track_caller]
+    fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
+        let shapes = x.iter().map(|x| x.shape()).collect::<smallvec::SmallVec<[_; 4]>>();
+        match op.shape(&shapes) {
+            Ok(out) => op.forward(x, out),
+            Err(error) => shape_mistake(&op, error),
+        }
+    }
+
+    #[track_caller]
+    fn apply_indexed(op: impl IndexOp, x: &Self, index: &Indices) -> Self {
+        match op.shape(x.shape(), index) {
+            Ok(out) => op.forward(x, index, out),
+            Err(error) => shape_mistake(&op, error),
+        }
+    }
+
+    fn constant_like(&self, shape: Shape, value: f64) -> Self {
+        Self::full(shape, F::of(value))
+    }
+}
+
+/// Where the cotangent of one input is gathered.
+#[derive(Debug)]
+pub struct Cotangent<'a, F: Float> {
+    shape: Shape,
+    gathered: &'a mut Option<Array<F>>,
+}
+
+impl<'a, F: Float> Cotangent<'a, F> {
+    pub(crate) fn new(shape: Shape, gathered: &'a mut Option<Array<F>>) -> Self {
+        Self { shape, gathered }
+    }
+
+    /// Adds a contribution. What was broadcast on the way forward is summed back here, and only here.
+    pub fn add(self, g: Array<F>) {
+        let g = if g.shape() == self.shape { g } else { sum_to(&g, self.shape) };
+        match self.gathered {
+            None => *self.gathered = Some(g),
+            Some(sum) => {
+                crate::kernels::zip1(sum.as_mut_slice(), g.as_slice(), |sum, g| *sum += g);
+            }
+        }
+    }
+
+    /// Lets `f` write the contribution in row-major order: over arbitrary values if its second
+    /// argument is `false`, by adding to what is there if it is `true`.
+    pub fn write(self, f: impl FnOnce(&mut [F], bool)) {
+        match self.gathered {
+            None => *self.gathered = Some(Array::written(self.shape, |out| f(out, false))),
+            Some(sum) => f(sum.as_mut_slice(), true),
+        }
+    }
+
+    /// The shape of the input whose cotangent this is.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+}
+
+/// The name of an operation: its struct's, in snake case.
+pub(crate) fn op_name<O>() -> String {
+    let path = std::any::type_name::<O>();
+    let path = path.split('<').next().unwrap_or(path);
+    let mut name = String::new();
+    for c in path.rsplit("::").next().unwrap_or(path).chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
+}
+
+#[cold]
+#[track_caller]
+pub(crate) fn shape_mistake<O>(_: &O, error: ShapeError) -> ! {
+    crate::shape::shape_panic(error.in_operation(&op_name::<O>()))
+}

@@ -1,0 +1,161 @@
+//! Elementwise functions of two arguments, which broadcast against each other.
+
+use std::fmt::Debug;
+
+use super::elementwise::{Elementary, Scalar};
+use crate::kernels::{broadcast2, zip2, zip3};
+use crate::op::{Cotangent, Op, Value};
+use crate::{Array, Float, Shape, ShapeError};
+
+/// A function of two numbers that acts on each pair of elements by itself.
+pub trait Binary: Debug + Clone + Send + Sync + 'static {
+    /// The function.
+    fn value<F: Float>(&self, a: F, b: F) -> F;
+    /// Its derivative towards argument `i`.
+    fn derivative<M: Elementary>(&self, i: usize, a: &M, b: &M) -> M;
+}
+
+impl<B: Binary> Op<2> for B {
+    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        a.broadcast(b)
+    }
+
+    fn forward<F: Float>(&self, x: [&Array<F>; 2], out: Shape) -> Array<F> {
+        pairwise(x, out, |a, b| self.value(a, b))
+    }
+
+    fn pull<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
+        g.gate(&self.derivative(i, a, b))
+    }
+
+    fn pull_into<F: Float>(
+        &self,
+        i: usize,
+        [a, b]: [&Array<F>; 2],
+        y: &Array<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        if a.shape() != b.shape() {
+            return into.add(self.pull(i, [a, b], y, g));
+        }
+        let (a, b, g) = (a.as_slice(), b.as_slice(), g.as_slice());
+        let pulled = |a, b, g| Scalar(g).gate(&self.derivative(i, &Scalar(a), &Scalar(b))).0;
+        into.write(|out, accumulate| {
+            if accumulate {
+                zip3(out, a, b, g, |out, a, b, g| *out += pulled(a, b, g));
+            } else {
+                zip3(out, a, b, g, |out, a, b, g| *out = pulled(a, b, g));
+            }
+        });
+    }
+}
+
+/// `f` of each pair of elements, the operands broadcast to `out`.
+fn pairwise<F: Float>(
+    [a, b]: [&Array<F>; 2],
+    out: Shape,
+    f: impl Fn(F, F) -> F + Sync,
+) -> Array<F> {
+    Array::written(out, |y| {
+        if a.shape() == b.shape() {
+            zip2(y, a.as_slice(), b.as_slice(), |y, a, b| *y = f(a, b));
+        } else {
+            let (a_strides, b_strides) = (a.shape().strides_in(&out), b.shape().strides_in(&out));
+            broadcast2(y, &out, a.as_slice(), &a_strides, b.as_slice(), &b_strides, f);
+        }
+    })
+}
+
+/// `a + b`. Its derivatives are the cotangent itself, so nothing is multiplied.
+#[derive(Clone, Copy, Debug)]
+pub struct Add;
+
+impl Op<2> for Add {
+    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        a.broadcast(b)
+    }
+    fn forward<F: Float>(&self, x: [&Array<F>; 2], out: Shape) -> Array<F> {
+        pairwise(x, out, |a, b| a + b)
+    }
+    fn pull<V: Value>(&self, _: usize, _: [&V; 2], _: &V, g: &V) -> V {
+        g.clone()
+    }
+}
+
+/// `a - b`. Its derivatives are the cotangent and its negative.
+#[derive(Clone, Copy, Debug)]
+pub struct Sub;
+
+impl Op<2> for Sub {
+    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        a.broadcast(b)
+    }
+    fn forward<F: Float>(&self, x: [&Array<F>; 2], out: Shape) -> Array<F> {
+        pairwise(x, out, |a, b| a - b)
+    }
+    fn pull<V: Value>(&self, i: usize, _: [&V; 2], _: &V, g: &V) -> V {
+        if i == 0 { g.clone() } else { -g.clone() }
+    }
+}
+
+/// What the property tests do with the rows of the table.
+pub trait Visitor {
+    /// One function, an open interval for each argument, and whether the arguments must differ.
+    fn binary<B: Binary>(&mut self, op: B, domain: [(f64, f64); 2], apart: bool);
+}
+
+macro_rules! binary {
+    ($(
+        $(#[$doc:meta])*
+        $Op:ident |$u:pat_param, $v:pat_param| $value:expr
+            => |$a:pat_param, $b:pat_param| $da:expr, $db:expr,
+            $domain:expr, $apart:expr;
+    )*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $Op;
+
+            impl Binary for $Op {
+                #[inline(always)]
+                fn value<F: Float>(&self, $u: F, $v: F) -> F {
+                    $value
+                }
+                #[inline(always)]
+                fn derivative<M: Elementary>(&self, i: usize, $a: &M, $b: &M) -> M {
+                    if i == 0 { $da } else { $db }
+                }
+            }
+        )*
+
+        /// Hands every row of the table to `visitor`.
+        pub fn visit(visitor: &mut impl Visitor) {
+            $(visitor.binary($Op, $domain, $apart);)*
+        }
+    };
+}
+
+binary! {
+    /// `a * b`.
+    Mul |a, b| a * b => |a, b| b.clone(), a.clone(), [(-4.0, 4.0); 2], false;
+    /// `a / b`.
+    Div |a, b| a / b => |a, b| b.recip(), -(a.clone() / b.square()), [(-4.0, 4.0), (0.5, 4.0)], false;
+    /// The larger; NaN if one of them is. At a tie each side has the derivative one half.
+    Maximum |a, b| if a > b || a.is_nan() { a } else { b }
+        => |a, b| a.above(b), b.above(a), [(-4.0, 4.0); 2], true;
+    /// The smaller; NaN if one of them is. At a tie each side has the derivative one half.
+    Minimum |a, b| if a < b || a.is_nan() { a } else { b }
+        => |a, b| b.above(a), a.above(b), [(-4.0, 4.0); 2], true;
+    /// 1 where `a > b`, one half where they are equal, 1 where one is NaN, else 0. The derivative is 0.
+    Above |a, b| if a < b { F::ZERO } else if a == b { F::of(0.5) } else { F::ONE }
+        => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+    /// 1 where `a` and `b` are the same number, or both NaN, else 0. The derivative is 0.
+    Same |a, b| if a == b || a.is_nan() && b.is_nan() { F::ONE } else { F::ZERO }
+        => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+    /// `g * d`, but 0 where `g` is 0, whatever `d`: how rules multiply a cotangent by a derivative.
+    /// It is differentiated as the product that it is; a recorded selection in its place would
+    /// break the second order silently.
+    Gate |g, d| if g == F::ZERO { F::ZERO } else { g * d }
+        => |g, d| d.clone(), g.clone(), [(-4.0, 4.0); 2], false;
+}

@@ -1,0 +1,130 @@
+//! `+ - * /` and unary minus between arrays, and between arrays and plain numbers.
+
+use super::binary;
+use super::elementwise::Elementary;
+use crate::op::Value;
+use crate::{Array, Float};
+
+/// What may stand on the right of an operator whose left side is a tensor: a tensor, by value or by
+/// reference, or a number.
+pub trait TensorOperand<F: Float>: NotRecorded {
+    /// The number, if this is one.
+    fn number(&self) -> Option<f64>;
+    /// This operand as a tensor.
+    fn tensor(self) -> Array<F>;
+}
+
+/// What is on no tape. Without this marker the compiler must reckon with a variable that is an
+/// operand of tensors, and refuses `&tensor + variable`.
+pub trait NotRecorded {}
+
+impl<F: Float> NotRecorded for Array<F> {}
+impl<F: Float> NotRecorded for &Array<F> {}
+impl NotRecorded for f32 {}
+impl NotRecorded for f64 {}
+
+impl<F: Float> TensorOperand<F> for Array<F> {
+    fn number(&self) -> Option<f64> {
+        None
+    }
+    fn tensor(self) -> Array<F> {
+        self
+    }
+}
+
+impl<F: Float> TensorOperand<F> for &Array<F> {
+    fn number(&self) -> Option<f64> {
+        None
+    }
+    fn tensor(self) -> Array<F> {
+        self.clone()
+    }
+}
+
+macro_rules! numbers {
+    ($($N:ident)*) => {$(
+        impl<F: Float> TensorOperand<F> for $N {
+            fn number(&self) -> Option<f64> {
+                Some(f64::from(*self))
+            }
+            fn tensor(self) -> Array<F> {
+                Array::scalar(F::of(f64::from(self)))
+            }
+        }
+    )*};
+}
+
+numbers! { f32 f64 }
+
+/// `x op y`, with the cheaper operation where `y` is a number and `shortcut` has one.
+#[inline]
+#[track_caller]
+fn operate<F: Float>(
+    x: &Array<F>,
+    y: impl TensorOperand<F>,
+    op: impl crate::Op<2>,
+    shortcut: impl FnOnce(&Array<F>, f64) -> Option<Array<F>>,
+) -> Array<F> {
+    match y.number().and_then(|number| shortcut(x, number)) {
+        Some(result) => result,
+        None => Array::apply(op, [x, &y.tensor()]),
+    }
+}
+
+macro_rules! operators {
+    ($($Trait:ident $method:ident |$x:pat_param, $number:pat_param| $shortcut:expr;)*) => {$(
+        impl<F: Float, R: NotRecorded + TensorOperand<F>> std::ops::$Trait<R> for &Array<F> {
+            type Output = Array<F>;
+            #[track_caller]
+            fn $method(self, other: R) -> Array<F> {
+                operate(self, other, binary::$Trait, |$x, $number| $shortcut)
+            }
+        }
+        impl<F: Float, R: NotRecorded + TensorOperand<F>> std::ops::$Trait<R> for Array<F> {
+            type Output = Array<F>;
+            #[track_caller]
+            fn $method(self, other: R) -> Array<F> {
+                operate(&self, other, binary::$Trait, |$x, $number| $shortcut)
+            }
+        }
+        operators! { left $Trait $method f32 Array<f32> }
+        operators! { left $Trait $method f64 Array<f64> }
+    )*};
+    (left $Trait:ident $method:ident $F:ident $Tensor:ty) => {
+        impl std::ops::$Trait<$Tensor> for $F {
+            type Output = $Tensor;
+            #[track_caller]
+            fn $method(self, other: $Tensor) -> $Tensor {
+                Array::apply(binary::$Trait, [&Array::scalar(self), &other])
+            }
+        }
+        impl std::ops::$Trait<&$Tensor> for $F {
+            type Output = $Tensor;
+            #[track_caller]
+            fn $method(self, other: &$Tensor) -> $Tensor {
+                Array::apply(binary::$Trait, [&Array::scalar(self), other])
+            }
+        }
+    };
+}
+
+operators! {
+    Add add |x, number| Some(x.offset(number));
+    Sub sub |x, number| Some(x.offset(-number));
+    Mul mul |x, number| Some(x.scale(number));
+    Div div |_, _| None;
+}
+
+impl<F: Float> std::ops::Neg for &Array<F> {
+    type Output = Array<F>;
+    fn neg(self) -> Array<F> {
+        self.negate()
+    }
+}
+
+impl<F: Float> std::ops::Neg for Array<F> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self.negate()
+    }
+}

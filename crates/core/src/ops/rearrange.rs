@@ -1,0 +1,206 @@
+//! Operations that move or repeat elements and compute nothing.
+
+use super::reduce::sum_to;
+use crate::kernels::broadcast1;
+use crate::op::{ManyOp, Op, Value};
+use crate::{Array, Float, Shape, ShapeError};
+
+/// The same elements in row-major order under another shape. Shares the memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Reshape {
+    /// The new shape.
+    pub to: Shape,
+}
+
+impl Op<1> for Reshape {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        if x.numel() == self.to.numel() {
+            return Ok(self.to);
+        }
+        let (to, from, wanted) = (self.to, x.numel(), self.to.numel());
+        Err(ShapeError::new(format!("{x:?} to {to:?} ({from} elements against {wanted})")))
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+        x.with_shape(out)
+    }
+    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        V::apply(Reshape { to: x.shape() }, [g])
+    }
+}
+
+/// The value repeated along axes of extent 1 and along new leading axes.
+#[derive(Clone, Copy, Debug)]
+pub struct Expand {
+    /// The shape after repetition.
+    pub to: Shape,
+}
+
+impl Op<1> for Expand {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        if x.expands_to(self.to) {
+            return Ok(self.to);
+        }
+        Err(ShapeError::new(format!("{x:?} does not repeat into {:?}", self.to)))
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+        if x.shape() == out {
+            return x.clone();
+        }
+        let strides = x.shape().strides_in(&out);
+        Array::written(out, |y| broadcast1(y, &out, x.as_slice(), &strides))
+    }
+    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        sum_to(g, x.shape())
+    }
+}
+
+/// The axes in another order: axis `k` of the result is axis `order[k]` of the input.
+#[derive(Clone, Copy, Debug)]
+pub struct Permute {
+    /// For each axis of the result, the axis of the input.
+    pub order: Shape,
+}
+
+impl Op<1> for Permute {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        let named = self.order.iter().fold(0u32, |set, &axis| set | 1 << axis.min(31));
+        if self.order.rank() != x.rank() || named != (1 << x.rank()) - 1 {
+            let order = self.order;
+            return Err(ShapeError::new(format!("{order:?} is no order of the axes of {x:?}")));
+        }
+        Ok(self.pick(x))
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+        let strides = self.pick(x.shape().strides());
+        Array::written(out, |y| broadcast1(y, &out, x.as_slice(), &strides))
+    }
+    fn pull<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
+        let inverse = self
+            .order
+            .iter()
+            .enumerate()
+            .fold(self.order, |inverse, (k, &axis)| inverse.with(axis, k));
+        V::apply(Permute { order: inverse }, [g])
+    }
+}
+
+impl Permute {
+    fn pick(&self, of: Shape) -> Shape {
+        self.order.iter().enumerate().fold(of, |out, (k, &axis)| out.with(k, of[axis]))
+    }
+}
+
+/// A stretch of one axis: positions `start..start + len`.
+#[derive(Clone, Copy, Debug)]
+pub struct Narrow {
+    /// The axis.
+    pub axis: usize,
+    /// The first position kept.
+    pub start: usize,
+    /// How many positions are kept.
+    pub len: usize,
+}
+
+impl Op<1> for Narrow {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        let Self { axis, start, len } = *self;
+        match x.get(axis) {
+            Some(&n) if start + len <= n => Ok(x.with(axis, len)),
+            _ => Err(ShapeError::new(format!("{start}..{} of axis {axis} in {x:?}", start + len))),
+        }
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+        let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
+        let (from, width) = (self.start * inner, self.len * inner);
+        Array::written(out, |y| {
+            let rows = x.as_slice().chunks_exact((n * inner).max(1));
+            for (y, x) in y.chunks_exact_mut(width.max(1)).zip(rows) {
+                y.copy_from_slice(&x[from..from + width]);
+            }
+        })
+    }
+    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        V::apply(Widen { axis: self.axis, start: self.start, extent: x.shape()[self.axis] }, [g])
+    }
+}
+
+/// The value placed into zeros along one axis, from position `start`: the transpose of [`Narrow`].
+#[derive(Clone, Copy, Debug)]
+pub struct Widen {
+    /// The axis.
+    pub axis: usize,
+    /// Where the value begins.
+    pub start: usize,
+    /// The extent of the axis afterwards.
+    pub extent: usize,
+}
+
+impl Op<1> for Widen {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        let Self { axis, start, extent } = *self;
+        match x.get(axis) {
+            Some(&n) if start + n <= extent => Ok(x.with(axis, extent)),
+            _ => Err(ShapeError::new(format!("{x:?} from {start} of axis {axis} into {extent}"))),
+        }
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+        let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
+        let (from, width) = (self.start * inner, n * inner);
+        Array::written(out, |y| {
+            y.fill(F::ZERO);
+            let rows = y.chunks_exact_mut((self.extent * inner).max(1));
+            for (y, x) in rows.zip(x.as_slice().chunks_exact(width.max(1))) {
+                y[from..from + width].copy_from_slice(x);
+            }
+        })
+    }
+    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        V::apply(Narrow { axis: self.axis, start: self.start, len: x.shape()[self.axis] }, [g])
+    }
+}
+
+/// The inputs one after the other along one axis; all other extents agree.
+#[derive(Clone, Copy, Debug)]
+pub struct Concat {
+    /// The axis.
+    pub axis: usize,
+}
+
+impl ManyOp for Concat {
+    fn shape(&self, x: &[Shape]) -> Result<Shape, ShapeError> {
+        let axis = self.axis;
+        let mut out = x[0];
+        if axis >= out.rank() {
+            return Err(ShapeError::new(format!("axis {axis} does not exist in {out:?}")));
+        }
+        for other in &x[1..] {
+            if other.rank() != out.rank() || other.with(axis, 0) != out.with(axis, 0) {
+                let first = x[0];
+                return Err(ShapeError::new(format!(
+                    "{first:?} and {other:?} differ in more than axis {axis}"
+                )));
+            }
+            out = out.with(axis, out[axis] + other[axis]);
+        }
+        Ok(out)
+    }
+    fn forward<F: Float>(&self, x: &[&Array<F>], out: Shape) -> Array<F> {
+        let (outer, n, inner) = out.around(self.axis..self.axis + 1);
+        Array::written(out, |y| {
+            let mut at = 0;
+            for x in x {
+                let width = x.shape()[self.axis] * inner;
+                for row in 0..outer {
+                    y[row * n * inner + at..][..width]
+                        .copy_from_slice(&x.as_slice()[row * width..][..width]);
+                }
+                at += width;
+            }
+        })
+    }
+    fn pull<V: Value>(&self, i: usize, x: &[&V], _: &V, g: &V) -> V {
+        let extent = |x: &&V| x.shape()[self.axis];
+        let start = x[..i].iter().map(extent).sum();
+        V::apply(Narrow { axis: self.axis, start, len: extent(&x[i]) }, [g])
+    }
+}

@@ -1,0 +1,123 @@
+//! Sums and extremes over axes.
+
+use super::binary::{Mul, Same};
+use super::elementwise::Elementary;
+use super::rearrange::{Expand, Reshape};
+use crate::kernels;
+use crate::op::{Op, Value};
+use crate::shape::Axes;
+use crate::{Array, Float, Shape, ShapeError};
+
+/// The sum over some axes, each kept with extent 1 or removed.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum {
+    /// The axes summed over.
+    pub axes: Axes,
+    /// Whether they stay, with extent 1.
+    pub keepdim: bool,
+}
+
+impl Op<1> for Sum {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        Ok(reduced(x, self.axes, self.keepdim))
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+        fold(x, self.axes, |x, outer, n, inner, y| kernels::sum(x, outer, n, inner, y, false))
+            .with_shape(out)
+    }
+    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        spread(g, self.axes, x.shape())
+    }
+}
+
+/// The largest element over some axes, each kept with extent 1 or removed; NaN wins. Ties share the
+/// cotangent evenly.
+#[derive(Clone, Copy, Debug)]
+pub struct Max {
+    /// The axes searched.
+    pub axes: Axes,
+    /// Whether they stay, with extent 1.
+    pub keepdim: bool,
+}
+
+impl Op<1> for Max {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        if self.axes.count(x) == 0 {
+            return Err(ShapeError::new(format!("{x:?} has no elements to choose from")));
+        }
+        Ok(reduced(x, self.axes, self.keepdim))
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+        fold(x, self.axes, kernels::max).with_shape(out)
+    }
+    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
+        let winners = V::apply(Same, [x, &spread(y, self.axes, x.shape())]);
+        let ties = V::apply(Sum { axes: self.axes, keepdim: true }, [&winners]);
+        let g = V::apply(Reshape { to: ties.shape() }, [g]);
+        V::apply(Mul, [&winners, &(g / ties)])
+    }
+}
+
+fn reduced(x: Shape, axes: Axes, keepdim: bool) -> Shape {
+    if keepdim { axes.kept(x) } else { axes.removed(x) }
+}
+
+/// Repeats a reduced value along the axes that it lost, back to shape `to`.
+fn spread<V: Value>(reduced: &V, axes: Axes, to: Shape) -> V {
+    let kept = axes.kept(to);
+    if reduced.shape() == kept {
+        V::apply(Expand { to }, [reduced])
+    } else {
+        V::apply(Expand { to }, [&V::apply(Reshape { to: kept }, [reduced])])
+    }
+}
+
+/// Reduces run after run of neighbouring axes, the last run first; the axes stay with extent 1.
+/// `kernel` takes input, extents before, within and after the run, and output.
+fn fold<F: Float>(
+    x: &Array<F>,
+    axes: Axes,
+    kernel: impl Fn(&[F], usize, usize, usize, &mut [F]),
+) -> Array<F> {
+    let mut array = x.clone();
+    let mut end = x.shape().rank();
+    while end > 0 {
+        let start = (0..end).rev().take_while(|&axis| axes.contains(axis)).last().unwrap_or(end);
+        if start < end {
+            let shape = array.shape();
+            let (outer, n, inner) = shape.around(start..end);
+            let kept = (start..end).fold(shape, |shape, axis| shape.with(axis, 1));
+            if n == 1 {
+                array = array.with_shape(kept);
+            } else {
+                let x = array;
+                array = Array::written(kept, |y| kernel(x.as_slice(), outer, n, inner, y));
+            }
+        }
+        end = start.min(end - 1);
+    }
+    array
+}
+
+/// Sums a value back to a shape that had been broadcast to its own.
+pub(crate) fn sum_to<V: Value>(x: &V, to: Shape) -> V {
+    let from = x.shape();
+    if from == to {
+        return x.clone();
+    }
+    assert!(to.expands_to(from), "a cotangent of shape {from:?} does not sum to {to:?}");
+    let missing = from.rank() - to.rank();
+    let axes = (0..from.rank())
+        .filter(|&axis| axis < missing || to[axis - missing] != from[axis])
+        .map(|axis| axis as isize)
+        .collect::<smallvec::SmallVec<[_; crate::shape::MAX_RANK]>>();
+    let axes = Axes::of(from, &axes[..]).unwrap_or_else(|_| unreachable!("axes of its own shape"));
+    let summed = V::apply(Sum { axes, keepdim: true }, [x]);
+    if missing == 0 { summed } else { V::apply(Reshape { to }, [&summed]) }
+}
+
+/// `x * factor` for a mean; kept here so that an empty mean is 0 * inf = NaN.
+pub(crate) fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+    let count = axes.count(x.shape()) as f64;
+    V::apply(Sum { axes, keepdim }, [x]).scale(count.recip())
+}

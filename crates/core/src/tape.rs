@@ -1,0 +1,529 @@
+//! The tape: a list of operations in the order in which they were applied, and their values.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt::{self, Debug};
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use crate::op::{Cotangent, IndexOp, ManyOp, Op, Value, op_name};
+use crate::{Array, Buffer, Float, Indices, Param, ParamId, Shape, ShapeError};
+
+/// A Wengert list: what was computed, in order. Variables are handles into it.
+///
+/// [`gradients`](crate::gradients) makes one for a training step and reuses it for the next.
+pub struct Tape<F: Float> {
+    pub(crate) record: RefCell<Record<F>>,
+    pub(crate) setting: Cell<Setting>,
+}
+
+/// What a layer may ask of the tape that it is recorded on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// Whether parameters are differentiated.
+    pub(crate) tracking: bool,
+    /// Whether layers behave as in training.
+    pub(crate) training: bool,
+    /// The key that random layers draw from.
+    pub(crate) seed: u64,
+}
+
+/// The contents of a tape.
+pub(crate) struct Record<F: Float> {
+    pub(crate) nodes: Vec<Node<F>>,
+    /// The operation of each node. Kept when the tape is cleared, so that the next recording of the
+    /// same operation at the same place needs no allocation.
+    pub(crate) ops: Vec<Option<Box<dyn Recorded<F>>>>,
+    /// The parameters met so far, in the order of the last recording, with their leaf in this one.
+    pub(crate) params: Vec<(ParamId, Option<u32>)>,
+    /// Where the next parameter is expected in `params`.
+    cursor: usize,
+    pub(crate) variables: Vec<u32>,
+    pub(crate) updates: Vec<(ParamId, u32)>,
+    /// The gathered cotangents of a first-order sweep.
+    pub(crate) cotangents: Vec<Option<Array<F>>>,
+    /// Where in the model the recording is, for messages.
+    places: Vec<Place>,
+    /// While a sweep is recorded: the line of the operation that is being differentiated.
+    pub(crate) origin: Option<&'static Location<'static>>,
+}
+
+/// A part of a model: its name, and its number if it is one of a list.
+type Place = (&'static str, Option<usize>);
+
+pub(crate) struct Node<F: Float> {
+    /// `None` where the value was released, and for positions.
+    pub(crate) value: Option<Array<F>>,
+    pub(crate) kind: Kind,
+    pub(crate) inputs: Inputs,
+    /// Whether a derivative towards this node may be asked for.
+    pub(crate) tracked: bool,
+    pub(crate) location: &'static Location<'static>,
+}
+
+pub(crate) type Inputs = SmallVec<[u32; 4]>;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Leaf,
+    Positions(Indices),
+    Op,
+}
+
+/// A value on a tape: `Copy`, a reference and an index.
+pub struct Var<'t, F: Float> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) id: u32,
+}
+
+/// Positions on a tape, as a leaf of their own.
+#[derive(Debug)]
+pub struct IndexVar<'t, F: Float> {
+    tape: &'t Tape<F>,
+    id: u32,
+}
+
+impl<F: Float> Tape<F> {
+    /// An empty tape that records for training, with key 0.
+    pub fn new() -> Self {
+        Self::with_setting(Setting { tracking: true, training: true, seed: 0 })
+    }
+
+    pub(crate) fn with_setting(setting: Setting) -> Self {
+        let record = Record {
+            nodes: Vec::new(),
+            ops: Vec::new(),
+            params: Vec::new(),
+            cursor: 0,
+            variables: Vec::new(),
+            updates: Vec::new(),
+            cotangents: Vec::new(),
+            places: Vec::new(),
+            origin: None,
+        };
+        Self { record: RefCell::new(record), setting: Cell::new(setting) }
+    }
+
+    /// A leaf that is not differentiated. The memory is shared.
+    #[track_caller]
+    pub fn constant(&self, value: &Array<F>) -> Var<'_, F> {
+        self.leaf(value.clone(), false)
+    }
+
+    /// A leaf that is differentiated. The memory is shared.
+    #[track_caller]
+    pub fn variable(&self, value: &Array<F>) -> Var<'_, F> {
+        let var = self.leaf(value.clone(), true);
+        self.record.borrow_mut().variables.push(var.id);
+        var
+    }
+
+    /// The leaf of a parameter: the same one each time, so that its uses add up. A frozen parameter
+    /// is a constant.
+    #[track_caller]
+    pub fn param(&self, param: &Param<F>) -> Var<'_, F> {
+        let id = param.id();
+        let mut record = self.record.borrow_mut();
+        let Record { params, cursor, .. } = &mut *record;
+        if params.get(*cursor).is_none_or(|(expected, _)| *expected != id) {
+            *cursor = params.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
+                params.push((id, None));
+                params.len() - 1
+            });
+        }
+        let place = *cursor;
+        *cursor += 1;
+        if let Some(id) = params[place].1 {
+            return Var { tape: self, id };
+        }
+        drop(record);
+        let tracked = self.setting.get().tracking && !param.is_frozen();
+        let var = self.leaf(param.value().clone(), tracked);
+        self.record.borrow_mut().params[place].1 = Some(var.id);
+        var
+    }
+
+    /// A leaf of positions, such as labels.
+    #[track_caller]
+    pub fn positions(&self, positions: impl Into<Indices>) -> IndexVar<'_, F> {
+        let id = self.push(None, Kind::Positions(positions.into()), Inputs::new(), false);
+        IndexVar { tape: self, id }
+    }
+
+    /// Records a buffer's new value. It leaves the tape with the gradients, and an optimizer's step
+    /// puts it in place.
+    ///
+    /// # Panics
+    /// If the shape is another than the buffer's.
+    #[track_caller]
+    pub fn remember(&self, buffer: &Buffer<F>, value: Var<'_, F>) {
+        let (old, new) = (buffer.value().shape(), Value::shape(&value));
+        assert!(old == new, "remember: a buffer of shape {old:?} was handed {new:?}");
+        let id = value.on_tape(self);
+        self.record.borrow_mut().updates.push((buffer.id(), id));
+    }
+
+    /// Whether layers are to behave as in training.
+    pub fn is_training(&self) -> bool {
+        self.setting.get().training
+    }
+
+    /// The key that random layers draw from, together with their own place on the tape.
+    pub fn seed(&self) -> u64 {
+        self.setting.get().seed
+    }
+
+    /// Runs `f` as a part of the model: a shape mistake inside says so, `in layers.2`. For containers
+    /// that call their parts through `dyn`, where the caller's line is lost.
+    pub fn within<R>(&self, name: &'static str, number: Option<usize>, f: impl FnOnce() -> R) -> R {
+        self.record.borrow_mut().places.push((name, number));
+        let result = f();
+        self.record.borrow_mut().places.pop();
+        result
+    }
+
+    /// Number of nodes recorded so far.
+    pub fn len(&self) -> usize {
+        self.record.borrow().nodes.len()
+    }
+
+    /// Whether nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets what is recorded and keeps the memory of it.
+    pub(crate) fn clear(&mut self) {
+        /// A longer tape than this is not kept: it would hold its memory for nothing.
+        const KEPT: usize = 1 << 14;
+        let record = self.record.get_mut();
+        record.nodes.clear();
+        record.variables.clear();
+        record.updates.clear();
+        record.cotangents.clear();
+        record.places.clear();
+        record.origin = None;
+        record.cursor = 0;
+        record.params.retain_mut(|(_, leaf)| leaf.take().is_some());
+        if record.ops.len() > KEPT {
+            record.ops = Vec::new();
+            record.nodes = Vec::new();
+            record.cotangents = Vec::new();
+        }
+    }
+
+    #[track_caller]
+    fn leaf(&self, value: Array<F>, tracked: bool) -> Var<'_, F> {
+        Var { tape: self, id: self.push(Some(value), Kind::Leaf, Inputs::new(), tracked) }
+    }
+
+    #[track_caller]
+    fn push(&self, value: Option<Array<F>>, kind: Kind, inputs: Inputs, tracked: bool) -> u32 {
+        let record = &mut *self.record.borrow_mut();
+        let location = record.origin.unwrap_or_else(Location::caller);
+        record.push(Node { value, kind, inputs, tracked, location })
+    }
+
+    /// Applies an operation and records it.
+    #[track_caller]
+    fn apply<R: Recorded<F>>(&self, op: R, inputs: Inputs) -> Var<'_, F> {
+        let mut guard = self.record.borrow_mut();
+        let record = &mut *guard;
+        let value = match op.run(&record.nodes, &inputs) {
+            Ok(value) => value,
+            Err(error) => {
+                let error =
+                    error.in_operation(&op.name()).within(&std::mem::take(&mut record.places));
+                drop(guard);
+                crate::shape::shape_panic(error);
+            }
+        };
+        let tracked = inputs.iter().any(|&input| record.nodes[input as usize].tracked);
+        let location = record.origin.unwrap_or_else(Location::caller);
+        record.place(op);
+        let id =
+            record.push(Node { value: Some(value), kind: Kind::Op, inputs, tracked, location });
+        Var { tape: self, id }
+    }
+
+    /// Records the operations of this tape once more, in double precision, on other leaves: `leaf`
+    /// answers for each leaf that is not positions. The nodes keep their numbers; of the leaves,
+    /// `variables` receive gradients.
+    pub(crate) fn replay(
+        &self,
+        variables: &[u32],
+        mut leaf: impl FnMut(u32, &Node<F>) -> Array<f64>,
+    ) -> Tape<f64> {
+        let again = Tape::with_setting(self.setting.get());
+        let (from, mut guard) = (self.record.borrow(), again.record.borrow_mut());
+        let to = &mut *guard;
+        to.variables.extend_from_slice(variables);
+        for (id, node) in from.nodes.iter().enumerate() {
+            let op = from.ops.get(id).and_then(Option::as_deref).map(Recorded::in_f64);
+            let value = match (&node.kind, &op) {
+                (Kind::Positions(_), _) => None,
+                (Kind::Op, Some(op)) => Some(
+                    op.run(&to.nodes, &node.inputs).unwrap_or_else(|e| unreachable!("replay: {e}")),
+                ),
+                _ => Some(leaf(id as u32, node)),
+            };
+            let (kind, inputs) = (node.kind.clone(), node.inputs.clone());
+            to.ops.push(op);
+            let (tracked, location) = (node.tracked, node.location);
+            to.push(Node { value, kind, inputs, tracked, location });
+        }
+        drop(guard);
+        again
+    }
+}
+
+impl<F: Float> Default for Tape<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Float> Debug for Tape<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tape of {} nodes, {}, {:?}", self.len(), F::NAME, self.setting.get())
+    }
+}
+
+impl<F: Float> Record<F> {
+    fn push(&mut self, node: Node<F>) -> u32 {
+        let id = u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes on a tape");
+        self.nodes.push(node);
+        id
+    }
+
+    /// Puts the operation of the next node in its place: into the box that is there from the last
+    /// recording if the type is the same, into a new one if not.
+    fn place<R: Recorded<F>>(&mut self, op: R) {
+        let at = self.nodes.len();
+        if self.ops.len() <= at {
+            self.ops.resize_with(at + 1, || None);
+        }
+        match self.ops[at].as_deref_mut().and_then(|old| (old as &mut dyn Any).downcast_mut::<R>())
+        {
+            Some(old) => *old = op,
+            None => self.ops[at] = Some(Box::new(op)),
+        }
+    }
+
+    pub(crate) fn op(&self, id: usize) -> &dyn Recorded<F> {
+        self.ops[id].as_deref().expect("an operation")
+    }
+}
+
+impl<F: Float> Node<F> {
+    pub(crate) fn value(&self) -> &Array<F> {
+        self.value.as_ref().expect("this value was released by the backward sweep")
+    }
+
+    fn positions(&self) -> &Indices {
+        match &self.kind {
+            Kind::Positions(positions) => positions,
+            _ => unreachable!("an indexed operation reads positions"),
+        }
+    }
+}
+
+impl<F: Float> Clone for Var<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Float> Copy for Var<'_, F> {}
+
+impl<F: Float> Clone for IndexVar<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Float> Copy for IndexVar<'_, F> {}
+
+impl<'t, F: Float> Var<'t, F> {
+    /// The number of this node, if it belongs to `tape`.
+    #[track_caller]
+    pub(crate) fn on_tape(self, tape: &Tape<F>) -> u32 {
+        assert!(std::ptr::eq(self.tape, tape), "variables of two tapes do not mix");
+        self.id
+    }
+}
+
+impl<'t, F: Float> Value for Var<'t, F> {
+    type Index = IndexVar<'t, F>;
+
+    fn shape(&self) -> Shape {
+        self.tape.record.borrow().nodes[self.id as usize].value().shape()
+    }
+
+    #[track_caller]
+    fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
+        let tape = x[0].tape;
+        let inputs = x.iter().map(|x| x.on_tape(tape)).collect();
+        tape.apply(Erased::<_, N>(op), inputs)
+    }
+
+    #[track_caller]
+    fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
+        let tape = x[0].tape;
+        let inputs = x.iter().map(|x| x.on_tape(tape)).collect();
+        tape.apply(ErasedMany(op), inputs)
+    }
+
+    #[track_caller]
+    fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self {
+        assert!(std::ptr::eq(x.tape, index.tape), "variables of two tapes do not mix");
+        x.tape.apply(ErasedIndexed(op), Inputs::from_slice(&[x.id, index.id]))
+    }
+
+    fn constant_like(&self, shape: Shape, value: f64) -> Self {
+        self.tape.constant(&Array::full(shape, F::of(value)))
+    }
+}
+
+/// An operation as it stands on a tape: any of the three kinds, for values computed and for values
+/// recorded.
+pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
+    /// The value from the inputs on the tape, or what is wrong with their shapes.
+    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError>;
+    /// The cotangent of input `i` of node `at`, gathered.
+    fn pull_into(
+        &self,
+        i: usize,
+        nodes: &[Node<F>],
+        at: usize,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    );
+    /// The cotangent of input `i`, recorded.
+    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
+    fn boxed(&self) -> Box<dyn Recorded<F>>;
+    fn in_f64(&self) -> Box<dyn Recorded<f64>>;
+    fn name(&self) -> String;
+}
+
+#[derive(Clone, Debug)]
+struct Erased<O, const N: usize>(O);
+#[derive(Clone, Debug)]
+struct ErasedMany<O>(O);
+#[derive(Clone, Debug)]
+struct ErasedIndexed<O>(O);
+
+/// The values of the first `N` inputs.
+fn values<'a, F: Float, const N: usize>(nodes: &'a [Node<F>], inputs: &[u32]) -> [&'a Array<F>; N] {
+    std::array::from_fn(|i| nodes[inputs[i] as usize].value())
+}
+
+impl<F: Float, O: Op<N>, const N: usize> Recorded<F> for Erased<O, N> {
+    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let x: [_; N] = values(nodes, inputs);
+        Ok(self.0.forward(x, self.0.shape(x.map(Array::shape))?))
+    }
+    fn pull_into(
+        &self,
+        i: usize,
+        nodes: &[Node<F>],
+        at: usize,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let node = &nodes[at];
+        #[cfg(wengert_mutants)]
+        let g = &crate::mutants::alter::<O, Array<F>>(i, crate::mutants::World::Computed, g);
+        self.0.pull_into(i, values(nodes, &node.inputs), node.value(), g, into);
+    }
+    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+        let x: [_; N] = std::array::from_fn(|k| Var { tape: y.tape, id: inputs[k] });
+        #[cfg(wengert_mutants)]
+        let g = crate::mutants::alter::<O, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
+        self.0.pull(i, x.each_ref(), &y, &g)
+    }
+    fn boxed(&self) -> Box<dyn Recorded<F>> {
+        Box::new(self.clone())
+    }
+    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
+        Box::new(self.clone())
+    }
+    fn name(&self) -> String {
+        op_name::<O>()
+    }
+}
+
+impl<F: Float, O: ManyOp> Recorded<F> for ErasedMany<O> {
+    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let x = inputs.iter().map(|&id| nodes[id as usize].value()).collect::<SmallVec<[_; 8]>>();
+        let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 8]>>();
+        Ok(self.0.forward(&x, self.0.shape(&shapes)?))
+    }
+    fn pull_into(
+        &self,
+        i: usize,
+        nodes: &[Node<F>],
+        at: usize,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let node = &nodes[at];
+        let x = node.inputs.iter().map(|&id| nodes[id as usize].value());
+        #[cfg(wengert_mutants)]
+        let g = &crate::mutants::alter::<O, Array<F>>(i, crate::mutants::World::Computed, g);
+        into.add(self.0.pull(i, &x.collect::<SmallVec<[_; 8]>>(), node.value(), g));
+    }
+    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+        let x = inputs.iter().map(|&id| Var { tape: y.tape, id }).collect::<SmallVec<[_; 8]>>();
+        #[cfg(wengert_mutants)]
+        let g = crate::mutants::alter::<O, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
+        self.0.pull(i, &x.iter().collect::<SmallVec<[_; 8]>>(), &y, &g)
+    }
+    fn boxed(&self) -> Box<dyn Recorded<F>> {
+        Box::new(self.clone())
+    }
+    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
+        Box::new(self.clone())
+    }
+    fn name(&self) -> String {
+        op_name::<O>()
+    }
+}
+
+impl<F: Float, O: IndexOp> Recorded<F> for ErasedIndexed<O> {
+    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let (x, index) = (nodes[inputs[0] as usize].value(), nodes[inputs[1] as usize].positions());
+        Ok(self.0.forward(x, index, self.0.shape(x.shape(), index)?))
+    }
+    fn pull_into(
+        &self,
+        _i: usize,
+        nodes: &[Node<F>],
+        at: usize,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let node = &nodes[at];
+        let (x, index) = (&nodes[node.inputs[0] as usize], &nodes[node.inputs[1] as usize]);
+        #[cfg(wengert_mutants)]
+        let g = &crate::mutants::alter::<O, Array<F>>(_i, crate::mutants::World::Computed, g);
+        into.add(self.0.pull(x.value(), index.positions(), node.value(), g));
+    }
+    fn pull<'t>(&self, _i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+        let (x, index) =
+            (Var { tape: y.tape, id: inputs[0] }, IndexVar { tape: y.tape, id: inputs[1] });
+        #[cfg(wengert_mutants)]
+        let g = crate::mutants::alter::<O, Var<'t, F>>(_i, crate::mutants::World::Recorded, &g);
+        self.0.pull(&x, &index, &y, &g)
+    }
+    fn boxed(&self) -> Box<dyn Recorded<F>> {
+        Box::new(self.clone())
+    }
+    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
+        Box::new(self.clone())
+    }
+    fn name(&self) -> String {
+        op_name::<O>()
+    }
+}

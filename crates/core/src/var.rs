@@ -1,0 +1,301 @@
+//! What a variable can do: read itself, and stand in operators beside parameters, tensors, numbers.
+
+use std::fmt::{self, Debug};
+
+use crate::op::Value;
+use crate::ops::elementwise::Elementary;
+use crate::ops::tensor::TensorMath;
+use crate::ops::{self, Linear, MatMul, Pick};
+use crate::{Array, Float, Indices, Op, Param, Shape, Tape, Var};
+
+impl<'t, F: Float> Var<'t, F> {
+    /// The value; its memory is shared.
+    pub fn value(&self) -> Array<F> {
+        self.tape.record.borrow().nodes[self.id as usize].value().clone()
+    }
+
+    /// The extents of the axes.
+    pub fn shape(&self) -> Shape {
+        Value::shape(self)
+    }
+
+    /// The only element.
+    ///
+    /// # Panics
+    /// If there is not exactly one.
+    #[track_caller]
+    pub fn item(&self) -> F {
+        self.value().item()
+    }
+
+    /// The tape that this variable is on.
+    pub fn tape(&self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    /// The matrix product: `[m, k] x [k, n]` to `[m, n]`, with leading axes that broadcast as batch.
+    /// A vector on the left is a row, one on the right a column, and its axis goes away.
+    ///
+    /// # Panics
+    /// If the inner extents disagree, the batches do not broadcast, or an operand is a scalar.
+    #[track_caller]
+    pub fn matmul(self, other: impl Operand<'t, F>) -> Self {
+        matmul(&self, &other.on(self.tape))
+    }
+
+    /// `self weight^T + bias`: from `[.., inputs]`, weight `[outputs, inputs]` and bias `[outputs]`
+    /// to `[.., outputs]`.
+    ///
+    /// # Panics
+    /// If the shapes disagree.
+    #[track_caller]
+    pub fn linear(self, weight: impl Operand<'t, F>, bias: impl Operand<'t, F>) -> Self {
+        let (weight, bias) = (weight.on(self.tape), bias.on(self.tape));
+        let shape = self.shape();
+        let Some((&inputs, rows)) = shape.split_last().filter(|(_, rows)| rows.len() > 1) else {
+            return Self::apply(Linear, [&self, &weight, &bias]);
+        };
+        let flat = self.reshape([rows.iter().product(), inputs]);
+        let flat = Self::apply(Linear, [&flat, &weight, &bias]);
+        flat.reshape(shape.with(rows.len(), flat.shape()[1]))
+    }
+
+    /// `self other^T`: from `[.., m, k]` and `[.., n, k]` to `[.., m, n]`; nothing is copied to be
+    /// transposed.
+    ///
+    /// # Panics
+    /// If the last extents disagree, the batches do not broadcast, or an operand is no matrix.
+    #[track_caller]
+    pub fn matmul_transposed(self, other: impl Operand<'t, F>) -> Self {
+        let other = other.on(self.tape);
+        let product = MatMul { transpose_a: false, transpose_b: true };
+        let (shape, rank) = (self.shape(), self.shape().rank());
+        if rank < 3 || other.shape().rank() != 2 {
+            return Self::apply(product, [&self, &other]);
+        }
+        // Rows of all batches are rows of one tall matrix.
+        let flat = self.reshape([shape[..rank - 1].iter().product(), shape[rank - 1]]);
+        let flat = Self::apply(product, [&flat, &other]);
+        flat.reshape(shape.with(rank - 1, flat.shape()[1]))
+    }
+
+    /// One element of each row along the last axis: from `[.., n]` and positions `[..]` to `[..]`.
+    ///
+    /// # Panics
+    /// If there is not one position to a row, or one is out of range; the message names it.
+    #[track_caller]
+    pub fn pick(self, positions: impl Into<Indices>) -> Self {
+        Self::apply_indexed(Pick, &self, &self.tape.positions(positions))
+    }
+
+    /// The larger of each pair; NaN if one of them is.
+    #[track_caller]
+    pub fn maximum(self, other: impl Operand<'t, F>) -> Self {
+        Self::apply(ops::Maximum, [&self, &other.on(self.tape)])
+    }
+
+    /// The smaller of each pair; NaN if one of them is.
+    #[track_caller]
+    pub fn minimum(self, other: impl Operand<'t, F>) -> Self {
+        Self::apply(ops::Minimum, [&self, &other.on(self.tape)])
+    }
+
+    /// Applies an operation of one input; for operations of one's own.
+    #[track_caller]
+    pub fn apply_op(self, op: impl Op<1>) -> Self {
+        Self::apply(op, [&self])
+    }
+}
+
+impl<F: Float> Array<F> {
+    /// The matrix product; as [`Var::matmul`].
+    #[track_caller]
+    pub fn matmul(&self, other: &Self) -> Self {
+        matmul(self, other)
+    }
+
+    /// One element of each row along the last axis; as [`Var::pick`].
+    #[track_caller]
+    pub fn pick(&self, positions: impl Into<Indices>) -> Self {
+        Self::apply_indexed(Pick, self, &positions.into())
+    }
+
+    /// The larger of each pair; NaN if one of them is.
+    #[track_caller]
+    pub fn maximum(&self, other: &Self) -> Self {
+        Self::apply(ops::Maximum, [self, other])
+    }
+
+    /// The smaller of each pair; NaN if one of them is.
+    #[track_caller]
+    pub fn minimum(&self, other: &Self) -> Self {
+        Self::apply(ops::Minimum, [self, other])
+    }
+}
+
+#[track_caller]
+fn matmul<V: Value>(a: &V, b: &V) -> V {
+    let (left, right) = (a.shape(), b.shape());
+    let product = MatMul { transpose_a: false, transpose_b: false };
+    match (left.rank(), right.rank()) {
+        (1, r) if r > 0 => {
+            let y = matmul(&a.reshape([1, left[0]]), b);
+            let rank = y.shape().rank();
+            // A vector on both sides leaves a scalar: the row is the only axis left.
+            let row = if r == 1 { 0 } else { rank - 2 };
+            y.reshape(without(y.shape(), row))
+        }
+        (r, 1) if r > 0 => {
+            let y = matmul(a, &b.reshape([right[0], 1]));
+            y.reshape(without(y.shape(), y.shape().rank() - 1))
+        }
+        // Rows of all batches are rows of one tall matrix.
+        (3.., 2) => {
+            let (m, k) = (left.iter().rev().skip(1).product(), left[left.rank() - 1]);
+            let y = V::apply(product, [&a.reshape([m, k]), b]);
+            y.reshape(left.with(left.rank() - 1, right[1]))
+        }
+        _ => V::apply(product, [a, b]),
+    }
+}
+
+/// The shape without one axis.
+fn without(shape: Shape, axis: usize) -> Shape {
+    let axes = crate::Axes::of(shape, axis as isize);
+    crate::shape::expect_shape("matmul", axes).removed(shape)
+}
+
+impl<F: Float> Debug for Var<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Var {}: {:?}", self.id, self.value())
+    }
+}
+
+/// What may stand beside a variable: another variable, a parameter, a tensor, a number.
+pub trait Operand<'t, F: Float> {
+    /// This operand on the tape.
+    #[track_caller]
+    fn on(self, tape: &'t Tape<F>) -> Var<'t, F>;
+
+    /// The number, if this is one.
+    fn number(&self) -> Option<f64> {
+        None
+    }
+}
+
+impl<'t, F: Float> Operand<'t, F> for Var<'t, F> {
+    #[track_caller]
+    fn on(self, tape: &'t Tape<F>) -> Var<'t, F> {
+        self.on_tape(tape);
+        self
+    }
+}
+
+impl<'t, F: Float> Operand<'t, F> for &Var<'t, F> {
+    #[track_caller]
+    fn on(self, tape: &'t Tape<F>) -> Var<'t, F> {
+        (*self).on(tape)
+    }
+}
+
+impl<'t, F: Float> Operand<'t, F> for &Param<F> {
+    #[track_caller]
+    fn on(self, tape: &'t Tape<F>) -> Var<'t, F> {
+        tape.param(self)
+    }
+}
+
+impl<'t, F: Float> Operand<'t, F> for &Array<F> {
+    #[track_caller]
+    fn on(self, tape: &'t Tape<F>) -> Var<'t, F> {
+        tape.constant(self)
+    }
+}
+
+macro_rules! numbers {
+    ($($N:ident)*) => {$(
+        impl<'t, F: Float> Operand<'t, F> for $N {
+            #[track_caller]
+            fn on(self, tape: &'t Tape<F>) -> Var<'t, F> {
+                tape.constant(&Array::scalar(F::of(f64::from(self))))
+            }
+            fn number(&self) -> Option<f64> {
+                Some(f64::from(*self))
+            }
+        }
+    )*};
+}
+
+numbers! { f32 f64 }
+
+/// `x op y`, with the cheaper operation where `y` is a number and `shortcut` has one.
+#[inline]
+#[track_caller]
+fn operate<'t, F: Float>(
+    x: Var<'t, F>,
+    y: impl Operand<'t, F>,
+    op: impl Op<2>,
+    shortcut: Option<fn(&Var<'t, F>, f64) -> Var<'t, F>>,
+) -> Var<'t, F> {
+    match (shortcut, y.number()) {
+        (Some(shortcut), Some(number)) => shortcut(&x, number),
+        _ => Var::apply(op, [&x, &y.on(x.tape)]),
+    }
+}
+
+// The left side of an operator may be anything too. A number on the left has the precision of the
+// variable, because with two candidates a literal such as the 2.0 of `(2.0 * x).exp()` has no type.
+macro_rules! operators {
+    ($($Trait:ident $method:ident $shortcut:expr;)*) => {$(
+        impl<'t, F: Float, R: Operand<'t, F>> std::ops::$Trait<R> for Var<'t, F> {
+            type Output = Self;
+            #[track_caller]
+            fn $method(self, other: R) -> Self {
+                operate(self, other, ops::$Trait, $shortcut)
+            }
+        }
+        impl<'t, F: Float, R: Operand<'t, F>> std::ops::$Trait<R> for &Var<'t, F> {
+            type Output = Var<'t, F>;
+            #[track_caller]
+            fn $method(self, other: R) -> Var<'t, F> {
+                operate(*self, other, ops::$Trait, $shortcut)
+            }
+        }
+        operators! { left [F: Float] $Trait $method F &Param<F> }
+        operators! { left [F: Float] $Trait $method F &Array<F> }
+        operators! { left [] $Trait $method f32 f32 }
+        operators! { left [] $Trait $method f64 f64 }
+    )*};
+    (left [$($generics:tt)*] $Trait:ident $method:ident $F:ident $Left:ty) => {
+        impl<'t, $($generics)*> std::ops::$Trait<Var<'t, $F>> for $Left {
+            type Output = Var<'t, $F>;
+            #[track_caller]
+            fn $method(self, other: Var<'t, $F>) -> Var<'t, $F> {
+                Var::apply(ops::$Trait, [&self.on(other.tape), &other])
+            }
+        }
+    };
+}
+
+operators! {
+    Add add Some(|x, number| x.offset(number));
+    Sub sub Some(|x, number| x.offset(-number));
+    Mul mul Some(|x, number| x.scale(number));
+    Div div None;
+}
+
+impl<F: Float> std::ops::Neg for Var<'_, F> {
+    type Output = Self;
+    #[track_caller]
+    fn neg(self) -> Self {
+        self.negate()
+    }
+}
+
+impl<'t, F: Float> std::ops::Neg for &Var<'t, F> {
+    type Output = Var<'t, F>;
+    #[track_caller]
+    fn neg(self) -> Var<'t, F> {
+        self.negate()
+    }
+}

@@ -1,0 +1,38 @@
+//! Activations as modules, for places that take a module. Elsewhere call the method: `x.relu()`.
+
+use wengert_core::{Elementary, Float, Leaf, LeafMut, Params, Path, Var};
+
+use crate::Module;
+
+macro_rules! activations {
+    ($($(#[$doc:meta])* $Layer:ident $method:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $Layer;
+
+        impl<F: Float> Params<F> for $Layer {
+            fn visit<'a>(&'a self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {}
+            fn visit_mut<'a>(&'a mut self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>)) {}
+        }
+
+        impl<F: Float> Module<F> for $Layer {
+            #[track_caller]
+            fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+                x.$method()
+            }
+        }
+    )*};
+}
+
+activations! {
+    /// `max(x, 0)`.
+    Relu relu;
+    /// `x * Phi(x)`.
+    Gelu gelu;
+    /// `x * sigmoid(x)`.
+    Silu silu;
+    /// Hyperbolic tangent.
+    Tanh tanh;
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid sigmoid;
+}

@@ -1,0 +1,75 @@
+//! The fully connected layer.
+
+use rand::Rng;
+use wengert_core::{Array, Float, Leaf, LeafMut, Param, Params, Path, Var};
+
+use crate::{Module, init};
+
+/// `y = x W^T + b`, from `[.., inputs]` to `[.., outputs]`; the weight is stored `[outputs, inputs]`
+/// as PyTorch stores it, so that its checkpoints load by name.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>
+#[derive(Clone, Debug)]
+pub struct Linear<F: Float = f32> {
+    /// Shape `[outputs, inputs]`.
+    pub weight: Param<F>,
+    /// Shape `[outputs]`.
+    pub bias: Option<Param<F>>,
+}
+
+impl<F: Float> Linear<F> {
+    /// Weight and bias uniform within `1 / sqrt(inputs)`, PyTorch's default.
+    pub fn new(inputs: usize, outputs: usize, rng: &mut impl Rng) -> Self {
+        let bound = (inputs.max(1) as f64).sqrt().recip();
+        let weight = init::uniform([outputs, inputs], bound, rng);
+        Self::from_tensors(weight, Some(init::uniform([outputs], bound, rng)))
+    }
+
+    /// This layer without its bias.
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+
+    /// A layer with these values.
+    ///
+    /// # Panics
+    /// If the weight is no matrix, or the bias is not one number for each of its rows.
+    #[track_caller]
+    pub fn from_tensors(weight: Array<F>, bias: Option<Array<F>>) -> Self {
+        let shape = weight.shape();
+        assert!(shape.rank() == 2, "Linear: weight {shape:?} is no matrix [outputs, inputs]");
+        if let Some(bias) = &bias {
+            let given = bias.shape();
+            assert!(
+                given == [shape[0]].into(),
+                "Linear: weight {shape:?} and bias {given:?} disagree"
+            );
+        }
+        Self { weight: Param::new(weight), bias: bias.map(Param::new) }
+    }
+}
+
+impl<F: Float> Params<F> for Linear<F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
+        self.weight.visit(path.field("weight"), visit);
+        self.bias.visit(path.field("bias"), visit);
+    }
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
+    ) {
+        self.weight.visit_mut(path.field("weight"), visit);
+        self.bias.visit_mut(path.field("bias"), visit);
+    }
+}
+
+impl<F: Float> Module<F> for Linear<F> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        match &self.bias {
+            Some(bias) => x.linear(&self.weight, bias),
+            None => x.matmul_transposed(&self.weight),
+        }
+    }
+}

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 use wengert_nn::optim::{
-    Adam, At, BadSetting, Chain, ClipNorm, ConfigError, Memory, Recipe, Registry, RmsProp, Rule,
-    Sgd, WeightDecay, setting, sum_of_squares,
+    Adam, At, BadSetting, Chain, ClipNorm, ConfigError, Elements, Mapped, Recipe, Registry,
+    RmsProp, Rule, Sgd, WeightDecay, setting, sum_of_squares,
 };
 
 /// Numbers that look like nothing in particular, of both signs.
@@ -188,11 +188,11 @@ impl Rule for HeavyBall {
         1.0
     }
 
-    fn apply<F: Float>(&self, _: At, update: &mut [F], _: &[F], mut memory: Memory<'_, F>) {
-        for (u, v) in update.iter_mut().zip(memory.take()) {
-            *v = F::of(self.mass) * *v + *u;
-            *u = *v;
-        }
+    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+        elements.map(|g, _, [v]| {
+            let v = F::of(self.mass) * v + g;
+            (v, [v])
+        })
     }
 }
 
@@ -203,8 +203,8 @@ struct Flip;
 impl Rule for Flip {
     const KIND: &'static str = "flip";
 
-    fn apply<F: Float>(&self, _: At, update: &mut [F], _: &[F], _: Memory<'_, F>) {
-        update.iter_mut().for_each(|u| *u = -*u);
+    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+        elements.map(|g, _, []| (-g, []))
     }
 }
 

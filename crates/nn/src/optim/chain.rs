@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use wengert_core::{Float, vectorized};
 
-use super::rule::{At, Link, Memory, Reach, Run};
+use super::rule::{At, Link, Reach, Run};
 
 /// Elements that pass through the links together: with two slots of f64 they take 128 KB with the
 /// gradient, the parameter and the update in hand, which an L2 cache holds.
@@ -47,14 +47,20 @@ pub struct Chain<F: Float> {
 #[derive(Debug)]
 struct Stage<F: Float> {
     rule: Arc<dyn Run<F>>,
+    /// Its slots among those of the chain, and what they hold before the first step.
+    slots: Range<usize>,
     initial: Vec<f64>,
-    first_slot: usize,
     reach: Reach,
 }
 
 impl<F: Float> Chain<F> {
     /// The chain of these links, in this order.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
     pub fn new(links: &[Link]) -> Self {
+        assert!(!links.is_empty(), "optimizer chain: no rule");
         let mut chain = Chain { links: Vec::new(), starts: vec![0], slots: 0 };
         for (i, link) in links.iter().enumerate() {
             if i > 0 && link.reach() == Reach::Model {
@@ -64,7 +70,7 @@ impl<F: Float> Chain<F> {
             chain.links.push(Stage {
                 rule: link.typed(),
                 initial: (0..slots).map(|slot| link.initial(slot)).collect(),
-                first_slot: chain.slots,
+                slots: chain.slots..chain.slots + slots,
                 reach: link.reach(),
             });
             chain.slots += slots;
@@ -136,7 +142,10 @@ impl<F: Float> Chain<F> {
         memory: &mut [F],
     ) {
         let Some(mid) = middle(param.len()) else {
-            return self.run(links, at, update, param, memory);
+            for link in &self.links[links.clone()] {
+                link.rule.pass(at, update, param, link.memory(memory, param.len()));
+            }
+            return;
         };
         let (u, v) = update.split_at_mut(mid);
         let (p, q) = param.split_at(mid);
@@ -150,12 +159,7 @@ impl<F: Float> Chain<F> {
 
     fn finish_half(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
         let Some(mid) = middle(param.len()) else {
-            // Clearing a scratch of 4,096 numbers would cost a bias more than its step.
-            return match param.len() {
-                0..=64 => self.finish_chunk::<64>(at, update, param, memory),
-                65..=512 => self.finish_chunk::<512>(at, update, param, memory),
-                _ => self.finish_chunk::<CHUNK>(at, update, param, memory),
-            };
+            return self.finish_chunk(at, update, param, memory);
         };
         let len = param.len();
         let (u, v) = update.split_at(mid);
@@ -164,10 +168,26 @@ impl<F: Float> Chain<F> {
         both(len, || self.finish_half(at, u, p, m), || self.finish_half(at, v, q, n));
     }
 
+    fn finish_chunk(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
+        let last = self.links.len() - 1;
+        let first = self.starts[self.starts.len() - 1];
+        if first == last {
+            // The most frequent case: one rule, which reads the update where it is.
+            return self.links[last].finish(at, update, param, memory);
+        }
+        // Clearing a scratch of 4,096 numbers would cost a bias more than its step.
+        match param.len() {
+            0..=64 => self.finish_chain::<64>(first, at, update, param, memory),
+            65..=512 => self.finish_chain::<512>(first, at, update, param, memory),
+            _ => self.finish_chain::<CHUNK>(first, at, update, param, memory),
+        }
+    }
+
     /// Not inlined, so that the recursion above does not carry the scratch on its stack.
     #[inline(never)]
-    fn finish_chunk<const N: usize>(
+    fn finish_chain<const N: usize>(
         &self,
+        first: usize,
         at: At,
         update: &[F],
         param: &mut [F],
@@ -176,24 +196,23 @@ impl<F: Float> Chain<F> {
         let mut scratch = [F::ZERO; N];
         let scratch = &mut scratch[..update.len()];
         scratch.copy_from_slice(update);
-        let last = self.starts[self.starts.len() - 1]..self.links.len();
-        self.run(&last, at, scratch, param, memory);
-        let lr = F::of(at.lr);
-        vectorized(|| {
-            for (p, &u) in param.iter_mut().zip(&*scratch) {
-                *p -= lr * u;
-            }
-        });
+        let last = self.links.len() - 1;
+        for link in &self.links[first..last] {
+            link.rule.pass(at, scratch, param, link.memory(memory, param.len()));
+        }
+        self.links[last].finish(at, scratch, param, memory);
+    }
+}
+
+impl<F: Float> Stage<F> {
+    /// The slots of this link in the memory of a chunk of `len` elements.
+    fn memory<'a>(&self, chunk: &'a mut [F], len: usize) -> &'a mut [F] {
+        &mut chunk[self.slots.start * len..self.slots.end * len]
     }
 
-    /// Applies the links to one chunk.
-    fn run(&self, links: &Range<usize>, at: At, update: &mut [F], param: &[F], memory: &mut [F]) {
-        let len = update.len();
-        for link in &self.links[links.clone()] {
-            let first = link.first_slot * len;
-            let memory = &mut memory[first..first + link.initial.len() * len];
-            link.rule.run(at, update, param, Memory::new(memory, len));
-        }
+    fn finish(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
+        let memory = self.memory(memory, param.len());
+        self.rule.finish(at, update, param, memory);
     }
 }
 
@@ -202,17 +221,20 @@ impl<F: Float> Chain<F> {
 /// Blocked in a fixed tree, so that rounding grows with the logarithm of the length.
 pub fn sum_of_squares<F: Float>(x: &[F]) -> f64 {
     let Some(mid) = middle(x.len()) else {
-        return vectorized(|| {
-            let (blocks, rest) = x.as_chunks::<8>();
-            let mut lanes = [0.0; 8];
-            for block in blocks {
-                for (lane, x) in lanes.iter_mut().zip(block) {
-                    *lane += x.to_f64() * x.to_f64();
+        return vectorized(
+            #[inline(always)]
+            || {
+                let (blocks, rest) = x.as_chunks::<8>();
+                let mut lanes = [0.0; 8];
+                for block in blocks {
+                    for (lane, x) in lanes.iter_mut().zip(block) {
+                        *lane += x.to_f64() * x.to_f64();
+                    }
                 }
-            }
-            let rest: f64 = rest.iter().map(|x| x.to_f64() * x.to_f64()).sum();
-            lanes.iter().sum::<f64>() + rest
-        });
+                let rest: f64 = rest.iter().map(|x| x.to_f64() * x.to_f64()).sum();
+                lanes.iter().sum::<f64>() + rest
+            },
+        );
     };
     let (left, right) = x.split_at(mid);
     let (left, right) = both(x.len(), || sum_of_squares(left), || sum_of_squares(right));

@@ -97,6 +97,7 @@ fn short(
         chain.extend(weight_decay(value)?);
     }
     settings.also = shared;
+    settings.span = kind.span();
     chain.extend(rule.links(settings)?);
     Ok(Recipe::from_parts(lr, chain, unused))
 }
@@ -107,6 +108,15 @@ fn long(
     chain: Spanned<DeValue<'_>>,
     mut settings: Settings<'_>,
 ) -> Result<Recipe, Fault> {
+    if let Some((key, _)) =
+        ["weight_decay", "clip_norm"].iter().find_map(|key| settings.table.get_key_value(*key))
+    {
+        let name = key.get_ref();
+        return Err(Fault::new(
+            key.span(),
+            format!("unknown key `{name}`: in the long form it is a rule of the chain"),
+        ));
+    }
     refuse_others(&settings.table, |key| LONG.contains(&key), || LONG.into_iter())?;
     let lr = match settings.table.remove("lr") {
         Some(value) => rate(registry, value)?,
@@ -155,6 +165,7 @@ fn rate(registry: &Registry, value: Spanned<DeValue<'_>>) -> Result<Rate, Fault>
 fn take_kind<'t>(settings: &mut Settings<'t>, what: &str) -> Result<Spanned<DeValue<'t>>, Fault> {
     settings.also.push("kind");
     if let Some(kind) = settings.table.remove("kind") {
+        settings.span = kind.span();
         return Ok(kind);
     }
     let slip = settings.table.keys().find(|key| nearest(key.get_ref(), &["kind"]).is_some());

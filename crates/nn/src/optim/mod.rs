@@ -11,6 +11,7 @@
 
 mod chain;
 mod config;
+mod elements;
 mod error;
 mod fields;
 mod recipe;
@@ -22,10 +23,11 @@ pub mod setting;
 mod settings;
 
 pub use chain::{Chain, sum_of_squares};
+pub use elements::{Elements, Mapped};
 pub use error::ConfigError;
 pub use recipe::{Recipe, UnusedParameters};
 pub use registry::Registry;
-pub use rule::{At, Link, Memory, Reach, Rule};
+pub use rule::{At, Link, Reach, Rule};
 pub use rules::{Adagrad, Adam, ClipNorm, RmsProp, Sgd, WeightDecay};
 pub use schedule::{Constant, Rate, Schedule, Step};
 pub use setting::BadSetting;

@@ -150,7 +150,7 @@ impl RuleKind {
         };
         let defaults = DeTable::parse(self.defaults).expect("the library's own text is TOML");
         for (key, value) in defaults.into_inner() {
-            // Their place in the reader's text is that of the table that left them out.
+            // Their place in the reader's text is that of the name that implies them.
             let span = settings.span.clone();
             let key = Spanned::new(span.clone(), key.into_inner());
             settings.table.entry(key).or_insert(Spanned::new(span, value.into_inner()));

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wengert_core::{Float, vectorized};
 
+use super::elements::{Elements, Mapped};
 use super::setting::BadSetting;
 
 /// One link of an optimizer's chain: it turns the update that arrives into the one that leaves.
@@ -16,12 +17,12 @@ use super::setting::BadSetting;
 /// and subtracted from the parameter. The struct that implements the trait *is* the rule: its
 /// fields are the settings as they stand in a TOML file (so it derives `Serialize` and
 /// `Deserialize`, with `#[serde(default, deny_unknown_fields)]`), and it holds nothing else. What
-/// it must remember from step to step is kept for it, by name, in [`Memory`].
+/// it must remember from step to step is kept for it, by name ([`Rule::memory`]).
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
 /// use wengert_core::Float;
-/// use wengert_nn::optim::{At, Memory, Recipe, Registry, Rule};
+/// use wengert_nn::optim::{At, Elements, Mapped, Recipe, Registry, Rule};
 ///
 /// /// `update = sign(g)`, and nothing to set.
 /// #[derive(Debug, Serialize, Deserialize)]
@@ -31,10 +32,11 @@ use super::setting::BadSetting;
 /// impl Rule for SignDescent {
 ///     const KIND: &'static str = "sign_descent";
 ///
-///     fn apply<F: Float>(&self, _: At, update: &mut [F], _: &[F], _: Memory<'_, F>) {
-///         for u in update {
-///             *u = if *u > F::ZERO { F::ONE } else if *u < F::ZERO { -F::ONE } else { *u };
-///         }
+///     fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+///         elements.map(|g, _, []| {
+///             let u = if g > F::ZERO { F::ONE } else if g < F::ZERO { -F::ONE } else { g };
+///             (u, [])
+///         })
 ///     }
 /// }
 ///
@@ -74,13 +76,13 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
         Reach::Element
     }
 
-    /// Transforms `update` in place; `param` is the parameter before this step.
+    /// Transforms the elements at hand: computes what is the same for all of them, then ends with
+    /// [`Elements::map`], once.
     ///
-    /// The slices are a part of one parameter, all of one length, and where they begin is not
-    /// told: element `i` may depend on elements `i` and on `at`, and on nothing else. `memory`
-    /// gives the slots in the order of [`Rule::memory`]. Mark the method `#[inline(always)]` and
-    /// its loops are compiled for the vector instructions of the machine that it runs on.
-    fn apply<F: Float>(&self, at: At, update: &mut [F], param: &[F], memory: Memory<'_, F>);
+    /// The elements are a part of one parameter, and which part is not told: what becomes of one
+    /// may depend on itself and on `at`, and on nothing else. Mark the method `#[inline(always)]`
+    /// and it is compiled for the vector instructions of the machine that it runs on.
+    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped;
 }
 
 /// How much a rule must see before it can transform its first element.
@@ -119,36 +121,6 @@ impl At {
     #[inline]
     pub fn bias_correction(&self, beta: f64) -> f64 {
         1.0 - beta.powi(i32::try_from(self.count).unwrap_or(i32::MAX))
-    }
-}
-
-/// What a rule remembers of the elements at hand: one slice for each of its slots.
-///
-/// The slots lie one after the other in one flat slice; a slice of slices would cost half the
-/// speed, because the compiler then loads each of them again for every element.
-#[derive(Debug)]
-pub struct Memory<'a, F> {
-    flat: &'a mut [F],
-    len: usize,
-}
-
-impl<'a, F> Memory<'a, F> {
-    pub(crate) fn new(flat: &'a mut [F], len: usize) -> Self {
-        Memory { flat, len }
-    }
-
-    /// The next slot, in the order of [`Rule::memory`], one number for each element of the update.
-    ///
-    /// # Panics
-    /// When every slot that the rule names has been taken.
-    #[inline(always)]
-    #[track_caller]
-    pub fn take(&mut self) -> &'a mut [F] {
-        let flat = std::mem::take(&mut self.flat);
-        assert!(self.len <= flat.len(), "a rule takes more memory than its `memory()` names");
-        let (slot, rest) = flat.split_at_mut(self.len);
-        self.flat = rest;
-        slot
     }
 }
 
@@ -225,12 +197,27 @@ impl PartialEq for Link {
 
 /// A rule in one precision, its type erased.
 pub(crate) trait Run<F: Float>: Debug + Send + Sync {
-    fn run(&self, at: At, update: &mut [F], param: &[F], memory: Memory<'_, F>);
+    /// Transforms `update` in place.
+    fn pass(&self, at: At, update: &mut [F], param: &[F], memory: &mut [F]);
+    /// Transforms `update` and subtracts it: `param -= at.lr * update`.
+    fn finish(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]);
 }
 
+// Without the attribute a closure of some size is not inlined into the dispatch, and its loops stay
+// with the plainest vectors (measured: Adam, three times slower).
 impl<F: Float, R: Rule> Run<F> for R {
-    fn run(&self, at: At, update: &mut [F], param: &[F], memory: Memory<'_, F>) {
-        vectorized(|| self.apply(at, update, param, memory));
+    fn pass(&self, at: At, update: &mut [F], param: &[F], memory: &mut [F]) {
+        vectorized(
+            #[inline(always)]
+            || self.apply(at, Elements::pass(update, param, memory)),
+        );
+    }
+
+    fn finish(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
+        vectorized(
+            #[inline(always)]
+            || self.apply(at, Elements::finish(update, param, memory, at.lr)),
+        );
     }
 }
 

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
-use super::rule::{At, Memory, Reach, Rule};
+use super::elements::{Elements, Mapped};
+use super::rule::{At, Reach, Rule};
 use super::setting::{BadSetting, above_zero, at_least_zero, fraction};
 
 /// Weight decay: `u = g + weight_decay p`.
@@ -36,11 +37,9 @@ impl Rule for WeightDecay {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, update: &mut [F], param: &[F], _: Memory<'_, F>) {
+    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
         let weight_decay = F::of(self.weight_decay);
-        for (u, &p) in update.iter_mut().zip(param) {
-            *u += weight_decay * p;
-        }
+        elements.map(|g, p, []| (g + weight_decay * p, []))
     }
 }
 
@@ -75,16 +74,11 @@ impl Rule for ClipNorm {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, update: &mut [F], _: &[F], _: Memory<'_, F>) {
+    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
         let scale = self.max_norm / (at.norm + 1e-6);
         // Not `min`, which would turn a NaN into 1.
-        if scale >= 1.0 {
-            return;
-        }
-        let scale = F::of(scale);
-        for u in update {
-            *u *= scale;
-        }
+        let scale = F::of(if scale > 1.0 { 1.0 } else { scale });
+        elements.map(|g, _, []| (scale * g, []))
     }
 }
 
@@ -117,11 +111,11 @@ impl Rule for Sgd {
         at_least_zero("momentum", self.momentum)?;
         at_least_zero("dampening", self.dampening)?;
         if self.nesterov && self.momentum == 0.0 {
-            return Err(BadSetting::new("momentum", "nesterov needs a momentum above 0, found 0"));
+            return Err(BadSetting::new("nesterov", "needs a momentum above 0, found 0"));
         }
         if self.nesterov && self.dampening != 0.0 {
-            let message = format!("nesterov needs a dampening of 0, found {}", self.dampening);
-            return Err(BadSetting::new("dampening", message));
+            let message = format!("needs a dampening of 0, found {:?}", self.dampening);
+            return Err(BadSetting::new("nesterov", message));
         }
         Ok(())
     }
@@ -131,16 +125,17 @@ impl Rule for Sgd {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, update: &mut [F], _: &[F], mut memory: Memory<'_, F>) {
+    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
         if self.momentum == 0.0 {
-            return;
+            return elements.map(|g, _, []| (g, []));
         }
         let momentum = F::of(self.momentum);
         let present = F::of(if at.count == 1 { 1.0 } else { 1.0 - self.dampening });
-        for (u, v) in update.iter_mut().zip(memory.take()) {
-            *v = momentum * *v + present * *u;
-            *u = if self.nesterov { *u + momentum * *v } else { *v };
-        }
+        let nesterov = self.nesterov;
+        elements.map(|g, _, [v]| {
+            let v = momentum * v + present * g;
+            (if nesterov { g + momentum * v } else { v }, [v])
+        })
     }
 }
 
@@ -189,13 +184,13 @@ impl Rule for Adagrad {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, update: &mut [F], _: &[F], mut memory: Memory<'_, F>) {
+    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
         let eps = F::of(self.eps);
         let rate = F::of(1.0 / (1.0 + at.count.saturating_sub(1) as f64 * self.lr_decay));
-        for (u, s) in update.iter_mut().zip(memory.take()) {
-            *s += *u * *u;
-            *u = rate * *u / (s.sqrt() + eps);
-        }
+        elements.map(|g, _, [s]| {
+            let s = s + g * g;
+            (rate * g / (s.sqrt() + eps), [s])
+        })
     }
 }
 
@@ -254,31 +249,36 @@ impl Rule for RmsProp {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, update: &mut [F], _: &[F], mut memory: Memory<'_, F>) {
+    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
         let (past, present) = (F::of(self.alpha), F::of(1.0 - self.alpha));
+        let momentum = F::of(self.momentum);
         let outside = F::of(if self.eps_inside_sqrt { 0.0 } else { self.eps });
         let inside = F::of(if self.eps_inside_sqrt { self.eps } else { 0.0 });
-        let square_avg = memory.take();
-        if self.centered {
-            for ((u, v), m) in update.iter_mut().zip(square_avg).zip(memory.take()) {
-                *v = past * *v + present * *u * *u;
-                *m = past * *m + present * *u;
-                let variance = *v - *m * *m;
-                let variance = if variance < F::ZERO { F::ZERO } else { variance };
-                *u = *u / ((variance + inside).sqrt() + outside);
-            }
-        } else {
-            for (u, v) in update.iter_mut().zip(square_avg) {
-                *v = past * *v + present * *u * *u;
-                *u = *u / ((*v + inside).sqrt() + outside);
-            }
-        }
-        if self.momentum > 0.0 {
-            let momentum = F::of(self.momentum);
-            for (u, b) in update.iter_mut().zip(memory.take()) {
-                *b = momentum * *b + *u;
-                *u = *b;
-            }
+        let average = |old: F, new: F| past * old + present * new;
+        let root = |square: F| (square + inside).sqrt() + outside;
+        let variance = |v: F, m: F| {
+            let variance = v - m * m;
+            if variance < F::ZERO { F::ZERO } else { variance }
+        };
+        match (self.centered, self.momentum > 0.0) {
+            (false, false) => elements.map(|g, _, [v]| {
+                let v = average(v, g * g);
+                (g / root(v), [v])
+            }),
+            (false, true) => elements.map(|g, _, [v, b]| {
+                let v = average(v, g * g);
+                let b = momentum * b + g / root(v);
+                (b, [v, b])
+            }),
+            (true, false) => elements.map(|g, _, [v, m]| {
+                let (v, m) = (average(v, g * g), average(m, g));
+                (g / root(variance(v, m)), [v, m])
+            }),
+            (true, true) => elements.map(|g, _, [v, m, b]| {
+                let (v, m) = (average(v, g * g), average(m, g));
+                let b = momentum * b + g / root(variance(v, m));
+                (b, [v, m, b])
+            }),
         }
     }
 }
@@ -332,30 +332,27 @@ impl Rule for Adam {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, update: &mut [F], _: &[F], mut memory: Memory<'_, F>) {
+    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
         let [beta1, beta2] = self.betas;
         let (past1, present1) = (F::of(beta1), F::of(1.0 - beta1));
         let (past2, present2) = (F::of(beta2), F::of(1.0 - beta2));
         let correct1 = F::of(1.0 / at.bias_correction(beta1));
         let correct2 = F::of(1.0 / at.bias_correction(beta2).sqrt());
         let eps = F::of(self.eps);
-        let (exp_avg, exp_avg_sq) = (memory.take(), memory.take());
+        let averages = |g: F, m: F, v: F| (past1 * m + present1 * g, past2 * v + present2 * g * g);
+        let update = |m: F, w: F| correct1 * m / (correct2 * w.sqrt() + eps);
         if self.amsgrad {
-            let max_exp_avg_sq = memory.take();
-            let averages = exp_avg.iter_mut().zip(exp_avg_sq).zip(max_exp_avg_sq);
-            for (u, ((m, v), w)) in update.iter_mut().zip(averages) {
-                *m = past1 * *m + present1 * *u;
-                *v = past2 * *v + present2 * *u * *u;
+            elements.map(|g, _, [m, v, w]| {
+                let (m, v) = averages(g, m, v);
                 // Not `max`, which would drop a NaN.
-                *w = if *w >= *v { *w } else { *v };
-                *u = correct1 * *m / (correct2 * w.sqrt() + eps);
-            }
+                let w = if w >= v { w } else { v };
+                (update(m, w), [m, v, w])
+            })
         } else {
-            for (u, (m, v)) in update.iter_mut().zip(exp_avg.iter_mut().zip(exp_avg_sq)) {
-                *m = past1 * *m + present1 * *u;
-                *v = past2 * *v + present2 * *u * *u;
-                *u = correct1 * *m / (correct2 * v.sqrt() + eps);
-            }
+            elements.map(|g, _, [m, v]| {
+                let (m, v) = averages(g, m, v);
+                (update(m, v), [m, v])
+            })
         }
     }
 }

@@ -82,6 +82,6 @@ fn in_range(ok: bool, key: &'static str, value: f64, expected: &str) -> Result<(
     if ok {
         Ok(())
     } else {
-        Err(BadSetting::new(key, format!("expected {expected}, found {value}")))
+        Err(BadSetting::new(key, format!("expected {expected}, found {value:?}")))
     }
 }

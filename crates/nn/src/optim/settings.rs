@@ -13,7 +13,7 @@ use super::rule::Link;
 use super::rules::{ClipNorm, WeightDecay};
 use super::setting::BadSetting;
 
-/// A table and its place in the text.
+/// A table and its place in the text: that of its `kind`, once this has been taken out.
 ///
 /// Keys that belong to somebody else (`kind`, `lr`, ..) are taken out before [`Settings::read`].
 #[derive(Debug)]
@@ -66,9 +66,16 @@ impl<'t> Settings<'t> {
         };
         match value {
             Ok(value) => Ok((value, spans)),
-            Err(error) => Err(Fault::new(error.span().unwrap_or(span), error.message())),
+            Err(error) => Err(Fault::new(error.span().unwrap_or(span), plain(error.message()))),
         }
     }
+}
+
+/// What serde says, without the names of Rust's types.
+fn plain(message: &str) -> String {
+    message
+        .replace("expected f64", "expected a number")
+        .replace("expected u64", "expected a whole number of at least 0")
 }
 
 /// Where the settings of a table stand.
@@ -121,6 +128,7 @@ pub(crate) fn weight_decay(value: Spanned<DeValue<'_>>) -> Result<Option<Link>, 
 
 /// The shared key `clip_norm`.
 pub(crate) fn clip_norm(value: Spanned<DeValue<'_>>) -> Result<Link, Fault> {
-    let (rule, spans) = Settings::only("max_norm", value).read::<ClipNorm>()?;
-    Link::checked(rule).map_err(|bad| spans.fault(&bad))
+    let span = value.span();
+    let (rule, _) = Settings::only("max_norm", value).read::<ClipNorm>()?;
+    Link::checked(rule).map_err(|bad| Fault::new(span, format!("`clip_norm`: {}", bad.message())))
 }

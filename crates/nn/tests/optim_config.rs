@@ -322,8 +322,10 @@ proptest! {
         let mut text: Vec<char> = base.chars().collect();
         for (at, edit, c) in edits {
             let at = at.index(text.len());
+            // The text never becomes empty, so that there is always a place to edit.
             match edit {
-                0 => { text.remove(at); }
+                0 if text.len() > 1 => { text.remove(at); }
+                0 => {}
                 1 => text.insert(at, c),
                 2 => text[at] = char::from(b' ' + (c as u32 % 95) as u8),
                 _ => text.truncate(at.max(1)),

@@ -120,7 +120,8 @@ impl At {
     /// running average whose past weighs `beta` (Kingma and Ba 2015, section 3).
     #[inline]
     pub fn bias_correction(&self, beta: f64) -> f64 {
-        1.0 - beta.powi(i32::try_from(self.count).unwrap_or(i32::MAX))
+        // Exact to the last digits for a beta near 1, and as fast at step 100,000 as at step 1.
+        -(self.count as f64 * beta.ln()).exp_m1()
     }
 }
 

@@ -8,7 +8,7 @@ pub use wengert_core::{
     LeafMut, ManyOp, Op, Operand, ParamId, Params, Path, Seeded, Shape, ShapeError, TensorMath,
     Value, evaluate, grad, gradients, gradients_with, ops, seeded, vectorized, vjp,
 };
-pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init};
+pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
 /// The types of one precision under the names that users write.
 macro_rules! precision {
@@ -27,6 +27,8 @@ macro_rules! precision {
         pub type Gradients = wengert_core::Gradients<$F>;
         /// A fully connected layer.
         pub type Linear = wengert_nn::Linear<$F>;
+        /// A recipe at work on a model.
+        pub type Optimizer = wengert_nn::optim::Optimizer<$F>;
         /// Modules one after the other.
         pub type Sequential = wengert_nn::Sequential<$F>;
 

@@ -28,12 +28,11 @@ use wengert_core::{Float, vectorized};
 use super::rule::{At, Link, Reach, Run};
 
 /// Elements that pass through the links together. With two slots of f32 they take 80 KB with the
-/// gradient, the parameter and the update in hand: an L2 cache holds them. Half of it was slower
-/// over ten million elements, twice of it no faster.
+/// gradient, the parameter and the update in hand, which an L2 cache holds.
 const CHUNK: usize = 4096;
 
-/// Elements of one parameter from which on a second thread is asked for help: there a step of Adam
-/// takes some 25 us, and waking a thread a few.
+/// Elements of one parameter from which on a second thread is asked for help: a step of Adam takes
+/// some 25 us there, long enough to be worth waking it.
 const PARALLEL: usize = 1 << 17;
 
 /// A recipe's links, ready to run over slices of precision `F`.

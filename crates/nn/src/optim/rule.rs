@@ -105,8 +105,8 @@ pub struct At {
     pub step: u64,
     /// The learning rate of this step.
     pub lr: f64,
-    /// The Euclidean norm of the update that arrives at this link, over all parameters; 0 for a
-    /// rule that does not ask for it by [`Reach::Model`].
+    /// The Euclidean norm of the update that arrives at this link, over all parameters. Only a rule
+    /// that asks for it by [`Reach::Model`] may read it.
     pub norm: f64,
 }
 

@@ -163,9 +163,14 @@ pub(super) fn max_row<F: Float>(x: &[F]) -> F {
                 lanes[i] = larger(lanes[i], x[i]);
             }
         }
-        for lane in lanes {
-            most = larger(most, lane);
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] = larger(lanes[i], lanes[i + width]);
+            }
+            width /= 2;
         }
+        most = lanes[0];
     }
     for x in rest {
         most = larger(most, *x);

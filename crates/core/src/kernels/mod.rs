@@ -30,8 +30,8 @@ pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
 const SHORT: usize = 16;
 /// The elements that a thread takes at a time: enough to pay for handing them over.
 const CHUNK: usize = 1 << 15;
-/// Loops over fewer elements than this stay on one thread.
-const LARGE: usize = 1 << 17;
+/// Loops over fewer elements than this stay on one thread: waking the others takes some 20 us.
+const LARGE: usize = 1 << 18;
 
 /// Whether threads pay for a loop over `n` elements.
 #[inline]

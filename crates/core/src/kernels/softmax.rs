@@ -76,7 +76,8 @@ fn forward<F: Float, const BLOCK: usize>(x: &[F], n: usize, y: &mut [F]) {
     let block = (BLOCK / n).max(1) * n;
     for (x, y) in x.chunks(block).zip(y.chunks_mut(block)) {
         for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
-            let most = max_row(x);
+            // NaN need not win here: the sum of the exponentials carries it to the whole row.
+            let most = max_row(x, |most, x| if x > most { x } else { most });
             for (y, x) in y.iter_mut().zip(x) {
                 *y = *x - most;
             }
@@ -180,7 +181,7 @@ mod tests {
                 check::<f64>(rows, n);
             }
         }
-        check::<f32>(20_000, 10);
+        check::<f32>(27_000, 10);
     }
 
     #[test]

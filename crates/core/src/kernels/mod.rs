@@ -17,7 +17,8 @@ use multiversion::multiversion;
 
 /// Runs `f` compiled for the widest vector instructions that this machine has.
 ///
-/// Loops inside `f` are vectorised only where they are inlined into it.
+/// Loops are vectorised only where they are inlined into `f`, and `f` into this function. The
+/// compiler leaves a large closure apart, unless told: `vectorized(#[inline(always)] || ...)`.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
     "x86_64+avx2+fma"

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use crate::op::{Cotangent, Value};
 use crate::ops::reduce::sum_to;
 use crate::storage::of_precision;
-use crate::tape::{Kind, Record, Setting};
+use crate::tape::{Kind, Record, Seen, Setting};
 use crate::{Array, Float, Gradients, ParamId, Shape, Tape, Var};
 
 /// Runs `f` on a tape that records for training, differentiates the loss that it returns, and gives
@@ -173,7 +173,7 @@ impl<F: Float> Record<F> {
     /// The first-order sweep. With `release`, values are dropped as soon as they are not needed.
     fn backward(&mut self, loss: u32, release: bool) -> Gradients<F> {
         let last = loss as usize;
-        let Self { nodes, ops, cotangents, .. } = self;
+        let Self { nodes, ops, cotangents, positions, .. } = self;
         let updates =
             self.updates.iter().map(|&(id, node)| (id, nodes[node as usize].value().clone()));
         let updates = updates.collect();
@@ -197,7 +197,7 @@ impl<F: Float> Record<F> {
                         if from.tracked {
                             let gathered = &mut before[input as usize];
                             let into = Cotangent::new(from.value().shape(), gathered);
-                            op.pull_into(i, nodes, at, &g, into);
+                            op.pull_into(i, Seen { nodes, positions }, at, &g, into);
                         }
                     }
                 }

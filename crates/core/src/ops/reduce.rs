@@ -3,6 +3,7 @@
 use super::binary::{Mul, Same};
 use super::elementwise::Elementary;
 use super::rearrange::{Expand, Reshape};
+use crate::fold::{fold, sum};
 use crate::kernels;
 use crate::op::{Op, Value};
 use crate::shape::Axes;
@@ -22,8 +23,7 @@ impl Op<1> for Sum {
         Ok(reduced(x, self.axes, self.keepdim))
     }
     fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
-        fold(x, self.axes, |x, outer, n, inner, y| kernels::sum(x, outer, n, inner, y, false))
-            .with_shape(out)
+        sum(x, self.axes).with_shape(out)
     }
     fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
         spread(g, self.axes, x.shape())
@@ -72,48 +72,15 @@ fn spread<V: Value>(reduced: &V, axes: Axes, to: Shape) -> V {
     }
 }
 
-/// Reduces run after run of neighbouring axes, the last run first; the axes stay with extent 1.
-/// `kernel` takes input, extents before, within and after the run, and output.
-fn fold<F: Float>(
-    x: &Array<F>,
-    axes: Axes,
-    kernel: impl Fn(&[F], usize, usize, usize, &mut [F]),
-) -> Array<F> {
-    let mut array = x.clone();
-    let mut end = x.shape().rank();
-    while end > 0 {
-        let start = (0..end).rev().take_while(|&axis| axes.contains(axis)).last().unwrap_or(end);
-        if start < end {
-            let shape = array.shape();
-            let (outer, n, inner) = shape.around(start..end);
-            let kept = (start..end).fold(shape, |shape, axis| shape.with(axis, 1));
-            if n == 1 {
-                array = array.with_shape(kept);
-            } else {
-                let x = array;
-                array = Array::written(kept, |y| kernel(x.as_slice(), outer, n, inner, y));
-            }
-        }
-        end = start.min(end - 1);
-    }
-    array
-}
-
 /// Sums a value back to a shape that had been broadcast to its own.
 pub(crate) fn sum_to<V: Value>(x: &V, to: Shape) -> V {
     let from = x.shape();
     if from == to {
         return x.clone();
     }
-    assert!(to.expands_to(from), "a cotangent of shape {from:?} does not sum to {to:?}");
-    let missing = from.rank() - to.rank();
-    let axes = (0..from.rank())
-        .filter(|&axis| axis < missing || to[axis - missing] != from[axis])
-        .map(|axis| axis as isize)
-        .collect::<smallvec::SmallVec<[_; crate::shape::MAX_RANK]>>();
-    let axes = Axes::of(from, &axes[..]).unwrap_or_else(|_| unreachable!("axes of its own shape"));
+    let axes = Axes::repeated(from, to);
     let summed = V::apply(Sum { axes, keepdim: true }, [x]);
-    if missing == 0 { summed } else { V::apply(Reshape { to }, [&summed]) }
+    if from.rank() == to.rank() { summed } else { V::apply(Reshape { to }, [&summed]) }
 }
 
 /// `x * factor` for a mean; kept here so that an empty mean is 0 * inf = NaN.

@@ -14,7 +14,7 @@ pub use binary::{Above, Add, Binary, Div, Gate, Maximum, Minimum, Mul, Same, Sub
 pub use elementwise::Scalar;
 pub use fused::{Linear, LogSoftmax};
 pub use index::{Pick, Place};
-pub use matmul::MatMul;
+pub use matmul::Matmul;
 pub use operators::TensorOperand;
 pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, Widen};
 pub use reduce::{Max, Sum};

@@ -123,6 +123,12 @@ pub trait Value: Arithmetic {
 
     /// A constant of this shape in the same world.
     fn constant_like(&self, shape: Shape, value: f64) -> Self;
+
+    /// Applies an operation of one input, such as one of your own.
+    #[track_caller]
+    fn apply_op(&self, op: impl Op<1>) -> Self {
+        Self::apply(op, [self])
+    }
 }
 
 impl<F: Float> Value for Array<F> {

@@ -2,11 +2,12 @@
 
 use super::binary::{Mul, Same};
 use super::elementwise::Elementary;
+use super::fused::LogSoftmax;
 use super::rearrange::{Expand, Reshape};
 use crate::fold::{fold, sum};
 use crate::kernels;
 use crate::op::{Op, Value};
-use crate::shape::Axes;
+use crate::shape::{Axes, AxisList, expect_shape};
 use crate::{Array, Float, Shape, ShapeError};
 
 /// The sum over some axes, each kept with extent 1 or removed.
@@ -83,8 +84,70 @@ pub(crate) fn sum_to<V: Value>(x: &V, to: Shape) -> V {
     if from.rank() == to.rank() { summed } else { V::apply(Reshape { to }, [&summed]) }
 }
 
-/// `x * factor` for a mean; kept here so that an empty mean is 0 * inf = NaN.
-pub(crate) fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+/// Reductions, alike for arrays and for variables. Axes may be counted from the end: `-1` is the last.
+/// A shape mistake panics at the caller's line.
+pub trait Reductions: Value {
+    /// The sum of all elements, of shape `[]`; 0 if there are none.
+    #[track_caller]
+    fn sum(&self) -> Self {
+        Self::apply(Sum { axes: Axes::all(self.shape()), keepdim: false }, [self])
+    }
+
+    /// The sum over some axes, which stay with extent 1 if `keepdim`.
+    #[track_caller]
+    fn sum_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape("sum_axes", Axes::of(self.shape(), axes));
+        Self::apply(Sum { axes, keepdim }, [self])
+    }
+
+    /// The mean of all elements, of shape `[]`; NaN if there are none.
+    #[track_caller]
+    fn mean(&self) -> Self {
+        mean(self, Axes::all(self.shape()), false)
+    }
+
+    /// The mean over some axes, which stay with extent 1 if `keepdim`.
+    #[track_caller]
+    fn mean_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        mean(self, expect_shape("mean_axes", Axes::of(self.shape(), axes)), keepdim)
+    }
+
+    /// The largest element, of shape `[]`. NaN wins; ties share the gradient evenly.
+    ///
+    /// # Panics
+    /// If there are no elements.
+    #[track_caller]
+    fn max(&self) -> Self {
+        Self::apply(Max { axes: Axes::all(self.shape()), keepdim: false }, [self])
+    }
+
+    /// The largest element over some axes, which stay with extent 1 if `keepdim`.
+    ///
+    /// # Panics
+    /// If there are no elements along these axes.
+    #[track_caller]
+    fn max_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape("max_axes", Axes::of(self.shape(), axes));
+        Self::apply(Max { axes, keepdim }, [self])
+    }
+
+    /// The logarithm of softmax along the last axis.
+    #[track_caller]
+    fn log_softmax(&self) -> Self {
+        Self::apply(LogSoftmax, [self])
+    }
+
+    /// Softmax along the last axis: positive, and each row sums to one.
+    #[track_caller]
+    fn softmax(&self) -> Self {
+        self.log_softmax().exp()
+    }
+}
+
+impl<V: Value> Reductions for V {}
+
+/// The mean; of nothing it is 0 * inf, which is NaN.
+fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
     let count = axes.count(x.shape()) as f64;
     V::apply(Sum { axes, keepdim }, [x]).scale(count.recip())
 }

@@ -10,7 +10,7 @@ use super::{At, ConfigError, Recipe, UnusedParameters};
 /// A recipe at work on one model: what its rules remember, by parameter name.
 ///
 /// ```
-/// use wengert_core::{Array, Elementary, Param, TensorMath, gradients};
+/// use wengert_core::{Array, Elementary, Param, Rearrangements, Reductions, gradients};
 /// use wengert_nn::optim::Optimizer;
 ///
 /// let mut x = Param::new(Array::<f64>::from([3.0, -2.0]));

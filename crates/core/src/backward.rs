@@ -161,10 +161,10 @@ pub fn vjp<'t, F: Float>(
                 *gathered = Some(gathered.map_or(pulled, |sum| sum + pulled));
             }
         }));
+        tape.record.borrow_mut().origin = before;
         if let Err(panic) = pulled {
             rethrow(panic, &op.name(), location);
         }
-        tape.record.borrow_mut().origin = before;
     }
     let zeros = |var: &Var<'t, F>| var.constant_like(var.shape(), 0.0);
     kept.into_iter().zip(wrt).map(|(g, var)| g.unwrap_or_else(|| zeros(var))).collect()

@@ -213,14 +213,20 @@ impl<'t, F: Float> Value for Var<'t, F> {
     #[track_caller]
     fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
         let tape = x[0].tape;
-        let inputs = Inputs::from_slice(&x.map(|x| x.on_tape(tape)));
+        let mut inputs = Inputs::new();
+        for x in x {
+            inputs.push(x.on_tape(tape));
+        }
         tape.apply(Fixed::<_, N>(op), inputs)
     }
 
     #[track_caller]
     fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
         let tape = x[0].tape;
-        let inputs = x.iter().map(|x| x.on_tape(tape)).collect();
+        let mut inputs = Inputs::new();
+        for x in x {
+            inputs.push(x.on_tape(tape));
+        }
         tape.apply(Many(op), inputs)
     }
 

@@ -233,7 +233,7 @@ impl<F: Float> Tape<F> {
     #[track_caller]
     fn push(&self, value: Option<Array<F>>, kind: Kind, inputs: Inputs, tracked: bool) -> u32 {
         let record = &mut *self.record.borrow_mut();
-        let location = record.origin.unwrap_or_else(Location::caller);
+        let location = record.location(Location::caller());
         record.push(Node { value, kind, inputs, tracked, location })
     }
 
@@ -252,7 +252,7 @@ impl<F: Float> Tape<F> {
             }
         };
         let tracked = inputs.iter().any(|&input| record.nodes[input as usize].tracked);
-        let location = record.origin.unwrap_or_else(Location::caller);
+        let location = record.location(Location::caller());
         record.place(op);
         let id =
             record.push(Node { value: Some(value), kind: Kind::Op, inputs, tracked, location });
@@ -308,6 +308,12 @@ impl<F: Float> Record<F> {
         let id = u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes on a tape");
         self.nodes.push(node);
         id
+    }
+
+    /// Where a node comes from: `caller`, or while a sweep is recorded the line of the operation
+    /// that is being differentiated.
+    fn location(&self, caller: &'static Location<'static>) -> &'static Location<'static> {
+        self.origin.unwrap_or(caller)
     }
 
     /// Puts the operation of the next node in its place: into the box that is there from the last

@@ -224,9 +224,12 @@ pub trait Rearrangements: Value {
     /// The axes in another order: axis `k` of the result is axis `order[k]` of this.
     #[track_caller]
     fn permute<const N: usize>(&self, order: [isize; N]) -> Self {
-        let shape = self.shape();
-        let axis = |axis| expect_shape("permute", shape.axis(axis));
-        Self::apply(Permute { order: Shape::from(order.map(axis)) }, [self])
+        // A loop, because a closure would hide the caller's line.
+        let mut axes = [0; N];
+        for (axis, named) in axes.iter_mut().zip(order) {
+            *axis = expect_shape("permute", self.shape().axis(named));
+        }
+        Self::apply(Permute { order: Shape::from(axes) }, [self])
     }
 
     /// Two axes exchanged.

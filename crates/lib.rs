@@ -1,12 +1,14 @@
-//! wengert
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
 pub use wengert_core as core;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Arithmetic, Axes, AxisList, Cotangent, Elementary, Elementwise, Float, IndexOp, Indices, Leaf,
-    LeafMut, ManyOp, Op, Operand, ParamId, Params, Path, Seeded, Shape, ShapeError, TensorMath,
-    Value, evaluate, grad, gradients, gradients_with, ops, seeded, vectorized, vjp,
+    Arithmetic, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float, IndexOp,
+    Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path, Seeded, Shape,
+    ShapeError, TensorMath, Value, check_gradients, check_model, evaluate, grad, gradients,
+    gradients_with, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
@@ -53,3 +55,8 @@ pub mod f64 {
         pub use wengert_core::{params_f64 as params, tensor_f64 as tensor};
     }
 }
+
+/// The guide to operations of one's own runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/adding_an_op.md")]
+pub struct AddingAnOp;

@@ -6,7 +6,6 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use crate::op::Value;
 use crate::ops::tensor::TensorMath;
-use crate::tape::Kind;
 use crate::{Array, Float, Leaf, Params, Path, Tape, Var, vjp};
 
 /// How gradients are checked. `Check::new()` is what [`check_gradients`] and [`check_model`] do.

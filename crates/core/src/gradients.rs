@@ -163,6 +163,6 @@ impl<F: Float> Div<f64> for Gradients<F> {
 
 impl<F: Float> Drop for Gradients<F> {
     fn drop(&mut self) {
-        crate::backward::recycle(std::mem::take(&mut self.params));
+        crate::workshop::return_list(std::mem::take(&mut self.params));
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Record<F: Float> {
     /// Where the next parameter is expected in `params`.
     cursor: usize,
     pub(crate) variables: Vec<u32>,
+    /// The positions that leaves refer to.
+    pub(crate) positions: Vec<Indices>,
     pub(crate) updates: Vec<(ParamId, u32)>,
     /// The gathered cotangents of a first-order sweep.
     pub(crate) cotangents: Vec<Option<Array<F>>>,
@@ -64,10 +66,13 @@ pub(crate) struct Node<F: Float> {
 
 pub(crate) type Inputs = SmallVec<[u32; 4]>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
+    /// A value from outside.
     Leaf,
-    Positions(Indices),
+    /// Positions from outside, by their place in the record's list: they are too large to be carried
+    /// by every node.
+    Positions(u32),
     Op,
 }
 
@@ -97,6 +102,7 @@ impl<F: Float> Tape<F> {
             params: Vec::new(),
             cursor: 0,
             variables: Vec::new(),
+            positions: Vec::new(),
             updates: Vec::new(),
             cotangents: Vec::new(),
             places: Vec::new(),
@@ -147,8 +153,12 @@ impl<F: Float> Tape<F> {
     /// A leaf of positions, such as labels.
     #[track_caller]
     pub fn positions(&self, positions: impl Into<Indices>) -> IndexVar<'_, F> {
-        let id = self.push(None, Kind::Positions(positions.into()), Inputs::new(), false);
-        IndexVar { tape: self, id }
+        let place = {
+            let list = &mut self.record.borrow_mut().positions;
+            list.push(positions.into());
+            list.len() as u32 - 1
+        };
+        IndexVar { tape: self, id: self.push(None, Kind::Positions(place), Inputs::new(), false) }
     }
 
     /// Records a buffer's new value. It leaves the tape with the gradients, and an optimizer's step
@@ -200,6 +210,7 @@ impl<F: Float> Tape<F> {
         let record = self.record.get_mut();
         record.nodes.clear();
         record.variables.clear();
+        record.positions.clear();
         record.updates.clear();
         record.cotangents.clear();
         record.places.clear();
@@ -230,7 +241,7 @@ impl<F: Float> Tape<F> {
     fn apply<R: Recorded<F>>(&self, op: R, inputs: Inputs) -> Var<'_, F> {
         let mut guard = self.record.borrow_mut();
         let record = &mut *guard;
-        let value = match op.run(&record.nodes, &inputs) {
+        let value = match op.run(record.seen(), &inputs) {
             Ok(value) => value,
             Err(error) => {
                 let error =
@@ -259,16 +270,17 @@ impl<F: Float> Tape<F> {
         let (from, mut guard) = (self.record.borrow(), again.record.borrow_mut());
         let to = &mut *guard;
         to.variables.extend_from_slice(variables);
+        to.positions.clone_from(&from.positions);
         for (id, node) in from.nodes.iter().enumerate() {
             let op = from.ops.get(id).and_then(Option::as_deref).map(Recorded::in_f64);
             let value = match (&node.kind, &op) {
                 (Kind::Positions(_), _) => None,
                 (Kind::Op, Some(op)) => Some(
-                    op.run(&to.nodes, &node.inputs).unwrap_or_else(|e| unreachable!("replay: {e}")),
+                    op.run(to.seen(), &node.inputs).unwrap_or_else(|e| unreachable!("replay: {e}")),
                 ),
                 _ => Some(leaf(id as u32, node)),
             };
-            let (kind, inputs) = (node.kind.clone(), node.inputs.clone());
+            let (kind, inputs) = (node.kind, node.inputs.clone());
             to.ops.push(op);
             let (tracked, location) = (node.tracked, node.location);
             to.push(Node { value, kind, inputs, tracked, location });
@@ -311,6 +323,10 @@ impl<F: Float> Record<F> {
         }
     }
 
+    fn seen(&self) -> Seen<'_, F> {
+        Seen { nodes: &self.nodes, positions: &self.positions }
+    }
+
     pub(crate) fn op(&self, id: usize) -> &dyn Recorded<F> {
         self.ops[id].as_deref().expect("an operation")
     }
@@ -319,13 +335,6 @@ impl<F: Float> Record<F> {
 impl<F: Float> Node<F> {
     pub(crate) fn value(&self) -> &Array<F> {
         self.value.as_ref().expect("this value was released by the backward sweep")
-    }
-
-    fn positions(&self) -> &Indices {
-        match &self.kind {
-            Kind::Positions(positions) => positions,
-            _ => unreachable!("an indexed operation reads positions"),
-        }
     }
 }
 
@@ -364,7 +373,7 @@ impl<'t, F: Float> Value for Var<'t, F> {
     #[track_caller]
     fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
         let tape = x[0].tape;
-        let inputs = x.iter().map(|x| x.on_tape(tape)).collect();
+        let inputs = Inputs::from_slice(&x.map(|x| x.on_tape(tape)));
         tape.apply(Erased::<_, N>(op), inputs)
     }
 
@@ -386,16 +395,36 @@ impl<'t, F: Float> Value for Var<'t, F> {
     }
 }
 
+/// What an operation reads of the tape.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a, F: Float> {
+    pub(crate) nodes: &'a [Node<F>],
+    pub(crate) positions: &'a [Indices],
+}
+
+impl<'a, F: Float> Seen<'a, F> {
+    fn value(self, id: u32) -> &'a Array<F> {
+        self.nodes[id as usize].value()
+    }
+
+    fn positions(self, id: u32) -> &'a Indices {
+        match self.nodes[id as usize].kind {
+            Kind::Positions(place) => &self.positions[place as usize],
+            _ => unreachable!("an indexed operation reads positions"),
+        }
+    }
+}
+
 /// An operation as it stands on a tape: any of the three kinds, for values computed and for values
 /// recorded.
 pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
     /// The value from the inputs on the tape, or what is wrong with their shapes.
-    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError>;
+    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError>;
     /// The cotangent of input `i` of node `at`, gathered.
     fn pull_into(
         &self,
         i: usize,
-        nodes: &[Node<F>],
+        seen: Seen<'_, F>,
         at: usize,
         g: &Array<F>,
         into: Cotangent<'_, F>,
@@ -415,27 +444,27 @@ struct ErasedMany<O>(O);
 struct ErasedIndexed<O>(O);
 
 /// The values of the first `N` inputs.
-fn values<'a, F: Float, const N: usize>(nodes: &'a [Node<F>], inputs: &[u32]) -> [&'a Array<F>; N] {
-    std::array::from_fn(|i| nodes[inputs[i] as usize].value())
+fn values<'a, F: Float, const N: usize>(seen: Seen<'a, F>, inputs: &[u32]) -> [&'a Array<F>; N] {
+    std::array::from_fn(|i| seen.value(inputs[i]))
 }
 
 impl<F: Float, O: Op<N>, const N: usize> Recorded<F> for Erased<O, N> {
-    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let x: [_; N] = values(nodes, inputs);
+    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let x: [_; N] = values(seen, inputs);
         Ok(self.0.forward(x, self.0.shape(x.map(Array::shape))?))
     }
     fn pull_into(
         &self,
         i: usize,
-        nodes: &[Node<F>],
+        seen: Seen<'_, F>,
         at: usize,
         g: &Array<F>,
         into: Cotangent<'_, F>,
     ) {
-        let node = &nodes[at];
+        let node = &seen.nodes[at];
         #[cfg(wengert_mutants)]
         let g = &crate::mutants::alter::<O, Array<F>>(i, crate::mutants::World::Computed, g);
-        self.0.pull_into(i, values(nodes, &node.inputs), node.value(), g, into);
+        self.0.pull_into(i, values(seen, &node.inputs), node.value(), g, into);
     }
     fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
         let x: [_; N] = std::array::from_fn(|k| Var { tape: y.tape, id: inputs[k] });
@@ -455,21 +484,21 @@ impl<F: Float, O: Op<N>, const N: usize> Recorded<F> for Erased<O, N> {
 }
 
 impl<F: Float, O: ManyOp> Recorded<F> for ErasedMany<O> {
-    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let x = inputs.iter().map(|&id| nodes[id as usize].value()).collect::<SmallVec<[_; 8]>>();
+    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let x = inputs.iter().map(|&id| seen.value(id)).collect::<SmallVec<[_; 8]>>();
         let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 8]>>();
         Ok(self.0.forward(&x, self.0.shape(&shapes)?))
     }
     fn pull_into(
         &self,
         i: usize,
-        nodes: &[Node<F>],
+        seen: Seen<'_, F>,
         at: usize,
         g: &Array<F>,
         into: Cotangent<'_, F>,
     ) {
-        let node = &nodes[at];
-        let x = node.inputs.iter().map(|&id| nodes[id as usize].value());
+        let node = &seen.nodes[at];
+        let x = node.inputs.iter().map(|&id| seen.value(id));
         #[cfg(wengert_mutants)]
         let g = &crate::mutants::alter::<O, Array<F>>(i, crate::mutants::World::Computed, g);
         into.add(self.0.pull(i, &x.collect::<SmallVec<[_; 8]>>(), node.value(), g));
@@ -492,23 +521,23 @@ impl<F: Float, O: ManyOp> Recorded<F> for ErasedMany<O> {
 }
 
 impl<F: Float, O: IndexOp> Recorded<F> for ErasedIndexed<O> {
-    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let (x, index) = (nodes[inputs[0] as usize].value(), nodes[inputs[1] as usize].positions());
+    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let (x, index) = (seen.value(inputs[0]), seen.positions(inputs[1]));
         Ok(self.0.forward(x, index, self.0.shape(x.shape(), index)?))
     }
     fn pull_into(
         &self,
         _i: usize,
-        nodes: &[Node<F>],
+        seen: Seen<'_, F>,
         at: usize,
         g: &Array<F>,
         into: Cotangent<'_, F>,
     ) {
-        let node = &nodes[at];
-        let (x, index) = (&nodes[node.inputs[0] as usize], &nodes[node.inputs[1] as usize]);
+        let node = &seen.nodes[at];
+        let (x, index) = (seen.value(node.inputs[0]), seen.positions(node.inputs[1]));
         #[cfg(wengert_mutants)]
         let g = &crate::mutants::alter::<O, Array<F>>(_i, crate::mutants::World::Computed, g);
-        into.add(self.0.pull(x.value(), index.positions(), node.value(), g));
+        into.add(self.0.pull(x, index, node.value(), g));
     }
     fn pull<'t>(&self, _i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
         let (x, index) =

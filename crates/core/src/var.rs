@@ -99,12 +99,6 @@ impl<'t, F: Float> Var<'t, F> {
     pub fn minimum(self, other: impl Operand<'t, F>) -> Self {
         Self::apply(ops::Minimum, [&self, &other.on(self.tape)])
     }
-
-    /// Applies an operation of one input; for operations of one's own.
-    #[track_caller]
-    pub fn apply_op(self, op: impl Op<1>) -> Self {
-        Self::apply(op, [&self])
-    }
 }
 
 impl<F: Float> Array<F> {

@@ -5,7 +5,7 @@ use super::fused::LogSoftmax;
 use super::rearrange::{Concat, Expand, Narrow, Permute, Reshape};
 use super::reduce::{Max, Sum, mean};
 use crate::Shape;
-use crate::op::Value;
+use crate::op::{Op, Value};
 use crate::shape::{Axes, AxisList, expect_shape};
 
 /// Reductions and rearrangements, alike for arrays and for variables. Axes may be counted from the
@@ -102,6 +102,12 @@ pub trait TensorMath: Value {
     fn narrow(&self, axis: isize, start: usize, len: usize) -> Self {
         let axis = expect_shape("narrow", self.shape().axis(axis));
         Self::apply(Narrow { axis, start, len }, [self])
+    }
+
+    /// Applies an operation of one input, such as one of your own.
+    #[track_caller]
+    fn apply_op(&self, op: impl Op<1>) -> Self {
+        Self::apply(op, [self])
     }
 
     /// The parts one after the other along one axis.

@@ -39,7 +39,7 @@ fn a_mistake_is_told_with_its_place() {
         (format!("{good}1,é,x"), "digits.csv:2:3: expected a pixel, 0 to 16, found `é`"),
         (format!("{good}\r\n\n1,-1"), "digits.csv:4:3: expected a pixel, 0 to 16, found `-1`"),
         (format!("{good}1,2"), "digits.csv:2:4: expected 65 fields, found 2"),
-        (row("0", "1,2"), "digits.csv:1:131: expected 65 fields, found 66"),
+        (row("0", "1,2"), "digits.csv:1:130: expected 65 fields, found 66"),
         (row("0", ""), "digits.csv:1:129: expected a label, 0 to 9, found ``"),
         (String::new(), "digits.csv:1:1: expected a row for each digit, found none"),
     ] {

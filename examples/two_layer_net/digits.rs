@@ -1,8 +1,6 @@
 //! The handwritten digits of `examples/data/digits.csv`: 64 pixels from 0 to 16, then the label.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
@@ -19,22 +17,22 @@ pub struct Digits {
 
 impl Digits {
     pub fn load(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let file = path.display();
-        Self::read(File::open(path).map_err(|error| format!("{file}: {error}"))?, &file.to_string())
+        let file = path.display().to_string();
+        Self::read(&std::fs::read(path).map_err(|error| format!("{file}: {error}"))?, &file)
     }
 
     /// Reads digits; what is wrong with them is told with its place in `file`.
-    pub fn read(source: impl Read, file: &str) -> Result<Self, Box<dyn Error>> {
+    pub fn read(text: &[u8], file: &str) -> Result<Self, Box<dyn Error>> {
         // Without quoting a field begins where the one before it ends, so that columns can be told.
         let mut reader = ReaderBuilder::new();
-        let mut reader =
-            reader.has_headers(false).quoting(false).flexible(true).from_reader(source);
+        let mut reader = reader.has_headers(false).quoting(false).flexible(true).from_reader(text);
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for row in reader.byte_records() {
             let row = row.map_err(|error| format!("{file}: {error}"))?;
-            let line = row.position().map_or(0, |start| start.line());
-            let digit = parse(&row)
-                .map_err(|(column, message)| format!("{file}:{line}:{column}: {message}"))?;
+            let digit = parse(&row).map_err(|(column, message)| {
+                let line = line_of(&row, text);
+                format!("{file}:{line}:{column}: {message}")
+            })?;
             pixels.extend(digit[..PIXELS].iter().map(|&pixel| f32::from(pixel) / 16.0));
             labels.push(usize::from(digit[PIXELS]));
         }
@@ -67,4 +65,11 @@ fn parse(row: &ByteRecord) -> Result<[u8; FIELDS], (usize, String)> {
         FIELDS => Ok(numbers),
         found => Err((column - 1, format!("expected {FIELDS} fields, found {found}"))),
     }
+}
+
+/// The line of a row, from 1. The reader's own position is before any empty lines in front of it.
+fn line_of(row: &ByteRecord, text: &[u8]) -> usize {
+    let start = row.position().map_or(0, |start| start.byte() as usize);
+    let empty = text[start..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
+    text[..start + empty].iter().filter(|&&byte| byte == b'\n').count() + 1
 }

@@ -5,9 +5,9 @@ pub use wengert_core as core;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Arithmetic, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float, IndexOp,
-    Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path, Seeded, Shape,
-    ShapeError, TensorMath, Value, check_gradients, check_model, evaluate, grad, gradients,
+    Arithmetic, Array, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float,
+    IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path, Seeded,
+    Shape, ShapeError, TensorMath, Value, check_gradients, check_model, evaluate, grad, gradients,
     gradients_with, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};

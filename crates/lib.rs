@@ -6,9 +6,9 @@ pub use wengert_nn as nn;
 
 pub use wengert_core::{
     Arithmetic, Array, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float,
-    IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path, Seeded,
-    Shape, ShapeError, TensorMath, Value, check_gradients, check_model, evaluate, grad, gradients,
-    gradients_with, ops, rand, seeded, vectorized, vjp,
+    IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path,
+    Rearrangements, Reductions, Seeded, Shape, ShapeError, Value, check_gradients, check_model,
+    evaluate, grad, gradients, gradients_with, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
@@ -35,8 +35,9 @@ macro_rules! precision {
         pub type Sequential = wengert_nn::Sequential<$F>;
 
         pub use crate::{
-            Elementary, Gelu, Indices, Loss, Module, Params, Reduction, Relu, Shape, Sigmoid, Silu,
-            Tanh, TensorMath, evaluate, grad, gradients, gradients_with, init, seeded, vjp,
+            Elementary, Gelu, Indices, Loss, Module, Params, Rearrangements, Reduction, Reductions,
+            Relu, Shape, Sigmoid, Silu, Tanh, evaluate, grad, gradients, gradients_with, init,
+            seeded, vjp,
         };
     };
 }

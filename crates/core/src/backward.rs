@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use crate::op::{Cotangent, Value};
 use crate::ops::reduce::sum_to;
-use crate::tape::{Kind, Record, Seen, Setting};
+use crate::recorded::Seen;
+use crate::tape::{Kind, Record, Setting};
 use crate::workshop::{borrow_tape, return_tape, spare_list};
 use crate::{Array, Float, Gradients, Shape, Tape, Var};
 

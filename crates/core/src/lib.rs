@@ -1,7 +1,7 @@
 //! The tape-based reverse-mode core of wengert. Users take it through the crate `wengert`.
 //!
 //! ```
-//! use wengert_core::{Array, Elementary, Param, TensorMath, gradients};
+//! use wengert_core::{Array, Elementary, Param, Rearrangements, Reductions, gradients};
 //!
 //! let w = Param::new(Array::<f64>::from([[1.0, -2.0], [0.5, 3.0]]));
 //! let x = Array::from([[1.0, 2.0]]);
@@ -27,6 +27,7 @@ mod array;
 mod backward;
 mod check;
 mod float;
+mod fold;
 mod gradients;
 mod indices;
 mod kernels;
@@ -37,6 +38,7 @@ mod op;
 pub mod ops;
 mod param;
 mod print;
+mod recorded;
 mod shape;
 mod storage;
 mod tape;
@@ -54,7 +56,8 @@ pub use indices::Indices;
 pub use kernels::vectorized;
 pub use op::{Arithmetic, Cotangent, IndexOp, ManyOp, Op, Value};
 pub use ops::elementwise::{Elementary, Elementwise};
-pub use ops::tensor::TensorMath;
+pub use ops::rearrange::Rearrangements;
+pub use ops::reduce::Reductions;
 pub use param::{Buffer, Leaf, LeafMut, Param, ParamId, Params, Path};
 pub use rand;
 pub use shape::{Axes, AxisList, MAX_RANK, Shape, ShapeError};

@@ -7,8 +7,9 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use crate::op::{Cotangent, IndexOp, ManyOp, Op, Value, op_name};
-use crate::{Array, Buffer, Float, Indices, Param, ParamId, Shape, ShapeError};
+use crate::op::Value;
+use crate::recorded::{Recorded, Seen};
+use crate::{Array, Buffer, Float, Indices, Param, ParamId};
 
 /// A Wengert list: what was computed, in order. Variables are handles into it.
 ///
@@ -85,8 +86,8 @@ pub struct Var<'t, F: Float> {
 /// Positions on a tape, as a leaf of their own.
 #[derive(Debug)]
 pub struct IndexVar<'t, F: Float> {
-    tape: &'t Tape<F>,
-    id: u32,
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) id: u32,
 }
 
 impl<F: Float> Tape<F> {
@@ -238,7 +239,7 @@ impl<F: Float> Tape<F> {
 
     /// Applies an operation and records it.
     #[track_caller]
-    fn apply<R: Recorded<F>>(&self, op: R, inputs: Inputs) -> Var<'_, F> {
+    pub(crate) fn apply<R: Recorded<F>>(&self, op: R, inputs: Inputs) -> Var<'_, F> {
         let mut guard = self.record.borrow_mut();
         let record = &mut *guard;
         let value = match op.run(record.seen(), &inputs) {
@@ -360,199 +361,5 @@ impl<'t, F: Float> Var<'t, F> {
     pub(crate) fn on_tape(self, tape: &Tape<F>) -> u32 {
         assert!(std::ptr::eq(self.tape, tape), "variables of two tapes do not mix");
         self.id
-    }
-}
-
-impl<'t, F: Float> Value for Var<'t, F> {
-    type Index = IndexVar<'t, F>;
-
-    fn shape(&self) -> Shape {
-        self.tape.record.borrow().nodes[self.id as usize].value().shape()
-    }
-
-    #[track_caller]
-    fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
-        let tape = x[0].tape;
-        let inputs = Inputs::from_slice(&x.map(|x| x.on_tape(tape)));
-        tape.apply(Erased::<_, N>(op), inputs)
-    }
-
-    #[track_caller]
-    fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
-        let tape = x[0].tape;
-        let inputs = x.iter().map(|x| x.on_tape(tape)).collect();
-        tape.apply(ErasedMany(op), inputs)
-    }
-
-    #[track_caller]
-    fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self {
-        assert!(std::ptr::eq(x.tape, index.tape), "variables of two tapes do not mix");
-        x.tape.apply(ErasedIndexed(op), Inputs::from_slice(&[x.id, index.id]))
-    }
-
-    fn constant_like(&self, shape: Shape, value: f64) -> Self {
-        self.tape.constant(&Array::full(shape, F::of(value)))
-    }
-}
-
-/// What an operation reads of the tape.
-#[derive(Clone, Copy)]
-pub(crate) struct Seen<'a, F: Float> {
-    pub(crate) nodes: &'a [Node<F>],
-    pub(crate) positions: &'a [Indices],
-}
-
-impl<'a, F: Float> Seen<'a, F> {
-    fn value(self, id: u32) -> &'a Array<F> {
-        self.nodes[id as usize].value()
-    }
-
-    fn positions(self, id: u32) -> &'a Indices {
-        match self.nodes[id as usize].kind {
-            Kind::Positions(place) => &self.positions[place as usize],
-            _ => unreachable!("an indexed operation reads positions"),
-        }
-    }
-}
-
-/// An operation as it stands on a tape: any of the three kinds, for values computed and for values
-/// recorded.
-pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
-    /// The value from the inputs on the tape, or what is wrong with their shapes.
-    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError>;
-    /// The cotangent of input `i` of node `at`, gathered.
-    fn pull_into(
-        &self,
-        i: usize,
-        seen: Seen<'_, F>,
-        at: usize,
-        g: &Array<F>,
-        into: Cotangent<'_, F>,
-    );
-    /// The cotangent of input `i`, recorded.
-    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
-    fn boxed(&self) -> Box<dyn Recorded<F>>;
-    fn in_f64(&self) -> Box<dyn Recorded<f64>>;
-    fn name(&self) -> String;
-}
-
-#[derive(Clone, Debug)]
-struct Erased<O, const N: usize>(O);
-#[derive(Clone, Debug)]
-struct ErasedMany<O>(O);
-#[derive(Clone, Debug)]
-struct ErasedIndexed<O>(O);
-
-/// The values of the first `N` inputs.
-fn values<'a, F: Float, const N: usize>(seen: Seen<'a, F>, inputs: &[u32]) -> [&'a Array<F>; N] {
-    std::array::from_fn(|i| seen.value(inputs[i]))
-}
-
-impl<F: Float, O: Op<N>, const N: usize> Recorded<F> for Erased<O, N> {
-    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let x: [_; N] = values(seen, inputs);
-        Ok(self.0.forward(x, self.0.shape(x.map(Array::shape))?))
-    }
-    fn pull_into(
-        &self,
-        i: usize,
-        seen: Seen<'_, F>,
-        at: usize,
-        g: &Array<F>,
-        into: Cotangent<'_, F>,
-    ) {
-        let node = &seen.nodes[at];
-        #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<O, Array<F>>(i, crate::mutants::World::Computed, g);
-        self.0.pull_into(i, values(seen, &node.inputs), node.value(), g, into);
-    }
-    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let x: [_; N] = std::array::from_fn(|k| Var { tape: y.tape, id: inputs[k] });
-        #[cfg(wengert_mutants)]
-        let g = crate::mutants::alter::<O, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
-        self.0.pull(i, x.each_ref(), &y, &g)
-    }
-    fn boxed(&self) -> Box<dyn Recorded<F>> {
-        Box::new(self.clone())
-    }
-    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
-        Box::new(self.clone())
-    }
-    fn name(&self) -> String {
-        op_name::<O>()
-    }
-}
-
-impl<F: Float, O: ManyOp> Recorded<F> for ErasedMany<O> {
-    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let x = inputs.iter().map(|&id| seen.value(id)).collect::<SmallVec<[_; 8]>>();
-        let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 8]>>();
-        Ok(self.0.forward(&x, self.0.shape(&shapes)?))
-    }
-    fn pull_into(
-        &self,
-        i: usize,
-        seen: Seen<'_, F>,
-        at: usize,
-        g: &Array<F>,
-        into: Cotangent<'_, F>,
-    ) {
-        let node = &seen.nodes[at];
-        let x = node.inputs.iter().map(|&id| seen.value(id));
-        #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<O, Array<F>>(i, crate::mutants::World::Computed, g);
-        into.add(self.0.pull(i, &x.collect::<SmallVec<[_; 8]>>(), node.value(), g));
-    }
-    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let x = inputs.iter().map(|&id| Var { tape: y.tape, id }).collect::<SmallVec<[_; 8]>>();
-        #[cfg(wengert_mutants)]
-        let g = crate::mutants::alter::<O, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
-        self.0.pull(i, &x.iter().collect::<SmallVec<[_; 8]>>(), &y, &g)
-    }
-    fn boxed(&self) -> Box<dyn Recorded<F>> {
-        Box::new(self.clone())
-    }
-    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
-        Box::new(self.clone())
-    }
-    fn name(&self) -> String {
-        op_name::<O>()
-    }
-}
-
-impl<F: Float, O: IndexOp> Recorded<F> for ErasedIndexed<O> {
-    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let (x, index) = (seen.value(inputs[0]), seen.positions(inputs[1]));
-        Ok(self.0.forward(x, index, self.0.shape(x.shape(), index)?))
-    }
-    fn pull_into(
-        &self,
-        _i: usize,
-        seen: Seen<'_, F>,
-        at: usize,
-        g: &Array<F>,
-        into: Cotangent<'_, F>,
-    ) {
-        let node = &seen.nodes[at];
-        let (x, index) = (seen.value(node.inputs[0]), seen.positions(node.inputs[1]));
-        #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<O, Array<F>>(_i, crate::mutants::World::Computed, g);
-        into.add(self.0.pull(x, index, node.value(), g));
-    }
-    fn pull<'t>(&self, _i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let (x, index) =
-            (Var { tape: y.tape, id: inputs[0] }, IndexVar { tape: y.tape, id: inputs[1] });
-        #[cfg(wengert_mutants)]
-        let g = crate::mutants::alter::<O, Var<'t, F>>(_i, crate::mutants::World::Recorded, &g);
-        self.0.pull(&x, &index, &y, &g)
-    }
-    fn boxed(&self) -> Box<dyn Recorded<F>> {
-        Box::new(self.clone())
-    }
-    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
-        Box::new(self.clone())
-    }
-    fn name(&self) -> String {
-        op_name::<O>()
     }
 }

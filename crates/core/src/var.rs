@@ -4,8 +4,8 @@ use std::fmt::{self, Debug};
 
 use crate::op::Value;
 use crate::ops::elementwise::Elementary;
-use crate::ops::tensor::TensorMath;
-use crate::ops::{self, Linear, MatMul, Pick};
+use crate::ops::rearrange::Rearrangements;
+use crate::ops::{self, Linear, Matmul, Pick};
 use crate::{Array, Float, Indices, Op, Param, Shape, Tape, Var};
 
 impl<'t, F: Float> Var<'t, F> {
@@ -52,31 +52,33 @@ impl<'t, F: Float> Var<'t, F> {
     pub fn linear(self, weight: impl Operand<'t, F>, bias: impl Operand<'t, F>) -> Self {
         let (weight, bias) = (weight.on(self.tape), bias.on(self.tape));
         let shape = self.shape();
-        let Some((&inputs, rows)) = shape.split_last().filter(|(_, rows)| rows.len() > 1) else {
+        let flat = rows_of(shape);
+        if flat == shape || Linear.shape([flat, weight.shape(), bias.shape()]).is_err() {
             return Self::apply(Linear, [&self, &weight, &bias]);
-        };
-        let flat = self.reshape([rows.iter().product(), inputs]);
-        let flat = Self::apply(Linear, [&flat, &weight, &bias]);
-        flat.reshape(shape.with(rows.len(), flat.shape()[1]))
+        }
+        let flat = Self::apply(Linear, [&self.reshape(flat), &weight, &bias]);
+        flat.reshape(shape.with(shape.rank() - 1, flat.shape()[1]))
     }
 
     /// `self other^T`: from `[.., m, k]` and `[.., n, k]` to `[.., m, n]`; nothing is copied to be
-    /// transposed.
+    /// transposed. A vector on the left is a row, and its axis goes away.
     ///
     /// # Panics
     /// If the last extents disagree, the batches do not broadcast, or an operand is no matrix.
     #[track_caller]
     pub fn matmul_transposed(self, other: impl Operand<'t, F>) -> Self {
         let other = other.on(self.tape);
-        let product = MatMul { transpose_a: false, transpose_b: true };
-        let (shape, rank) = (self.shape(), self.shape().rank());
-        if rank < 3 || other.shape().rank() != 2 {
+        let product = Matmul { transpose_a: false, transpose_b: true };
+        let shape = self.shape();
+        let flat = rows_of(shape);
+        if flat == shape
+            || other.shape().rank() != 2
+            || product.shape([flat, other.shape()]).is_err()
+        {
             return Self::apply(product, [&self, &other]);
         }
-        // Rows of all batches are rows of one tall matrix.
-        let flat = self.reshape([shape[..rank - 1].iter().product(), shape[rank - 1]]);
-        let flat = Self::apply(product, [&flat, &other]);
-        flat.reshape(shape.with(rank - 1, flat.shape()[1]))
+        let flat = Self::apply(product, [&self.reshape(flat), &other]);
+        flat.reshape(shape.with(shape.rank() - 1, flat.shape()[1]))
     }
 
     /// One element of each row along the last axis: from `[.., n]` and positions `[..]` to `[..]`.
@@ -130,8 +132,10 @@ impl<F: Float> Array<F> {
 #[track_caller]
 fn matmul<V: Value>(a: &V, b: &V) -> V {
     let (left, right) = (a.shape(), b.shape());
-    let product = MatMul { transpose_a: false, transpose_b: false };
+    let product = Matmul { transpose_a: false, transpose_b: false };
     match (left.rank(), right.rank()) {
+        // What does not chain goes on as it is, so that the message shows the shapes as handed in.
+        _ if left.last() != right.get(right.rank().saturating_sub(2)) => V::apply(product, [a, b]),
         (1, r) if r > 0 => {
             let y = matmul(&a.reshape([1, left[0]]), b);
             let rank = y.shape().rank();
@@ -143,13 +147,20 @@ fn matmul<V: Value>(a: &V, b: &V) -> V {
             let y = matmul(a, &b.reshape([right[0], 1]));
             y.reshape(without(y.shape(), y.shape().rank() - 1))
         }
-        // Rows of all batches are rows of one tall matrix.
         (3.., 2) => {
-            let (m, k) = (left.iter().rev().skip(1).product(), left[left.rank() - 1]);
-            let y = V::apply(product, [&a.reshape([m, k]), b]);
+            let y = V::apply(product, [&a.reshape(rows_of(left)), b]);
             y.reshape(left.with(left.rank() - 1, right[1]))
         }
         _ => V::apply(product, [a, b]),
+    }
+}
+
+/// The matrix of all rows along the last axis: rows of all batches are rows of one tall matrix, and a
+/// vector is one row. A scalar stays what it is.
+fn rows_of(shape: Shape) -> Shape {
+    match shape.split_last() {
+        Some((&last, rows)) => Shape::from([rows.iter().product(), last]),
+        None => shape,
     }
 }
 
@@ -229,30 +240,30 @@ fn operate<'t, F: Float>(
     x: Var<'t, F>,
     y: impl Operand<'t, F>,
     op: impl Op<2>,
-    shortcut: Option<fn(&Var<'t, F>, f64) -> Var<'t, F>>,
+    shortcut: impl FnOnce(Var<'t, F>, f64) -> Option<Var<'t, F>>,
 ) -> Var<'t, F> {
-    match (shortcut, y.number()) {
-        (Some(shortcut), Some(number)) => shortcut(&x, number),
-        _ => Var::apply(op, [&x, &y.on(x.tape)]),
+    match y.number().and_then(|number| shortcut(x, number)) {
+        Some(result) => result,
+        None => Var::apply(op, [&x, &y.on(x.tape)]),
     }
 }
 
 // The left side of an operator may be anything too. A number on the left has the precision of the
 // variable, because with two candidates a literal such as the 2.0 of `(2.0 * x).exp()` has no type.
 macro_rules! operators {
-    ($($Trait:ident $method:ident $shortcut:expr;)*) => {$(
+    ($($Trait:ident $method:ident |$x:pat_param, $number:pat_param| $shortcut:expr;)*) => {$(
         impl<'t, F: Float, R: Operand<'t, F>> std::ops::$Trait<R> for Var<'t, F> {
             type Output = Self;
             #[track_caller]
             fn $method(self, other: R) -> Self {
-                operate(self, other, ops::$Trait, $shortcut)
+                operate(self, other, ops::$Trait, |$x, $number| $shortcut)
             }
         }
         impl<'t, F: Float, R: Operand<'t, F>> std::ops::$Trait<R> for &Var<'t, F> {
             type Output = Var<'t, F>;
             #[track_caller]
             fn $method(self, other: R) -> Var<'t, F> {
-                operate(*self, other, ops::$Trait, $shortcut)
+                operate(*self, other, ops::$Trait, |$x, $number| $shortcut)
             }
         }
         operators! { left [F: Float] $Trait $method F &Param<F> }
@@ -272,10 +283,10 @@ macro_rules! operators {
 }
 
 operators! {
-    Add add Some(|x, number| x.offset(number));
-    Sub sub Some(|x, number| x.offset(-number));
-    Mul mul Some(|x, number| x.scale(number));
-    Div div None;
+    Add add |x, number| Some(x.offset(number));
+    Sub sub |x, number| Some(x.offset(-number));
+    Mul mul |x, number| Some(x.scale(number));
+    Div div |_, _| None;
 }
 
 impl<F: Float> std::ops::Neg for Var<'_, F> {

@@ -1,7 +1,7 @@
 //! Operations that could be composed of others, and are one for speed or for accuracy.
 
 use super::elementwise::Elementary;
-use super::matmul::MatMul;
+use super::matmul::Matmul;
 use super::reduce::Sum;
 use crate::kernels;
 use crate::op::{Cotangent, Op, Value};
@@ -13,27 +13,30 @@ use crate::{Array, Float, Shape, ShapeError};
 #[derive(Clone, Copy, Debug)]
 pub struct Linear;
 
-const PRODUCT: MatMul = MatMul { transpose_a: false, transpose_b: true };
+const PRODUCT: Matmul = Matmul { transpose_a: false, transpose_b: true };
 
 impl Op<3> for Linear {
     fn shape(&self, [x, weight, bias]: [Shape; 3]) -> Result<Shape, ShapeError> {
-        match (&*x, &*weight, &*bias) {
-            (&[n, inputs], &[outputs, inner], &[added]) => {
-                if inputs != inner {
-                    return Err(ShapeError::new(format!(
-                        "{x:?} and weight {weight:?} do not chain ({inputs} against {inner})"
-                    )));
-                }
-                if outputs != added {
-                    return Err(ShapeError::new(format!(
-                        "weight {weight:?} and bias {bias:?} disagree ({outputs} against {added})"
-                    )));
-                }
-                Ok(Shape::from([n, outputs]))
-            }
-            _ => Err(ShapeError::new(format!(
-                "{x:?}, weight {weight:?}, bias {bias:?} (expected [n, inputs], [outputs, inputs], [outputs])"
-            ))),
+        let (Some((&inputs, rows)), &[outputs, inner], &[added]) =
+            (x.split_last(), &*weight, &*bias)
+        else {
+            return Err(ShapeError::new(format!(
+                "{x:?}, weight {weight:?}, bias {bias:?} (expected [.., inputs], [outputs, inputs], [outputs])"
+            )));
+        };
+        if inputs != inner {
+            return Err(ShapeError::new(format!(
+                "{x:?} and weight {weight:?} do not chain ({inputs} against {inner})"
+            )));
+        }
+        if outputs != added {
+            return Err(ShapeError::new(format!(
+                "weight {weight:?} and bias {bias:?} disagree ({outputs} against {added})"
+            )));
+        }
+        match rows {
+            &[n] => Ok(Shape::from([n, outputs])),
+            _ => Err(ShapeError::new(format!("{x:?} is no matrix (use `Var::linear`)"))),
         }
     }
 

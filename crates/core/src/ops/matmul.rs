@@ -8,7 +8,7 @@ use crate::{Array, Float, Shape, ShapeError};
 /// operand transposed on the way in if its flag says so. Closed under differentiation, so that
 /// nothing is ever copied to be transposed.
 #[derive(Clone, Copy, Debug)]
-pub struct MatMul {
+pub struct Matmul {
     /// The left operand is stored `[.., k, m]`.
     pub transpose_a: bool,
     /// The right operand is stored `[.., n, k]`.
@@ -26,7 +26,7 @@ fn batch(x: Shape) -> Shape {
     Shape::new(&x[..x.rank() - 2])
 }
 
-impl MatMul {
+impl Matmul {
     /// `y (+)= a b` over a batch of products.
     fn multiply<F: Float>(
         &self,
@@ -78,18 +78,26 @@ impl MatMul {
     }
 }
 
-impl Op<2> for MatMul {
+impl Op<2> for Matmul {
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        let unchained = |k, inner| {
+            Err(ShapeError::new(format!("{a:?} x {b:?} do not chain ({k} against {inner})")))
+        };
         if a.rank() < 2 || b.rank() < 2 {
-            return Err(ShapeError::new(format!("{a:?} x {b:?} are not both matrices")));
+            // Vectors arrive here only from `Var::matmul`, to have their mistake worded.
+            return match (a.last(), b.get(b.rank().saturating_sub(2))) {
+                (Some(&k), Some(&inner)) if k != inner => unchained(k, inner),
+                _ => Err(ShapeError::new(format!("{a:?} x {b:?} are not both matrices"))),
+            };
         }
         let ((m, k), (inner, n)) = (matrix(a, self.transpose_a), matrix(b, self.transpose_b));
         if k != inner {
-            return Err(ShapeError::new(format!(
-                "{a:?} x {b:?} do not chain ({k} against {inner})"
-            )));
+            return unchained(k, inner);
         }
-        batch(a).broadcast(batch(b))?.followed_by(&[m, n])
+        match batch(a).broadcast(batch(b)) {
+            Ok(batch) => batch.followed_by(&[m, n]),
+            Err(error) => Err(ShapeError::new(format!("{a:?} x {b:?}, batches {error}"))),
+        }
     }
 
     fn forward<F: Float>(&self, [a, b]: [&Array<F>; 2], out: Shape) -> Array<F> {

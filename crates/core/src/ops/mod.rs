@@ -6,15 +6,14 @@ mod fused;
 mod index;
 mod matmul;
 mod operators;
-mod rearrange;
+pub(crate) mod rearrange;
 pub(crate) mod reduce;
-pub(crate) mod tensor;
 
 pub use binary::{Above, Add, Binary, Div, Gate, Maximum, Minimum, Mul, Same, Sub};
 pub use elementwise::Scalar;
 pub use fused::{Linear, LogSoftmax};
 pub use index::{Pick, Place};
-pub use matmul::MatMul;
+pub use matmul::Matmul;
 pub use operators::TensorOperand;
 pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, Widen};
 pub use reduce::{Max, Sum};

@@ -10,7 +10,7 @@ use super::{At, ConfigError, Recipe, UnusedParameters};
 /// A recipe at work on one model: what its rules remember, by parameter name.
 ///
 /// ```
-/// use wengert_core::{Array, Elementary, Param, TensorMath, gradients};
+/// use wengert_core::{Array, Elementary, Param, Rearrangements, Reductions, gradients};
 /// use wengert_nn::optim::Optimizer;
 ///
 /// let mut x = Param::new(Array::<f64>::from([3.0, -2.0]));
@@ -106,12 +106,12 @@ impl<F: Float> Optimizer<F> {
             let mut at = At::new(0, step, lr);
             if chain.needs_norm(segment) {
                 let mut squares = 0.0;
-                each(chain, states, model, grads, &mut |state, _, g| {
+                each(chain, states, model, grads, |state, _, g| {
                     squares += sum_of_squares(if segment == 0 { g } else { &state.update });
                 });
                 at.norm = squares.sqrt();
             }
-            each(chain, states, model, grads, &mut |state, param, g| {
+            each(chain, states, model, grads, |state, param, g| {
                 if segment == 0 {
                     state.count += 1;
                 }
@@ -160,7 +160,7 @@ fn each<F: Float>(
     states: &mut Vec<State<F>>,
     model: &mut (impl Params<F> + ?Sized),
     grads: &Gradients<F>,
-    f: &mut dyn FnMut(&mut State<F>, &mut Param<F>, &[F]),
+    mut f: impl FnMut(&mut State<F>, &mut Param<F>, &[F]),
 ) {
     let (mut expected, mut hint) = (0, 0);
     model.for_each_param_mut(&mut |place, param| {

@@ -1,0 +1,203 @@
+//! What happens at kinks, ties, poles, infinities and on empty tensors.
+//!
+//! The first part holds us to PyTorch's answers, read from `fixtures/edge_cases.json`; the second
+//! part to conventions that no fixture states.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+use wengert::f64::prelude::*;
+
+const FIXTURE: &str = include_str!("fixtures/edge_cases.json");
+
+/// A tensor from nested lists, in which infinities and NaN are words.
+fn tensor(json: &Json) -> Tensor {
+    fn read(json: &Json, depth: usize, extents: &mut Vec<usize>, data: &mut Vec<f64>) {
+        match json {
+            Json::Array(parts) => {
+                if extents.len() == depth {
+                    extents.push(parts.len());
+                }
+                parts.iter().for_each(|part| read(part, depth + 1, extents, data));
+            }
+            Json::String(word) => data.push(word.parse().expect("nan, inf or -inf")),
+            number => data.push(number.as_f64().expect("a number")),
+        }
+    }
+    let (mut extents, mut data) = (Vec::new(), Vec::new());
+    read(json, 0, &mut extents, &mut data);
+    Tensor::from_vec(data, &*extents)
+}
+
+/// Equal to a relative 1e-9; exactly so on 0, infinities and NaN.
+fn assert_agree(what: &str, ours: &Tensor, theirs: &Tensor) {
+    assert_eq!(ours.shape(), theirs.shape(), "{what}: the shapes differ");
+    for (ours, theirs) in ours.as_slice().iter().zip(theirs.as_slice()) {
+        let near = (ours - theirs).abs() <= 1e-9 * theirs.abs();
+        assert!(
+            near || ours == theirs || ours.is_nan() && theirs.is_nan(),
+            "{what}: {ours:e} where PyTorch has {theirs:e}"
+        );
+    }
+}
+
+/// Holds `f` to a case of the fixture: its value and the gradient of the sum of its elements, the
+/// latter by both sweeps.
+fn agrees(case: &str, f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>) {
+    let fixture: Json = serde_json::from_str(FIXTURE).expect("a fixture in JSON");
+    let expected = &fixture["cases"][case];
+    let tape = Tape::new();
+    let list = |key: &str| expected[key].as_array().expect(key).iter().map(tensor);
+    let x = list("inputs").map(|x| tape.variable(&x)).collect::<Vec<_>>();
+    let y = f(&x);
+    assert_agree(&format!("{case}, value"), &y.value(), &tensor(&expected["value"]));
+    let loss = y.sum();
+    let (computed, recorded) = (loss.backward(), grad(loss, &x));
+    for (i, theirs) in list("grads_of_sum").enumerate() {
+        let zeros = Tensor::zeros(theirs.shape());
+        let computed = computed.wrt(x[i]).unwrap_or(&zeros);
+        assert_agree(&format!("{case}, gradient of input {i}"), computed, &theirs);
+        let recorded = recorded[i].value();
+        assert_agree(&format!("{case}, recorded gradient of input {i}"), &recorded, &theirs);
+    }
+}
+
+macro_rules! cases {
+    ($($test:ident: $case:literal, |$x:ident| $f:expr;)*) => {
+        $(#[test] fn $test() { agrees($case, |$x| $f); })*
+
+        #[test]
+        fn every_case_of_the_fixture_is_used() {
+            let fixture: Json = serde_json::from_str(FIXTURE).expect("a fixture in JSON");
+            let cases = fixture["cases"].as_object().expect("cases").keys().map(String::as_str);
+            let used = [$($case,)* "empty max"];
+            assert_eq!(cases.collect::<BTreeSet<_>>(), used.into_iter().collect());
+        }
+    };
+}
+
+cases! {
+    max_shares_ties: "max() full, ties", |x| x[0].max();
+    max_over_an_axis_shares_ties: "amax dim ties", |x| x[0].max_axes(0, false);
+    max_finds_nan: "x.max() nan", |x| x[0].max();
+    maximum_shares_ties: "maximum(a,b) tie", |x| x[0].maximum(x[1]);
+    relu_at_zero_and_nan: "relu at 0 / nan", |x| x[0].relu();
+    abs_at_zero: "abs at 0", |x| x[0].abs();
+    sqrt_at_zero: "sqrt at 0", |x| x[0].sqrt();
+    composed_norm_at_zero: "pow(2).sum().sqrt() at 0", |x| x[0].powf(2.0).sum().sqrt();
+    power_zero: "pow(x,0.) scalar exp at 0", |x| x[0].powf(0.0);
+    power_one_half: "pow(x,0.5) at 0,-1", |x| x[0].powf(0.5);
+    power_two: "pow(x,2) at -3", |x| x[0].powf(2.0);
+    power_three: "pow(x,3) at -2", |x| x[0].powf(3.0);
+    ln_at_its_pole: "log at 0,-1", |x| x[0].ln();
+    division_by_zero: "div x/0", |x| x[0] / x[1];
+    softmax_of_nothing: "softmax all -inf", |x| x[0].softmax();
+    softmax_of_an_excluded_class: "softmax [-inf,0,1] (w)", |x| x[0].softmax() * &tensor![1.0, 2.0, 3.0];
+    log_softmax_of_the_winner: "log_softmax [1000,0,-1000]", |x| x[0].log_softmax().pick(label(0));
+    log_softmax_of_the_last: "log_softmax extreme idx2", |x| x[0].log_softmax().pick(label(2));
+    sigmoid_far_out: "sigmoid +-100", |x| x[0].sigmoid();
+    log_sigmoid_far_out: "logsigmoid +-1000", |x| -(-x[0]).softplus();
+    softplus_far_out: "softplus 20,21,100,1000,-100", |x| x[0].softplus();
+    tanh_far_out: "tanh +-20", |x| x[0].tanh();
+    gelu_far_out: "gelu +-100", |x| x[0].gelu();
+    bce_at_zero: "BCEwithlogits 0 t=0", |x| x[0].bce_with_logits(0.0).reshape([1]);
+    bce_far_out: "BCEwithlogits +-1000", |x| {
+        let at = |i| x[0].narrow(0, i, 1).bce_with_logits(1.0 - i as f64).reshape([1]);
+        Rearrangements::concat(&[at(0), at(1)], 0)
+    };
+    absolute_error_at_zero: "l1 at 0", |x| (x[0] - 0.0).abs().mean();
+    empty_sum: "empty sum", |x| x[0].narrow(0, 0, 0).sum();
+    empty_mean: "empty mean", |x| x[0].narrow(0, 0, 0).mean();
+    empty_matmul: "empty matmul (2,0)@(0,3)", |x| x[0].narrow(1, 0, 0).matmul(&Tensor::zeros([0, 3]));
+    broadcast_sums_back: "broadcast (3,1)+(1,2)", |x| x[0] + x[1];
+    expand_sums_back: "expand size1 grad", |x| x[0].expand([3, 2]);
+}
+
+/// One label for logits that have no further axis.
+fn label(class: usize) -> Indices {
+    Indices::from_vec(vec![class], Shape::SCALAR)
+}
+
+/// The gradient of the sum of `f` at `x`.
+fn gradient(x: &Tensor, f: impl for<'t> Fn(Var<'t>) -> Var<'t>) -> Vec<f64> {
+    let tape = Tape::new();
+    let x = tape.variable(x);
+    f(x).sum().backward().wrt(x).expect("a gradient").to_vec()
+}
+
+#[test]
+#[should_panic(expected = "max: [0] has no elements to choose from")]
+fn empty_max() {
+    Tensor::zeros([0]).max();
+}
+
+#[test]
+fn minimum_shares_ties_and_finds_nan() {
+    let b = tensor![1.0, f64::NAN, 0.0];
+    let x = tensor![1.0, 0.0, f64::NAN];
+    assert_eq!(gradient(&x, |x| x.minimum(&b)), [0.5, 1.0, 1.0]);
+    assert!(x.minimum(&b).as_slice()[1..].iter().all(|y| y.is_nan()));
+    assert_eq!(gradient(&x, |x| x.maximum(&b)), [0.5, 1.0, 1.0]);
+    assert!(x.maximum(&b).as_slice()[1..].iter().all(|y| y.is_nan()));
+    let tape = Tape::new();
+    let (x, b) = (tape.variable(&x), tape.variable(&b));
+    let gradients = x.maximum(b).sum().backward();
+    assert_eq!(gradients.wrt(b).unwrap().to_vec(), [0.5, 1.0, 1.0]);
+}
+
+#[test]
+fn ties_along_an_axis_are_shared_within_it() {
+    let x = tensor![[1.0, 1.0, 0.0], [2.0, 2.0, 2.0]];
+    let third = 1.0 / 3.0;
+    assert_eq!(gradient(&x, |x| x.max_axes(1, false)), [0.5, 0.5, 0.0, third, third, third]);
+    assert_eq!(gradient(&x, |x| x.max_axes(0, true)), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn a_branch_that_does_not_count_leaks_neither_nan_nor_infinity() {
+    // The root has an infinite derivative at 0 and none below; its cotangent is 0.
+    let x = tensor![-1.0, 0.0, 4.0];
+    assert_eq!(gradient(&x, |x| x.sqrt() * 0.0 + x), [1.0; 3]);
+    let tape = Tape::new();
+    let x = tape.variable(&x);
+    assert_eq!(grad((x.sqrt() * 0.0 + x).sum(), &[x])[0].value().to_vec(), [1.0; 3]);
+}
+
+#[test]
+fn nothing_overflows_in_single_precision() {
+    use wengert::prelude as single;
+    let x = single::Tensor::from([-1e30, -1e4, -100.0, 0.0, 100.0, 1e4, 1e30]);
+    let functions: [(&str, for<'t> fn(single::Var<'t>) -> single::Var<'t>); 7] = [
+        ("sigmoid", |x| x.sigmoid()),
+        ("softplus", |x| x.softplus()),
+        ("tanh", |x| x.tanh()),
+        ("silu", |x| x.silu()),
+        ("gelu", |x| x.gelu()),
+        ("log_softmax", |x| x.log_softmax()),
+        ("bce_with_logits", |x| x.bce_with_logits_with(0.5, Reduction::Sum)),
+    ];
+    for (name, f) in functions {
+        let tape = single::Tape::new();
+        let x = tape.variable(&x);
+        let y = f(x);
+        assert!(y.value().is_finite(), "{name}: {:?}", y.value());
+        let gradients = y.sum().backward();
+        assert!(gradients.wrt(x).unwrap().is_finite(), "{name}: {:?}", gradients.wrt(x));
+    }
+}
+
+#[test]
+fn long_sums_in_single_precision_keep_six_digits_along_every_axis() {
+    use wengert::prelude::{Reductions, Tensor};
+    let near = |sums: Tensor, expected: f64| {
+        for &sum in sums.as_slice() {
+            assert!((f64::from(sum) / expected - 1.0).abs() <= 1e-6, "{sum} for {expected}");
+        }
+    };
+    near(Tensor::full([10_000_000], 0.1).sum(), 1e6);
+    near(Tensor::full([10_000_000, 1], 0.1).sum_axes(0, false), 1e6);
+    near(Tensor::full([2_500_000, 4], 0.1).sum_axes(0, false), 2.5e5);
+    near(Tensor::full([4, 2_500_000], 0.1).sum_axes(1, false), 2.5e5);
+    near(Tensor::full([2, 2_500_000, 2], 0.1).sum_axes(1, false), 2.5e5);
+    near(Tensor::full([2, 2_500_000, 2], 0.1).mean(), 0.1);
+}

@@ -1,0 +1,285 @@
+//! Every rule against finite differences, at orders one and two, on random shapes.
+//!
+//! The two tables are walked row by row, so that a new row is a new test; the operations written by
+//! hand follow. 256 cases each; `PROPTEST_CASES` asks for another number and `PROPTEST_RNG_SEED` for
+//! other draws. `.ci/mutants` runs this file once for each way of getting a derivative wrong.
+
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use proptest::test_runner::{RngSeed, TestRunner};
+use wengert::core::{check_gradients, testing};
+use wengert::f64::prelude::*;
+use wengert::ops::{self, Binary, binary, elementwise};
+use wengert::{Elementwise, Op, Value};
+
+type Outcome = Result<(), String>;
+
+/// Runs `check` on what `strategy` draws; the first failure panics with the name of the operation.
+fn property<S: Strategy>(name: &str, strategy: S, check: impl Fn(S::Value) -> Outcome)
+where
+    S::Value: Debug,
+{
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(0);
+    }
+    let outcome =
+        TestRunner::new(config).run(&strategy, |drawn| check(drawn).map_err(TestCaseError::fail));
+    if let Err(error) = outcome {
+        panic!("the rule of {name}: {error}");
+    }
+}
+
+/// Checks `f` twice. Behind a polynomial, so that its second derivative is not trivially zero; and
+/// with further uses of its inputs, so that its cotangents are added to what is there already.
+fn differentiates(
+    f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
+    inputs: impl IntoIterator<Item = Tensor>,
+) -> Outcome {
+    let inputs = inputs.into_iter().collect::<Vec<_>>();
+    let alone = check_gradients(|x| bend(f(x)), &inputs);
+    alone.map_err(|error| format!("alone: {error}"))?;
+    let beside = check_gradients(
+        |x| {
+            let y = bend(f(x)).sum();
+            x.iter().fold(y, |sum, x| sum + bend(*x).sum())
+        },
+        &inputs,
+    );
+    beside.map(drop).map_err(|error| format!("beside other uses of its inputs: {error}"))
+}
+
+fn bend(y: Var<'_>) -> Var<'_> {
+    y.square() + y
+}
+
+/// That `f` has a derivative of exactly zero, computed and recorded.
+fn derivative_is_zero(
+    f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
+    inputs: impl IntoIterator<Item = Tensor>,
+) -> Outcome {
+    let tape = Tape::new();
+    let x = inputs.into_iter().map(|x| tape.variable(&x)).collect::<Vec<_>>();
+    let loss = f(&x).sum();
+    let (computed, recorded) = (loss.backward(), grad(loss, &x));
+    for (x, recorded) in x.iter().zip(recorded) {
+        let nonzero = |g: &Tensor| g.as_slice().iter().any(|g| *g != 0.0);
+        if computed.wrt(*x).is_some_and(nonzero) || nonzero(&recorded.value()) {
+            return Err("a derivative that should be zero is not".into());
+        }
+    }
+    Ok(())
+}
+
+fn tensors() -> impl Strategy<Value = Tensor> {
+    testing::tensor(testing::shape(), -2.0..2.0, &[])
+}
+
+/// A tensor with these extents.
+fn of(extents: &[usize]) -> impl Strategy<Value = Tensor> + use<> {
+    testing::tensor_of(extents.into(), -2.0..2.0, &[])
+}
+
+/// A tensor, some of its axes, and whether they are kept.
+fn with_axes(
+    tensors: impl Strategy<Value = Tensor>,
+) -> impl Strategy<Value = (Tensor, Vec<isize>, bool)> {
+    (tensors, any::<[bool; 3]>(), any::<bool>()).prop_map(|(x, chosen, keepdim)| {
+        let rank = x.shape().rank();
+        (x, (0..rank).filter(|&axis| chosen[axis]).map(|axis| axis as isize).collect(), keepdim)
+    })
+}
+
+struct Derivatives;
+
+impl elementwise::Visitor for Derivatives {
+    fn elementwise<E: Elementwise>(&mut self, op: E, (low, high): (f64, f64), kinks: &[f64]) {
+        let inputs = testing::tensor(testing::shape(), low..high, kinks);
+        property(&format!("{op:?}"), inputs, |x| {
+            differentiates(|x| x[0].apply_op(op.clone()), [x])
+        });
+    }
+}
+
+impl binary::Visitor for Derivatives {
+    fn binary<B: Binary>(&mut self, op: B, [a, b]: [(f64, f64); 2], apart: bool) {
+        let inputs = testing::pair([a.0..a.1, b.0..b.1], apart);
+        property(&format!("{op:?}"), inputs, |inputs| {
+            differentiates(|x| Value::apply(op.clone(), [&x[0], &x[1]]), inputs)
+        });
+    }
+}
+
+#[test]
+fn every_row_of_the_elementwise_table() {
+    elementwise::visit(&mut Derivatives);
+}
+
+#[test]
+fn every_row_of_the_binary_table() {
+    binary::visit(&mut Derivatives);
+}
+
+#[test]
+fn steps_have_a_derivative_of_exactly_zero() {
+    let x = || testing::tensor(testing::shape(), -4.0..4.0, &[]);
+    property("Step", x(), |x| derivative_is_zero(|x| x[0].step(), [x]));
+    property("Sign", x(), |x| derivative_is_zero(|x| x[0].sign(), [x]));
+    let pairs = || testing::pair([-4.0..4.0, -4.0..4.0], false);
+    property("Above", pairs(), |x| derivative_is_zero(|x| x[0].above(&x[1]), x));
+    property("Same", pairs(), |x| {
+        derivative_is_zero(|x| Value::apply(ops::Same, [&x[0], &x[1]]), x)
+    });
+}
+
+#[test]
+fn sums_and_differences() {
+    fn holds(op: impl Op<2>) {
+        property(&format!("{op:?}"), testing::pair([-2.0..2.0, -2.0..2.0], false), |inputs| {
+            differentiates(|x| Value::apply(op.clone(), [&x[0], &x[1]]), inputs)
+        });
+    }
+    holds(ops::Add);
+    holds(ops::Sub);
+}
+
+#[test]
+fn reductions() {
+    property("Sum", with_axes(tensors()), |(x, axes, keepdim)| {
+        differentiates(|x| x[0].sum_axes(&axes[..], keepdim), [x])
+    });
+    property("Sum of all", tensors(), |x| differentiates(|x| x[0].sum(), [x]));
+    let filled = || tensors().prop_filter("a mean of nothing is NaN", |x| x.numel() > 0);
+    property("a mean", with_axes(filled()), |(x, axes, keepdim)| {
+        differentiates(|x| x[0].mean_axes(&axes[..], keepdim), [x])
+    });
+    property("a mean of all", filled(), |x| differentiates(|x| x[0].mean(), [x]));
+    // Distinct elements, a tenth apart, in random order: no step reaches a tie.
+    let distinct = testing::shape()
+        .prop_filter("a maximum of nothing does not exist", |shape| shape.numel() > 0)
+        .prop_flat_map(|shape| {
+            let order = Just((0..shape.numel()).collect::<Vec<_>>()).prop_shuffle();
+            order.prop_map(move |order| Tensor::from_fn(shape, |i| order[i] as f64 * 0.1 - 2.0))
+        })
+        .boxed();
+    property("Max", with_axes(distinct.clone()), |(x, axes, keepdim)| {
+        differentiates(|x| x[0].max_axes(&axes[..], keepdim), [x])
+    });
+    property("Max of all", distinct, |x| differentiates(|x| x[0].max(), [x]));
+}
+
+#[test]
+fn rearrangements() {
+    let expanded = testing::broadcastable().prop_flat_map(|[a, b]| {
+        let to = a.broadcast(b).expect("a pair that broadcasts");
+        (of(&a), Just(to))
+    });
+    property("Expand", expanded, |(x, to)| differentiates(|x| x[0].expand(to), [x]));
+    property("Reshape", tensors(), |x| {
+        let reversed = x.shape().iter().rev().copied().collect::<Vec<_>>();
+        differentiates(|x| x[0].reshape(&*reversed), [x])
+    });
+    let orders = Just([0isize, 1, 2]).prop_shuffle();
+    property("Permute", (of(&[2, 2, 2]), orders), |(x, order)| {
+        differentiates(|x| x[0].permute(order), [x])
+    });
+    property("transpose", (of(&[2, 3, 2]), 0isize..3, -3isize..0), |(x, a, b)| {
+        differentiates(|x| x[0].transpose(a, b), [x])
+    });
+    let parts = || (of(&[3, 4, 2]), 0usize..3, 0usize..=2, 0usize..=2);
+    property("Narrow", parts(), |(x, axis, start, len)| {
+        let len = len.min(x.shape()[axis].saturating_sub(start));
+        differentiates(|x| x[0].narrow(axis as isize, start, len), [x])
+    });
+    property("Widen", parts(), |(x, axis, start, more)| {
+        let extent = start + x.shape()[axis] + more;
+        differentiates(|x| Value::apply(ops::Widen { axis, start, extent }, [&x[0]]), [x])
+    });
+    let parts = (tensors(), 0usize..3, 0usize..=2, 0usize..=2).prop_flat_map(|(x, axis, m, n)| {
+        let axis = axis.min(x.shape().rank().max(1) - 1);
+        let shape = if x.shape().rank() == 0 { Shape::from([2]) } else { x.shape() };
+        (of(&shape), of(&shape.with(axis, m)), of(&shape.with(axis, n)), Just(axis as isize))
+    });
+    property("Concat", parts, |(a, b, c, axis)| {
+        differentiates(|x| Rearrangements::concat(&[x[0], x[1], x[2]], axis), [a, b, c])
+    });
+}
+
+#[test]
+fn rows_along_the_last_axis() {
+    let rows = || tensors().prop_filter("a scalar has no last axis", |x| x.shape().rank() > 0);
+    property("LogSoftmax", rows(), |x| differentiates(|x| x[0].log_softmax(), [x]));
+    property("softmax", rows(), |x| differentiates(|x| x[0].softmax(), [x]));
+    let picked = (testing::shape(), 1usize..=4).prop_flat_map(|(lead, n)| {
+        let lead = Shape::new(&lead[..lead.rank().min(2)]);
+        let positions = prop::collection::vec(0..n, lead.numel());
+        (Just(lead), Just(n), positions.prop_map(move |at| Indices::from_vec(at, lead)))
+    });
+    let picked = picked.boxed();
+    let pick = picked.clone().prop_flat_map(|(lead, n, at)| {
+        (of(&lead.followed_by(&[n]).expect("three axes")), Just(at))
+    });
+    property("Pick", pick, |(x, at)| differentiates(|x| x[0].pick(&at), [x]));
+    let place = picked.prop_flat_map(|(lead, n, at)| (of(&lead), Just(n), Just(at)));
+    property("Place", place, |(x, n, at)| {
+        differentiates(
+            |x| Value::apply_indexed(ops::Place { n }, &x[0], &x[0].tape().positions(&at)),
+            [x],
+        )
+    });
+}
+
+#[test]
+fn matrix_products() {
+    let extents = || (0usize..=3, 1usize..=3, 1usize..=3);
+    for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+        let product = ops::Matmul { transpose_a, transpose_b };
+        let operands = (batches(), extents()).prop_flat_map(move |([a, b], (m, k, n))| {
+            let matrix = |batch: Shape, rows, columns, transposed| {
+                let extents = if transposed { [columns, rows] } else { [rows, columns] };
+                of(&batch.followed_by(&extents).expect("four axes"))
+            };
+            (matrix(a, m, k, transpose_a), matrix(b, k, n, transpose_b))
+        });
+        property(&format!("{product:?}"), operands, |(a, b)| {
+            differentiates(|x| Value::apply(product, [&x[0], &x[1]]), [a, b])
+        });
+    }
+    // A vector on either side, and rows of all batches against one matrix.
+    let lead = prop::collection::vec(1usize..=2, 0..=3);
+    let operands = (0..3, lead, 1usize..=3, 1usize..=3).prop_flat_map(|(case, lead, k, n)| {
+        let (a, b) = match case {
+            0 => ([&lead[..], &[k]].concat(), vec![k]),
+            1 => (vec![k], [&lead[..], &[k, n]].concat()),
+            _ => ([&lead[..], &[k]].concat(), vec![k, n]),
+        };
+        (of(&a), of(&b))
+    });
+    property("matmul", operands, |(a, b)| differentiates(|x| x[0].matmul(x[1]), [a, b]));
+}
+
+/// Two batches that broadcast, of up to two axes.
+fn batches() -> impl Strategy<Value = [Shape; 2]> {
+    testing::broadcastable()
+        .prop_map(|pair| pair.map(|shape| Shape::new(&shape[shape.rank().saturating_sub(2)..])))
+}
+
+#[test]
+fn linear_layers() {
+    let operands = (prop::collection::vec(0usize..=3, 0..=3), 1usize..=3, 1usize..=4)
+        .prop_flat_map(|(lead, inputs, outputs)| {
+            let x = lead.into_iter().chain([inputs]).collect::<Vec<_>>();
+            (of(&x), of(&[outputs, inputs]), of(&[outputs]))
+        })
+        .boxed();
+    property("Linear", operands.clone(), |(x, weight, bias)| {
+        differentiates(|x| x[0].linear(x[1], x[2]), [x, weight, bias])
+    });
+    property("matmul_transposed", operands, |(x, weight, _)| {
+        differentiates(|x| x[0].matmul_transposed(x[1]), [x, weight])
+    });
+    property("matmul_transposed of a batch", (of(&[2, 3, 2]), of(&[2, 4, 2])), |(a, b)| {
+        differentiates(|x| x[0].matmul_transposed(x[1]), [a, b])
+    });
+}

@@ -167,7 +167,8 @@ fn a_branch_that_does_not_count_leaks_neither_nan_nor_infinity() {
 fn nothing_overflows_in_single_precision() {
     use wengert::prelude as single;
     let x = single::Tensor::from([-1e30, -1e4, -100.0, 0.0, 100.0, 1e4, 1e30]);
-    let functions: [(&str, for<'t> fn(single::Var<'t>) -> single::Var<'t>); 7] = [
+    type Function = for<'t> fn(single::Var<'t>) -> single::Var<'t>;
+    let functions: [(&str, Function); 7] = [
         ("sigmoid", |x| x.sigmoid()),
         ("softplus", |x| x.softplus()),
         ("tanh", |x| x.tanh()),

@@ -21,7 +21,7 @@
 //!
 //! Types are generic over the precision [`Float`]; the preludes of `wengert` fill it in. A shape mistake
 //! panics at the caller's line with the operation and both shapes.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod array;
 mod backward;

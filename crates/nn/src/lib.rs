@@ -7,7 +7,7 @@
 //! * [`Loss`] gives predictions their losses as methods, with a [`Reduction`].
 //! * [`init`] draws initial weights from a generator that you hand over.
 //! * [`optim`] has the optimizers: rules in a chain, chosen by a recipe in TOML.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod init;
 mod layers;

@@ -1,5 +1,5 @@
 //! What the example says about a malformed file of digits: where, what was found, what was expected.
-#![allow(unreachable_pub)]
+#![allow(unreachable_pub, reason = "modules of an example")]
 
 #[path = "../examples/two_layer_net/digits.rs"]
 mod digits;

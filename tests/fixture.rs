@@ -3,7 +3,7 @@
 //! The numbers of the exercise to a relative tolerance of 1e-5, in both precisions, written with
 //! plain matrices and with layers; the draws that it begins with, from NumPy's generator; and nets
 //! of any size against the same calculation in plain loops.
-#![allow(unreachable_pub)]
+#![allow(unreachable_pub, reason = "modules of an example")]
 
 use approx::{assert_relative_eq, relative_eq};
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --example two_layer_net`, or `.. two_layer_net -- my.toml` for a recipe of
 //! your own. Fails when the update is wrong, or when no optimizer reaches 95 % on unseen digits.
-#![allow(unreachable_pub, clippy::print_stdout, clippy::print_stderr, reason = "a program")]
+#![allow(unreachable_pub, reason = "a program has no outside")]
 
 mod digits;
 mod exercise;

@@ -5,10 +5,10 @@ pub use wengert_core as core;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Arithmetic, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float, IndexOp,
-    Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path, Rearrangements,
-    Reductions, Seeded, Shape, ShapeError, Value, check_gradients, check_model, evaluate, grad,
-    gradients, gradients_with, ops, rand, seeded, vectorized, vjp,
+    Arithmetic, Array, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float,
+    IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path,
+    Rearrangements, Reductions, Seeded, Shape, ShapeError, Value, check_gradients, check_model,
+    evaluate, grad, gradients, gradients_with, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 

@@ -23,11 +23,11 @@ pub fn gradients<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) ->
     seeded(0).gradients(f)
 }
 
-/// As [`gradients`], with something else that `f` computed on the way: `((loss, gradients), aux)`.
+/// As [`gradients`], with something else that `f` computed on the way: `(loss, gradients, aux)`.
 #[track_caller]
 pub fn gradients_with<F: Float, A>(
     f: impl for<'t> FnOnce(&'t Tape<F>) -> (Var<'t, F>, A),
-) -> ((F, Gradients<F>), A) {
+) -> (F, Gradients<F>, A) {
     seeded(0).gradients_with(f)
 }
 
@@ -54,7 +54,8 @@ impl Seeded {
         self,
         f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
     ) -> (F, Gradients<F>) {
-        self.gradients_with(|tape| (f(tape), ())).0
+        let (loss, gradients, ()) = self.gradients_with(|tape| (f(tape), ()));
+        (loss, gradients)
     }
 
     /// As [`gradients_with`].
@@ -62,14 +63,14 @@ impl Seeded {
     pub fn gradients_with<F: Float, A>(
         self,
         f: impl for<'t> FnOnce(&'t Tape<F>) -> (Var<'t, F>, A),
-    ) -> ((F, Gradients<F>), A) {
+    ) -> (F, Gradients<F>, A) {
         let mut tape = borrow_tape(Setting { tracking: true, training: true, seed: self.0 });
         let (loss, aux) = f(&tape);
         check_scalar(loss.shape());
         let (id, value) = (loss.on_tape(&tape), loss.item());
-        let result = tape.record.get_mut().backward(id, true);
+        let gradients = tape.record.get_mut().backward(id, true);
         return_tape(tape);
-        ((value, result), aux)
+        (value, gradients, aux)
     }
 
     /// As [`evaluate`].

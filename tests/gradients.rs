@@ -198,10 +198,10 @@ fn what_a_layer_remembers_leaves_with_the_gradients() {
 #[test]
 fn training_evaluation_and_the_key_belong_to_the_tape() {
     let seen = |tape: &Tape| (tape.is_training(), tape.seed());
-    let (_, train) = gradients_with(|tape| (tape.variable(&Tensor::scalar(1.0)), seen(tape)));
+    let (_, _, train) = gradients_with(|tape| (tape.variable(&Tensor::scalar(1.0)), seen(tape)));
     assert_eq!(train, (true, 0));
     let one = Tensor::scalar(1.0);
-    let (_, train) = seeded(7).gradients_with(|tape| (tape.constant(&one), seen(tape)));
+    let (_, _, train) = seeded(7).gradients_with(|tape| (tape.constant(&one), seen(tape)));
     assert_eq!(train, (true, 7));
     let mut eval = None;
     evaluate(|tape| {
@@ -219,7 +219,7 @@ fn training_evaluation_and_the_key_belong_to_the_tape() {
 #[test]
 fn something_else_comes_out_beside_the_gradients() {
     let pair = Pair::new();
-    let ((loss, found), prediction) = gradients_with(|tape| {
+    let (loss, found, prediction) = gradients_with(|tape| {
         let y = tape.param(&pair.a) * 2.0;
         (y.sum(), y.value())
     });

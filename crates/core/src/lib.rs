@@ -26,6 +26,7 @@
 mod array;
 mod backward;
 mod check;
+mod derive;
 mod float;
 mod fold;
 mod gradients;
@@ -49,8 +50,9 @@ mod var;
 mod workshop;
 
 pub use array::{Array, Nested};
-pub use backward::{Seeded, evaluate, grad, gradients, gradients_with, seeded, vjp};
-pub use check::{Check, Checked, Mismatch, check_gradients, check_model};
+pub use backward::{Seeded, evaluate, gradients, gradients_with, seeded};
+pub use check::{Against, Check, Checked, Mismatch, check_gradients, check_model};
+pub use derive::{grad, hessian, hvp, jacobian, jvp, vjp};
 pub use float::Float;
 pub use gradients::Gradients;
 pub use indices::Indices;

@@ -226,7 +226,7 @@ impl<F: Float> Tape<F> {
     }
 
     #[track_caller]
-    fn leaf(&self, value: Array<F>, tracked: bool) -> Var<'_, F> {
+    pub(crate) fn leaf(&self, value: Array<F>, tracked: bool) -> Var<'_, F> {
         Var { tape: self, id: self.push(Some(value), Kind::Leaf, Inputs::new(), tracked) }
     }
 

@@ -5,10 +5,11 @@ pub use wengert_core as core;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Arithmetic, Array, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float,
-    IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path,
-    Rearrangements, Reductions, Seeded, Shape, ShapeError, Value, check_gradients, check_model,
-    evaluate, grad, gradients, gradients_with, ops, rand, seeded, vectorized, vjp,
+    Against, Arithmetic, Array, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise,
+    Float, Flow, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, NotFinite, Op, Operand,
+    ParamId, Params, Path, Rearrangements, Reductions, Seeded, Shape, ShapeError, Value,
+    check_gradients, check_model, evaluate, grad, gradients, gradients_checked, gradients_with,
+    hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
@@ -36,8 +37,8 @@ macro_rules! precision {
 
         pub use crate::{
             Elementary, Gelu, Indices, Loss, Module, Params, Rearrangements, Reduction, Reductions,
-            Relu, Shape, Sigmoid, Silu, Tanh, evaluate, grad, gradients, gradients_with, init,
-            seeded, vjp,
+            Relu, Shape, Sigmoid, Silu, Tanh, evaluate, grad, gradients, gradients_checked,
+            gradients_with, hessian, hvp, init, jacobian, jvp, seeded, vjp,
         };
     };
 }

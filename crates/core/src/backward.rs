@@ -67,7 +67,7 @@ impl Seeded {
         let (loss, aux) = f(&tape);
         check_scalar(loss.shape());
         let (id, value) = (loss.on_tape(&tape), loss.item());
-        let gradients = tape.record.get_mut().backward(id, true);
+        let gradients = tape.record.get_mut().backward(id, true, |_, _, _, _| ());
         return_tape(tape);
         (value, gradients, aux)
     }
@@ -89,13 +89,19 @@ impl<F: Float> Var<'_, F> {
     #[track_caller]
     pub fn backward(self) -> Gradients<F> {
         check_scalar(self.shape());
-        self.tape.record.borrow_mut().backward(self.id, false)
+        self.tape.record.borrow_mut().backward(self.id, false, |_, _, _, _| ())
     }
 }
 
 impl<F: Float> Record<F> {
-    /// The first-order sweep. With `release`, values are dropped as soon as they are not needed.
-    fn backward(&mut self, loss: u32, release: bool) -> Gradients<F> {
+    /// The first-order sweep. With `release`, values are dropped as soon as they are not needed. `watch`
+    /// sees what each rule gave: the node, the input, the output's cotangent, the input's so far.
+    pub(crate) fn backward(
+        &mut self,
+        loss: u32,
+        release: bool,
+        mut watch: impl FnMut(usize, usize, &Array<F>, Option<&Array<F>>),
+    ) -> Gradients<F> {
         let last = loss as usize;
         let Self { nodes, ops, cotangents, positions, .. } = self;
         let updates =
@@ -122,6 +128,7 @@ impl<F: Float> Record<F> {
                             let gathered = &mut before[input as usize];
                             let into = Cotangent::new(from.value().shape(), gathered);
                             op.pull_into(i, Seen { nodes, positions }, at, &g, into);
+                            watch(at, i, &g, before[input as usize].as_ref());
                         }
                     }
                 }

@@ -268,7 +268,7 @@ impl Check {
                         checked.comparisons += 1;
                         checked.worst = checked.worst.max(part);
                         if part.is_nan() || part > 1.0 {
-                            let index = self.full.then(|| position(x, probe));
+                            let index = self.full.then(|| x.shape().position(probe));
                             let input = name(input);
                             return Err(Mismatch {
                                 order,
@@ -298,12 +298,6 @@ impl Default for Check {
 fn central_difference(f: impl Fn(f64) -> f64) -> f64 {
     const STEP: f64 = 1e-3;
     (8.0 * (f(STEP) - f(-STEP)) - (f(2.0 * STEP) - f(-2.0 * STEP))) / (12.0 * STEP)
-}
-
-/// The position of element `flat`, counted in row-major order.
-fn position(x: &Array<f64>, flat: usize) -> Vec<usize> {
-    let (shape, strides) = (x.shape(), x.shape().strides());
-    (0..shape.rank()).map(|axis| flat / strides[axis] % shape[axis]).collect()
 }
 
 #[cfg(test)]

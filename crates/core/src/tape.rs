@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use crate::op::Value;
+use crate::op::{Flow, Value};
 use crate::recorded::{Recorded, Seen};
 use crate::{Array, Buffer, Float, Indices, Param, ParamId};
 
@@ -151,6 +151,24 @@ impl<F: Float> Tape<F> {
         var
     }
 
+    /// On this tape the parameter means that variable, from here on: a model runs with other weights,
+    /// which themselves were computed, without a copy of it. Derivatives flow to what they were computed
+    /// from; the parameter itself receives none.
+    ///
+    /// # Panics
+    /// If the shapes differ, or if the parameter is on this tape already.
+    #[track_caller]
+    pub fn bind(&self, param: &Param<F>, var: Var<'_, F>) {
+        let (own, given) = (param.value().shape(), Value::shape(&var));
+        assert!(own == given, "bind: a parameter of shape {own:?} was handed {given:?}");
+        let (leaf, params) = (var.on_tape(self), &mut self.record.borrow_mut().params);
+        match params.iter_mut().find(|(known, _)| *known == param.id()) {
+            Some((_, Some(_))) => panic!("bind: the parameter is on this tape already"),
+            Some((_, free)) => *free = Some(leaf),
+            None => params.push((param.id(), Some(leaf))),
+        }
+    }
+
     /// A leaf of positions, such as labels.
     #[track_caller]
     pub fn positions(&self, positions: impl Into<Indices>) -> IndexVar<'_, F> {
@@ -251,7 +269,13 @@ impl<F: Float> Tape<F> {
                 crate::shape::shape_panic(error);
             }
         };
-        let tracked = inputs.iter().any(|&input| record.nodes[input as usize].tracked);
+        let needed = inputs.iter().any(|&input| record.nodes[input as usize].tracked);
+        let flow = op.flow();
+        if needed && flow == Flow::Missing {
+            drop(guard);
+            panic!("{}: has no derivative, and was applied to a value that needs one", op.name());
+        }
+        let tracked = needed && flow == Flow::Through;
         let location = record.location(Location::caller());
         record.place(op);
         let id =

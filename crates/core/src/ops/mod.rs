@@ -15,5 +15,5 @@ pub use fused::{Linear, LogSoftmax};
 pub use index::{Pick, Place};
 pub use matmul::Matmul;
 pub use operators::TensorOperand;
-pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, Widen};
+pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, StopGradient, Widen};
 pub use reduce::{Max, Sum};

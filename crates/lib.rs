@@ -1,14 +1,16 @@
-//! wengert
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub use wengert_core as core;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Arithmetic, Axes, AxisList, Cotangent, Elementary, Elementwise, Float, IndexOp, Indices, Leaf,
-    LeafMut, ManyOp, Op, Operand, ParamId, Params, Path, Seeded, Shape, ShapeError, TensorMath,
-    Value, evaluate, grad, gradients, gradients_with, ops, seeded, vectorized, vjp,
+    Arithmetic, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float, IndexOp,
+    Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path, Rearrangements,
+    Reductions, Seeded, Shape, ShapeError, Value, check_gradients, check_model, evaluate, grad,
+    gradients, gradients_with, ops, rand, seeded, vectorized, vjp,
 };
-pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init};
+pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
 /// The types of one precision under the names that users write.
 macro_rules! precision {
@@ -27,12 +29,15 @@ macro_rules! precision {
         pub type Gradients = wengert_core::Gradients<$F>;
         /// A fully connected layer.
         pub type Linear = wengert_nn::Linear<$F>;
+        /// A recipe at work on a model.
+        pub type Optimizer = wengert_nn::optim::Optimizer<$F>;
         /// Modules one after the other.
         pub type Sequential = wengert_nn::Sequential<$F>;
 
         pub use crate::{
-            Elementary, Gelu, Indices, Loss, Module, Params, Reduction, Relu, Shape, Sigmoid, Silu,
-            Tanh, TensorMath, evaluate, grad, gradients, gradients_with, init, seeded, vjp,
+            Elementary, Gelu, Indices, Loss, Module, Params, Rearrangements, Reduction, Reductions,
+            Relu, Shape, Sigmoid, Silu, Tanh, evaluate, grad, gradients, gradients_with, init,
+            seeded, vjp,
         };
     };
 }
@@ -51,3 +56,8 @@ pub mod f64 {
         pub use wengert_core::{params_f64 as params, tensor_f64 as tensor};
     }
 }
+
+/// The guide to operations of one's own runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/adding_an_op.md")]
+pub struct AddingAnOp;

@@ -103,7 +103,7 @@ cases! {
     bce_at_zero: "BCEwithlogits 0 t=0", |x| x[0].bce_with_logits(0.0).reshape([1]);
     bce_far_out: "BCEwithlogits +-1000", |x| {
         let at = |i| x[0].narrow(0, i, 1).bce_with_logits(1.0 - i as f64).reshape([1]);
-        TensorMath::concat(&[at(0), at(1)], 0)
+        Rearrangements::concat(&[at(0), at(1)], 0)
     };
     absolute_error_at_zero: "l1 at 0", |x| (x[0] - 0.0).abs().mean();
     empty_sum: "empty sum", |x| x[0].narrow(0, 0, 0).sum();
@@ -167,7 +167,8 @@ fn a_branch_that_does_not_count_leaks_neither_nan_nor_infinity() {
 fn nothing_overflows_in_single_precision() {
     use wengert::prelude as single;
     let x = single::Tensor::from([-1e30, -1e4, -100.0, 0.0, 100.0, 1e4, 1e30]);
-    let functions: [(&str, for<'t> fn(single::Var<'t>) -> single::Var<'t>); 7] = [
+    type Function = for<'t> fn(single::Var<'t>) -> single::Var<'t>;
+    let functions: [(&str, Function); 7] = [
         ("sigmoid", |x| x.sigmoid()),
         ("softplus", |x| x.softplus()),
         ("tanh", |x| x.tanh()),
@@ -188,7 +189,7 @@ fn nothing_overflows_in_single_precision() {
 
 #[test]
 fn long_sums_in_single_precision_keep_six_digits_along_every_axis() {
-    use wengert::prelude::{Tensor, TensorMath};
+    use wengert::prelude::{Reductions, Tensor};
     let near = |sums: Tensor, expected: f64| {
         for &sum in sums.as_slice() {
             assert!((f64::from(sum) / expected - 1.0).abs() <= 1e-6, "{sum} for {expected}");

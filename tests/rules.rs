@@ -202,7 +202,7 @@ fn rearrangements() {
         (of(&shape), of(&shape.with(axis, m)), of(&shape.with(axis, n)), Just(axis as isize))
     });
     property("Concat", parts, |(a, b, c, axis)| {
-        differentiates(|x| TensorMath::concat(&[x[0], x[1], x[2]], axis), [a, b, c])
+        differentiates(|x| Rearrangements::concat(&[x[0], x[1], x[2]], axis), [a, b, c])
     });
 }
 

@@ -1,1 +1,203 @@
-fn main() {}
+//! The program that is measured beside its peers: workloads W1 to W4, written with the prelude as a
+//! user would write them.
+//!
+//! `peer --workload W3 --threads 1 --steps 500` trains on fixed synthetic data and prints one line
+//! of JSON: median and least time of a step, first and last loss, peak memory.
+
+use std::time::Instant;
+
+use wengert::prelude::*;
+
+/// A workload: `true` to its step asks for the loss.
+type Workload = Box<dyn FnMut() -> f32>;
+
+struct Mlp {
+    layers: Vec<Linear>,
+    activation: fn(Var<'_>) -> Var<'_>,
+}
+params! { Mlp { layers; activation } }
+
+impl Module for Mlp {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let (last, hidden) = self.layers.split_last().expect("at least one layer");
+        let x = hidden.iter().fold(x, |x, layer| (self.activation)(layer.forward(x)));
+        last.forward(x)
+    }
+}
+
+impl Mlp {
+    /// Layers of these sizes, drawn from streams 100, 102, ..
+    fn new(sizes: &[usize], activation: fn(Var<'_>) -> Var<'_>) -> Self {
+        let layer = |(i, size): (usize, &[usize])| {
+            let (inputs, outputs, stream) = (size[0], size[1], 100 + 2 * i as u64);
+            let bound = 1.0 / (inputs as f32).sqrt();
+            let weight = uniform(stream, [outputs, inputs], -bound, bound);
+            Linear::from_tensors(weight, Some(uniform(stream + 1, [outputs], -bound, bound)))
+        };
+        Self { layers: sizes.windows(2).enumerate().map(layer).collect(), activation }
+    }
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    // Before the first parallel loop, which makes the pool.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global();
+    pool.expect("the first pool");
+    let mut step: Workload = match arguments.workload.as_str() {
+        "W1" => {
+            let (x, y) = (uniform(1, [2, 2], -1.0, 1.0), uniform(2, [2, 2], 0.0, 1.0));
+            train(
+                Mlp::new(&[2, 3, 2], |x| x.relu()),
+                "kind = 'sgd'\nlr = 0.01",
+                move |net, tape| net.forward(tape.constant(&x)).sigmoid().half_squares(&y) * 0.5,
+            )
+        }
+        "W2" => {
+            let (x, y) = (uniform(1, [32, 16], -1.0, 1.0), uniform(2, [32, 1], -1.0, 1.0));
+            let net = Mlp::new(&[16, 32, 32, 1], |x| x.tanh());
+            train(net, "kind = 'adam'\nlr = 1e-3", move |net, tape| {
+                net.forward(tape.constant(&x)).mse(&y)
+            })
+        }
+        "W3" => {
+            let (x, y) = (uniform(1, [64, 784], 0.0, 1.0), labels(2, 64, 10));
+            let net = Mlp::new(&[784, 128, 10], |x| x.relu());
+            train(net, "kind = 'momentum'\nlr = 0.01", move |net, tape| {
+                net.forward(tape.constant(&x)).cross_entropy(&y)
+            })
+        }
+        "W4" => {
+            let (x, y) = (uniform(1, [256, 1024], -1.0, 1.0), labels(2, 256, 10));
+            let net = Mlp::new(&[1024, 1024, 1024, 10], |x| x.relu());
+            train(net, "kind = 'adam'\nlr = 1e-4", move |net, tape| {
+                net.forward(tape.constant(&x)).cross_entropy(&y)
+            })
+        }
+        other => {
+            println!("{{{},\"na\":\"{other} is not written yet\"}}", arguments.head());
+            return;
+        }
+    };
+    measure(&arguments, &mut step);
+}
+
+/// One training step after another on the same batch.
+fn train(
+    mut net: Mlp,
+    recipe: &str,
+    loss: impl for<'t> Fn(&Mlp, &'t Tape) -> Var<'t> + 'static,
+) -> Workload {
+    let mut optimizer = Optimizer::from_toml(recipe).expect("a valid recipe");
+    Box::new(move || {
+        let (value, grads) = gradients(|tape| loss(&net, tape));
+        optimizer.step(&mut net, &grads);
+        value
+    })
+}
+
+/// Draw `i` of a stream: SplitMix64 by counter, the same in every peer.
+fn draw(stream: u64, i: u64) -> u64 {
+    let mut z = stream
+        .wrapping_mul(0xD134_2543_DE82_EF95)
+        .wrapping_add((i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+fn uniform<const N: usize>(stream: u64, shape: [usize; N], low: f32, high: f32) -> Tensor {
+    Tensor::from_fn(shape, |i| {
+        low + (high - low) * ((draw(stream, i as u64) >> 40) as f32 / 16_777_216.0)
+    })
+}
+
+fn labels(stream: u64, n: usize, classes: u64) -> Indices {
+    let label = |i| ((draw(stream, i) >> 33) % classes) as usize;
+    (0..n as u64).map(label).collect::<Vec<_>>().into()
+}
+
+struct Arguments {
+    workload: String,
+    threads: usize,
+    steps: usize,
+}
+
+impl Arguments {
+    fn parse() -> Self {
+        let mut arguments = Self { workload: "W1".into(), threads: 1, steps: 0 };
+        let mut words = std::env::args().skip(1);
+        while let Some(key) = words.next() {
+            let value = words.next().unwrap_or_else(|| fail(&format!("{key} needs a value")));
+            let number = || value.parse().unwrap_or_else(|_| fail(&format!("{key}: {value}?")));
+            match key.as_str() {
+                "--workload" => arguments.workload = value,
+                "--threads" => arguments.threads = number(),
+                "--steps" => arguments.steps = number(),
+                _ => fail(&format!("{key} is not known (--workload, --threads, --steps)")),
+            }
+        }
+        if arguments.steps == 0 {
+            arguments.steps = match arguments.workload.as_str() {
+                "W1" => 20_000,
+                "W2" => 3_000,
+                "W3" => 500,
+                _ => 20,
+            };
+        }
+        arguments
+    }
+
+    fn head(&self) -> String {
+        let (version, workload, threads) =
+            (env!("CARGO_PKG_VERSION"), &self.workload, self.threads);
+        format!(
+            "\"peer\":\"wengert\",\"version\":\"{version}\",\"workload\":\"{workload}\",\"threads\":{threads}"
+        )
+    }
+}
+
+fn fail(message: &str) -> ! {
+    eprintln!("peer: {message}");
+    std::process::exit(2)
+}
+
+/// Fifty steps to warm up, then samples of some steps each, for at most 2.5 seconds.
+fn measure(arguments: &Arguments, step: &mut Workload) {
+    let warm_up = (0..50).map(|_| step()).collect::<Vec<_>>();
+    let per_sample = match arguments.workload.as_str() {
+        "W1" => 100,
+        "W2" => 10,
+        _ => 1,
+    };
+    let begin = Instant::now();
+    let mut samples = Vec::new();
+    for _ in 0..(arguments.steps / per_sample).max(3) {
+        if samples.len() >= 10 && begin.elapsed().as_secs_f64() > 2.5 {
+            break;
+        }
+        let start = Instant::now();
+        for _ in 0..per_sample {
+            std::hint::black_box(step());
+        }
+        samples.push(start.elapsed().as_secs_f64() * 1e6 / per_sample as f64);
+    }
+    samples.sort_by(f64::total_cmp);
+    println!(
+        "{{{},\"us_per_step_median\":{:.4},\"us_per_step_min\":{:.4},\"loss_first\":{},\"loss_last\":{},\"peak_rss_mb\":{:.1}}}",
+        arguments.head(),
+        samples[samples.len() / 2],
+        samples[0],
+        warm_up[0],
+        warm_up[warm_up.len() - 1],
+        peak_memory(),
+    );
+}
+
+/// Peak resident memory in MB, as Linux tells it; 0 elsewhere.
+fn peak_memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    kilobytes.unwrap_or(0.0) / 1024.0
+}

@@ -11,6 +11,8 @@ use crate::{Float, Shape};
 /// Cloning shares the memory; writing to a shared array copies it first. Arrays are `Send + Sync`.
 pub struct Array<F: Float> {
     shape: Shape,
+    /// The number of elements, which everybody asks for.
+    len: usize,
     storage: Storage<F>,
 }
 
@@ -25,12 +27,13 @@ impl<F: Float> Array<F> {
         if data.len() != shape.numel() {
             panic!("from_vec: {} elements do not fill {shape:?} ({})", data.len(), shape.numel());
         }
-        Self { shape, storage: Storage::from_vec(data) }
+        Self { shape, len: data.len(), storage: Storage::from_vec(data) }
     }
 
     /// An array whose elements are still to be written: their values are arbitrary.
     pub(crate) fn scratch(shape: Shape) -> Self {
-        Self { shape, storage: Storage::scratch(shape.numel()) }
+        let len = shape.numel();
+        Self { shape, len, storage: Storage::scratch(len) }
     }
 
     /// An array whose elements `f` writes, in row-major order. What it leaves alone is arbitrary.
@@ -113,20 +116,20 @@ impl<F: Float> Array<F> {
     }
 
     /// Number of elements.
+    #[inline]
     pub fn numel(&self) -> usize {
-        self.shape.numel()
+        self.len
     }
 
     /// The elements in row-major order.
     #[inline]
     pub fn as_slice(&self) -> &[F] {
-        &self.storage.as_slice()[..self.shape.numel()]
+        &self.storage.as_slice()[..self.len]
     }
 
     /// The elements in row-major order, for writing; copied beforehand if the memory is shared.
     pub fn as_mut_slice(&mut self) -> &mut [F] {
-        let len = self.shape.numel();
-        self.storage.make_mut(len)
+        self.storage.make_mut(self.len)
     }
 
     /// A copy of the elements in row-major order.
@@ -164,7 +167,7 @@ impl<F: Float> Array<F> {
     /// The same elements in row-major order under another shape; shares the memory.
     pub(crate) fn with_shape(&self, shape: Shape) -> Self {
         debug_assert_eq!(shape.numel(), self.numel());
-        Self { shape, storage: self.storage.clone() }
+        Self { shape, len: self.len, storage: self.storage.clone() }
     }
 
     /// The same numbers in another precision, each rounded to nearest.
@@ -228,7 +231,7 @@ impl<F: Float> Array<F> {
 impl<F: Float> Clone for Array<F> {
     #[inline]
     fn clone(&self) -> Self {
-        Self { shape: self.shape, storage: self.storage.clone() }
+        Self { shape: self.shape, len: self.len, storage: self.storage.clone() }
     }
 }
 

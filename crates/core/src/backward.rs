@@ -1,14 +1,15 @@
 //! The backward sweep, and the functions that run it.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use crate::op::{Cotangent, Value};
 use crate::ops::reduce::sum_to;
-use crate::storage::of_precision;
+use crate::recorded::Seen;
 use crate::tape::{Kind, Record, Setting};
-use crate::{Array, Float, Gradients, ParamId, Shape, Tape, Var};
+use crate::workshop::{borrow_tape, return_tape, spare_list};
+use crate::{Array, Float, Gradients, Shape, Tape, Var};
 
 /// Runs `f` on a tape that records for training, differentiates the loss that it returns, and gives
 /// the loss with the gradients of all parameters.
@@ -173,7 +174,7 @@ impl<F: Float> Record<F> {
     /// The first-order sweep. With `release`, values are dropped as soon as they are not needed.
     fn backward(&mut self, loss: u32, release: bool) -> Gradients<F> {
         let last = loss as usize;
-        let Self { nodes, ops, cotangents, .. } = self;
+        let Self { nodes, ops, cotangents, positions, .. } = self;
         let updates =
             self.updates.iter().map(|&(id, node)| (id, nodes[node as usize].value().clone()));
         let updates = updates.collect();
@@ -197,7 +198,7 @@ impl<F: Float> Record<F> {
                         if from.tracked {
                             let gathered = &mut before[input as usize];
                             let into = Cotangent::new(from.value().shape(), gathered);
-                            op.pull_into(i, nodes, at, &g, into);
+                            op.pull_into(i, Seen { nodes, positions }, at, &g, into);
                         }
                     }
                 }
@@ -210,7 +211,7 @@ impl<F: Float> Record<F> {
             let at = current.get();
             rethrow(panic, &self.op(at).name(), self.nodes[at].location);
         }
-        let mut params = spare();
+        let mut params = spare_list();
         let mut arrived = |leaf: u32| cotangents.get_mut(leaf as usize).and_then(Option::take);
         for &(id, leaf) in &self.params {
             if let Some(g) = leaf.and_then(&mut arrived) {
@@ -236,50 +237,4 @@ fn rethrow(panic: Box<dyn Any + Send>, op: &str, recorded: &Location<'_>) -> ! {
 #[track_caller]
 fn check_scalar(shape: Shape) {
     assert!(shape.numel() == 1, "gradients: the loss has shape {shape:?}, not one element");
-}
-
-/// What a thread keeps from one training step for the next.
-struct Workshop<F: Float> {
-    tapes: RefCell<Vec<Tape<F>>>,
-    lists: RefCell<Vec<ParamList<F>>>,
-}
-
-type ParamList<F> = Vec<(ParamId, Array<F>)>;
-
-fn in_workshop<F: Float, R>(f: impl FnOnce(&Workshop<F>) -> R) -> Option<R> {
-    thread_local! {
-        static WORKSHOPS: (Workshop<f32>, Workshop<f64>) = const { (
-            Workshop { tapes: RefCell::new(Vec::new()), lists: RefCell::new(Vec::new()) },
-            Workshop { tapes: RefCell::new(Vec::new()), lists: RefCell::new(Vec::new()) },
-        ) };
-    }
-    WORKSHOPS.try_with(|(single, double)| f(of_precision(single, double))).ok()
-}
-
-fn borrow_tape<F: Float>(setting: Setting) -> Tape<F> {
-    let tape = in_workshop(|workshop| workshop.tapes.borrow_mut().pop()).flatten();
-    let tape = tape.unwrap_or_else(|| Tape::with_setting(setting));
-    tape.setting.set(setting);
-    tape
-}
-
-fn return_tape<F: Float>(mut tape: Tape<F>) {
-    tape.clear();
-    in_workshop(|workshop| workshop.tapes.borrow_mut().push(tape));
-}
-
-fn spare<F: Float>() -> ParamList<F> {
-    in_workshop(|workshop| workshop.lists.borrow_mut().pop()).flatten().unwrap_or_default()
-}
-
-/// Keeps the memory of a list of gradients for the next step; a few are enough.
-pub(crate) fn recycle<F: Float>(mut list: ParamList<F>) {
-    const KEPT: usize = 4;
-    list.clear();
-    in_workshop(|workshop| {
-        let mut lists = workshop.lists.borrow_mut();
-        if lists.len() < KEPT && list.capacity() > 0 {
-            lists.push(list);
-        }
-    });
 }

@@ -5,14 +5,13 @@ use std::fmt;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use crate::op::Value;
-use crate::ops::tensor::TensorMath;
-use crate::tape::Kind;
+use crate::ops::reduce::Reductions;
 use crate::{Array, Float, Leaf, Params, Path, Tape, Var, vjp};
 
 /// How gradients are checked. `Check::new()` is what [`check_gradients`] and [`check_model`] do.
 ///
 /// ```
-/// use wengert_core::{Array, Check, Elementary, TensorMath};
+/// use wengert_core::{Array, Check, Elementary, Rearrangements, Reductions};
 ///
 /// let x = Array::from([0.5, -1.0, 2.0]);
 /// Check::new().order(3).full().gradients(|x| (x[0].sin() * x[0]).sum(), &[x])?;
@@ -310,8 +309,10 @@ mod tests {
     #[test]
     fn a_wrong_rule_is_found_and_named() {
         let x = Array::from([[0.5, 1.5], [-1.0, 2.0]]);
-        let error =
-            Check::new().full().gradients(|x| x[0].apply_op(Wrong), &[x.clone()]).unwrap_err();
+        let error = Check::new()
+            .full()
+            .gradients(|x| x[0].apply_op(Wrong), std::slice::from_ref(&x))
+            .unwrap_err();
         assert_eq!((error.order, error.index), (1, Some(vec![0, 0])));
         assert!(check_gradients(|x| x[0].apply_op(Wrong), &[x]).is_err());
     }

@@ -40,13 +40,15 @@ impl<F: Float> Gradients<F> {
 
     /// The names of those parameters of a model that received no gradient and are not frozen.
     pub fn missing(&self, model: &(impl Params<F> + ?Sized)) -> Vec<String> {
-        let mut missing = Vec::new();
+        let (mut missing, mut hint) = (Vec::new(), 0);
         model.visit(Path::ROOT, &mut |path, leaf| {
             if let Leaf::Param(param) = leaf
                 && !param.is_frozen()
-                && self.get(param).is_none()
             {
-                missing.push(path.to_string());
+                match self.find(param.id(), hint) {
+                    Some(place) => hint = place + 1,
+                    None => missing.push(path.to_string()),
+                }
             }
         });
         missing
@@ -161,6 +163,6 @@ impl<F: Float> Div<f64> for Gradients<F> {
 
 impl<F: Float> Drop for Gradients<F> {
     fn drop(&mut self) {
-        crate::backward::recycle(std::mem::take(&mut self.params));
+        crate::workshop::return_list(std::mem::take(&mut self.params));
     }
 }

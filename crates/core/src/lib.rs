@@ -1,10 +1,33 @@
-//! The tape-based reverse-mode core of wengert.
-#![warn(missing_docs)]
+//! The tape-based reverse-mode core of wengert. Users take it through the crate `wengert`.
+//!
+//! ```
+//! use wengert_core::{Array, Elementary, Param, Rearrangements, Reductions, gradients};
+//!
+//! let w = Param::new(Array::<f64>::from([[1.0, -2.0], [0.5, 3.0]]));
+//! let x = Array::from([[1.0, 2.0]]);
+//! let (loss, grads) = gradients(|tape| tape.constant(&x).matmul(&w).tanh().sum());
+//! assert!((loss - (2f64.tanh() + 4f64.tanh())).abs() < 1e-15);
+//! assert_eq!(grads.get(&w).map(Array::shape), Some([2, 2].into()));
+//! ```
+//!
+//! * [`Array`] is a dense row-major tensor; [`Tape`] records operations on [`Var`]s; [`Param`]s live in
+//!   the model and put themselves on the tape.
+//! * [`gradients`] runs a closure on a tape and returns the loss with its [`Gradients`], which are
+//!   values. [`grad`] and [`vjp`] record the derivative, so that it can be differentiated again.
+//! * An operation is one struct and one `impl` of [`Op`] (or [`Elementwise`], where it acts on each
+//!   element by itself): its derivative is written once, over any [`Value`], and serves every order.
+//! * [`check_gradients`] and [`check_model`] hold derivatives against finite differences; the module
+//!   `testing` (feature `proptest`) has strategies for property tests.
+//!
+//! Types are generic over the precision [`Float`]; the preludes of `wengert` fill it in. A shape mistake
+//! panics at the caller's line with the operation and both shapes.
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod array;
 mod backward;
 mod check;
 mod float;
+mod fold;
 mod gradients;
 mod indices;
 mod kernels;
@@ -15,12 +38,14 @@ mod op;
 pub mod ops;
 mod param;
 mod print;
+mod recorded;
 mod shape;
 mod storage;
 mod tape;
 #[cfg(feature = "proptest")]
 pub mod testing;
 mod var;
+mod workshop;
 
 pub use array::{Array, Nested};
 pub use backward::{Seeded, evaluate, grad, gradients, gradients_with, seeded, vjp};
@@ -31,8 +56,10 @@ pub use indices::Indices;
 pub use kernels::vectorized;
 pub use op::{Arithmetic, Cotangent, IndexOp, ManyOp, Op, Value};
 pub use ops::elementwise::{Elementary, Elementwise};
-pub use ops::tensor::TensorMath;
+pub use ops::rearrange::Rearrangements;
+pub use ops::reduce::Reductions;
 pub use param::{Buffer, Leaf, LeafMut, Param, ParamId, Params, Path};
+pub use rand;
 pub use shape::{Axes, AxisList, MAX_RANK, Shape, ShapeError};
 pub use tape::{IndexVar, Tape, Var};
 pub use var::Operand;

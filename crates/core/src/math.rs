@@ -172,7 +172,7 @@ pub(crate) fn erf(x: f32) -> f32 {
         -0.026_859_693,
         0.005_201_693_6,
         -0.000_814_955_8,
-        8.396_780_3e-5,
+        8.396_78e-5,
     ];
     // -ln(1 - erf(x)) from 0.9 to 4.
     const FAR: [f32; 8] = [
@@ -232,8 +232,8 @@ mod tests {
 
     #[test]
     fn exponentials_are_accurate_everywhere() {
-        check(exp, f64::exp, -104.0, 89.0, 1.0);
-        check(exp, f64::exp, -1.0, 1.0, 1.0);
+        check(exp, f64::exp, -104.0, 89.0, 1.1);
+        check(exp, f64::exp, -1.0, 1.0, 1.1);
         check(exp_m1, f64::exp_m1, -18.0, 18.0, 2.0);
         check(exp_m1, f64::exp_m1, -1.0, 1.0, 2.0);
         check(sigmoid, |x| 1.0 / (1.0 + (-x).exp()), -104.0, 20.0, 2.5);

@@ -8,7 +8,7 @@
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::ops::reduce::sum_to;
+use crate::shape::Axes;
 use crate::{Array, Float, Indices, Shape, ShapeError};
 
 /// A differentiable operation of `N` inputs.
@@ -123,6 +123,12 @@ pub trait Value: Arithmetic {
 
     /// A constant of this shape in the same world.
     fn constant_like(&self, shape: Shape, value: f64) -> Self;
+
+    /// Applies an operation of one input, such as one of your own.
+    #[track_caller]
+    fn apply_op(&self, op: impl Op<1>) -> Self {
+        Self::apply(op, [self])
+    }
 }
 
 impl<F: Float> Value for Array<F> {
@@ -176,7 +182,12 @@ impl<'a, F: Float> Cotangent<'a, F> {
 
     /// Adds a contribution. What was broadcast on the way forward is summed back here, and only here.
     pub fn add(self, g: Array<F>) {
-        let g = if g.shape() == self.shape { g } else { sum_to(&g, self.shape) };
+        let from = g.shape();
+        let g = if from == self.shape {
+            g
+        } else {
+            crate::fold::sum(&g, Axes::repeated(from, self.shape)).with_shape(self.shape)
+        };
         match self.gathered {
             None => *self.gathered = Some(g),
             Some(sum) => {

@@ -306,7 +306,7 @@ transparent! {
     [P: Params<F> + ?Sized] Box<P>, |x| Some(&**x), Some(&mut **x);
 }
 
-/// What [`params_f32`] and [`params_f64`] expand to.
+/// What `params_f32` and `params_f64` expand to.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! params_of_precision {
@@ -342,7 +342,7 @@ macro_rules! params_f32 {
     ($($model:tt)*) => { $crate::params_of_precision! { f32; $($model)* } };
 }
 
-/// As [`params_f32`], in double precision.
+/// As `params_f32`, in double precision.
 #[macro_export]
 macro_rules! params_f64 {
     ($($model:tt)*) => { $crate::params_of_precision! { f64; $($model)* } };

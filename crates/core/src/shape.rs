@@ -228,6 +228,17 @@ impl Axes {
         out
     }
 
+    /// The axes of `from` along which a value of shape `to` was repeated, or which it lacks.
+    ///
+    /// # Panics
+    /// If it does not repeat into `from`.
+    pub(crate) fn repeated(from: Shape, to: Shape) -> Self {
+        assert!(to.expands_to(from), "a cotangent of shape {from:?} does not sum to {to:?}");
+        let missing = from.rank() - to.rank();
+        let repeats = |axis: &usize| *axis < missing || to[*axis - missing] != from[*axis];
+        Self((0..from.rank()).filter(repeats).fold(0, |set, axis| set | 1 << axis))
+    }
+
     /// Number of elements of `shape` along these axes.
     pub fn count(self, shape: Shape) -> usize {
         (0..shape.rank()).filter(|&axis| self.contains(axis)).map(|axis| shape[axis]).product()

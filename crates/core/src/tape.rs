@@ -7,8 +7,9 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use crate::op::{Cotangent, IndexOp, ManyOp, Op, Value, op_name};
-use crate::{Array, Buffer, Float, Indices, Param, ParamId, Shape, ShapeError};
+use crate::op::Value;
+use crate::recorded::{Recorded, Seen};
+use crate::{Array, Buffer, Float, Indices, Param, ParamId};
 
 /// A Wengert list: what was computed, in order. Variables are handles into it.
 ///
@@ -40,6 +41,8 @@ pub(crate) struct Record<F: Float> {
     /// Where the next parameter is expected in `params`.
     cursor: usize,
     pub(crate) variables: Vec<u32>,
+    /// The positions that leaves refer to.
+    pub(crate) positions: Vec<Indices>,
     pub(crate) updates: Vec<(ParamId, u32)>,
     /// The gathered cotangents of a first-order sweep.
     pub(crate) cotangents: Vec<Option<Array<F>>>,
@@ -64,10 +67,13 @@ pub(crate) struct Node<F: Float> {
 
 pub(crate) type Inputs = SmallVec<[u32; 4]>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
+    /// A value from outside.
     Leaf,
-    Positions(Indices),
+    /// Positions from outside, by their place in the record's list: they are too large to be carried
+    /// by every node.
+    Positions(u32),
     Op,
 }
 
@@ -80,8 +86,8 @@ pub struct Var<'t, F: Float> {
 /// Positions on a tape, as a leaf of their own.
 #[derive(Debug)]
 pub struct IndexVar<'t, F: Float> {
-    tape: &'t Tape<F>,
-    id: u32,
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) id: u32,
 }
 
 impl<F: Float> Tape<F> {
@@ -97,6 +103,7 @@ impl<F: Float> Tape<F> {
             params: Vec::new(),
             cursor: 0,
             variables: Vec::new(),
+            positions: Vec::new(),
             updates: Vec::new(),
             cotangents: Vec::new(),
             places: Vec::new(),
@@ -147,8 +154,12 @@ impl<F: Float> Tape<F> {
     /// A leaf of positions, such as labels.
     #[track_caller]
     pub fn positions(&self, positions: impl Into<Indices>) -> IndexVar<'_, F> {
-        let id = self.push(None, Kind::Positions(positions.into()), Inputs::new(), false);
-        IndexVar { tape: self, id }
+        let place = {
+            let list = &mut self.record.borrow_mut().positions;
+            list.push(positions.into());
+            list.len() as u32 - 1
+        };
+        IndexVar { tape: self, id: self.push(None, Kind::Positions(place), Inputs::new(), false) }
     }
 
     /// Records a buffer's new value. It leaves the tape with the gradients, and an optimizer's step
@@ -200,6 +211,7 @@ impl<F: Float> Tape<F> {
         let record = self.record.get_mut();
         record.nodes.clear();
         record.variables.clear();
+        record.positions.clear();
         record.updates.clear();
         record.cotangents.clear();
         record.places.clear();
@@ -227,10 +239,10 @@ impl<F: Float> Tape<F> {
 
     /// Applies an operation and records it.
     #[track_caller]
-    fn apply<R: Recorded<F>>(&self, op: R, inputs: Inputs) -> Var<'_, F> {
+    pub(crate) fn apply<R: Recorded<F>>(&self, op: R, inputs: Inputs) -> Var<'_, F> {
         let mut guard = self.record.borrow_mut();
         let record = &mut *guard;
-        let value = match op.run(&record.nodes, &inputs) {
+        let value = match op.run(record.seen(), &inputs) {
             Ok(value) => value,
             Err(error) => {
                 let error =
@@ -259,16 +271,17 @@ impl<F: Float> Tape<F> {
         let (from, mut guard) = (self.record.borrow(), again.record.borrow_mut());
         let to = &mut *guard;
         to.variables.extend_from_slice(variables);
+        to.positions.clone_from(&from.positions);
         for (id, node) in from.nodes.iter().enumerate() {
             let op = from.ops.get(id).and_then(Option::as_deref).map(Recorded::in_f64);
             let value = match (&node.kind, &op) {
                 (Kind::Positions(_), _) => None,
                 (Kind::Op, Some(op)) => Some(
-                    op.run(&to.nodes, &node.inputs).unwrap_or_else(|e| unreachable!("replay: {e}")),
+                    op.run(to.seen(), &node.inputs).unwrap_or_else(|e| unreachable!("replay: {e}")),
                 ),
                 _ => Some(leaf(id as u32, node)),
             };
-            let (kind, inputs) = (node.kind.clone(), node.inputs.clone());
+            let (kind, inputs) = (node.kind, node.inputs.clone());
             to.ops.push(op);
             let (tracked, location) = (node.tracked, node.location);
             to.push(Node { value, kind, inputs, tracked, location });
@@ -317,6 +330,10 @@ impl<F: Float> Record<F> {
         }
     }
 
+    fn seen(&self) -> Seen<'_, F> {
+        Seen { nodes: &self.nodes, positions: &self.positions }
+    }
+
     pub(crate) fn op(&self, id: usize) -> &dyn Recorded<F> {
         self.ops[id].as_deref().expect("an operation")
     }
@@ -325,13 +342,6 @@ impl<F: Float> Record<F> {
 impl<F: Float> Node<F> {
     pub(crate) fn value(&self) -> &Array<F> {
         self.value.as_ref().expect("this value was released by the backward sweep")
-    }
-
-    fn positions(&self) -> &Indices {
-        match &self.kind {
-            Kind::Positions(positions) => positions,
-            _ => unreachable!("an indexed operation reads positions"),
-        }
     }
 }
 
@@ -357,185 +367,5 @@ impl<'t, F: Float> Var<'t, F> {
     pub(crate) fn on_tape(self, tape: &Tape<F>) -> u32 {
         assert!(std::ptr::eq(self.tape, tape), "variables of two tapes do not mix");
         self.id
-    }
-}
-
-impl<'t, F: Float> Value for Var<'t, F> {
-    type Index = IndexVar<'t, F>;
-
-    fn shape(&self) -> Shape {
-        self.tape.record.borrow().nodes[self.id as usize].value().shape()
-    }
-
-    #[track_caller]
-    fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
-        let tape = x[0].tape;
-        let mut inputs = Inputs::new();
-        for x in x {
-            inputs.push(x.on_tape(tape));
-        }
-        tape.apply(Erased::<_, N>(op), inputs)
-    }
-
-    #[track_caller]
-    fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
-        let tape = x[0].tape;
-        let mut inputs = Inputs::new();
-        for x in x {
-            inputs.push(x.on_tape(tape));
-        }
-        tape.apply(ErasedMany(op), inputs)
-    }
-
-    #[track_caller]
-    fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self {
-        assert!(std::ptr::eq(x.tape, index.tape), "variables of two tapes do not mix");
-        x.tape.apply(ErasedIndexed(op), Inputs::from_slice(&[x.id, index.id]))
-    }
-
-    fn constant_like(&self, shape: Shape, value: f64) -> Self {
-        self.tape.constant(&Array::full(shape, F::of(value)))
-    }
-}
-
-/// An operation as it stands on a tape: any of the three kinds, for values computed and for values
-/// recorded.
-pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
-    /// The value from the inputs on the tape, or what is wrong with their shapes.
-    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError>;
-    /// The cotangent of input `i` of node `at`, gathered.
-    fn pull_into(
-        &self,
-        i: usize,
-        nodes: &[Node<F>],
-        at: usize,
-        g: &Array<F>,
-        into: Cotangent<'_, F>,
-    );
-    /// The cotangent of input `i`, recorded.
-    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
-    fn boxed(&self) -> Box<dyn Recorded<F>>;
-    fn in_f64(&self) -> Box<dyn Recorded<f64>>;
-    fn name(&self) -> String;
-}
-
-#[derive(Clone, Debug)]
-struct Erased<O, const N: usize>(O);
-#[derive(Clone, Debug)]
-struct ErasedMany<O>(O);
-#[derive(Clone, Debug)]
-struct ErasedIndexed<O>(O);
-
-/// The values of the first `N` inputs.
-fn values<'a, F: Float, const N: usize>(nodes: &'a [Node<F>], inputs: &[u32]) -> [&'a Array<F>; N] {
-    std::array::from_fn(|i| nodes[inputs[i] as usize].value())
-}
-
-impl<F: Float, O: Op<N>, const N: usize> Recorded<F> for Erased<O, N> {
-    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let x: [_; N] = values(nodes, inputs);
-        Ok(self.0.forward(x, self.0.shape(x.map(Array::shape))?))
-    }
-    fn pull_into(
-        &self,
-        i: usize,
-        nodes: &[Node<F>],
-        at: usize,
-        g: &Array<F>,
-        into: Cotangent<'_, F>,
-    ) {
-        let node = &nodes[at];
-        #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<O, Array<F>>(i, crate::mutants::World::Computed, g);
-        self.0.pull_into(i, values(nodes, &node.inputs), node.value(), g, into);
-    }
-    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let x: [_; N] = std::array::from_fn(|k| Var { tape: y.tape, id: inputs[k] });
-        #[cfg(wengert_mutants)]
-        let g = crate::mutants::alter::<O, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
-        self.0.pull(i, x.each_ref(), &y, &g)
-    }
-    fn boxed(&self) -> Box<dyn Recorded<F>> {
-        Box::new(self.clone())
-    }
-    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
-        Box::new(self.clone())
-    }
-    fn name(&self) -> String {
-        op_name::<O>()
-    }
-}
-
-impl<F: Float, O: ManyOp> Recorded<F> for ErasedMany<O> {
-    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let x = inputs.iter().map(|&id| nodes[id as usize].value()).collect::<SmallVec<[_; 8]>>();
-        let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 8]>>();
-        Ok(self.0.forward(&x, self.0.shape(&shapes)?))
-    }
-    fn pull_into(
-        &self,
-        i: usize,
-        nodes: &[Node<F>],
-        at: usize,
-        g: &Array<F>,
-        into: Cotangent<'_, F>,
-    ) {
-        let node = &nodes[at];
-        let x = node.inputs.iter().map(|&id| nodes[id as usize].value());
-        #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<O, Array<F>>(i, crate::mutants::World::Computed, g);
-        into.add(self.0.pull(i, &x.collect::<SmallVec<[_; 8]>>(), node.value(), g));
-    }
-    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let x = inputs.iter().map(|&id| Var { tape: y.tape, id }).collect::<SmallVec<[_; 8]>>();
-        #[cfg(wengert_mutants)]
-        let g = crate::mutants::alter::<O, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
-        self.0.pull(i, &x.iter().collect::<SmallVec<[_; 8]>>(), &y, &g)
-    }
-    fn boxed(&self) -> Box<dyn Recorded<F>> {
-        Box::new(self.clone())
-    }
-    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
-        Box::new(self.clone())
-    }
-    fn name(&self) -> String {
-        op_name::<O>()
-    }
-}
-
-impl<F: Float, O: IndexOp> Recorded<F> for ErasedIndexed<O> {
-    fn run(&self, nodes: &[Node<F>], inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let (x, index) = (nodes[inputs[0] as usize].value(), nodes[inputs[1] as usize].positions());
-        Ok(self.0.forward(x, index, self.0.shape(x.shape(), index)?))
-    }
-    fn pull_into(
-        &self,
-        _i: usize,
-        nodes: &[Node<F>],
-        at: usize,
-        g: &Array<F>,
-        into: Cotangent<'_, F>,
-    ) {
-        let node = &nodes[at];
-        let (x, index) = (&nodes[node.inputs[0] as usize], &nodes[node.inputs[1] as usize]);
-        #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<O, Array<F>>(_i, crate::mutants::World::Computed, g);
-        into.add(self.0.pull(x.value(), index.positions(), node.value(), g));
-    }
-    fn pull<'t>(&self, _i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let (x, index) =
-            (Var { tape: y.tape, id: inputs[0] }, IndexVar { tape: y.tape, id: inputs[1] });
-        #[cfg(wengert_mutants)]
-        let g = crate::mutants::alter::<O, Var<'t, F>>(_i, crate::mutants::World::Recorded, &g);
-        self.0.pull(&x, &index, &y, &g)
-    }
-    fn boxed(&self) -> Box<dyn Recorded<F>> {
-        Box::new(self.clone())
-    }
-    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
-        Box::new(self.clone())
-    }
-    fn name(&self) -> String {
-        op_name::<O>()
     }
 }

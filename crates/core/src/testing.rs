@@ -4,12 +4,9 @@
 //! use proptest::prelude::*;
 //! use wengert_core::{Elementary, check_gradients, testing};
 //!
-//! proptest! {
-//!     #[test]
-//!     fn softplus_is_differentiated_right(x in testing::tensor(testing::shape(), -4.0..4.0, &[])) {
-//!         check_gradients(|x| x[0].softplus(), &[x]).unwrap();
-//!     }
-//! }
+//! proptest!(|(x in testing::tensor(testing::shape(), -4.0..4.0, &[]))| {
+//!     check_gradients(|x| x[0].softplus(), &[x]).unwrap();
+//! });
 //! ```
 
 use std::ops::Range;

@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 
 use crate::op::Value;
 use crate::ops::elementwise::Elementary;
-use crate::ops::tensor::TensorMath;
+use crate::ops::rearrange::Rearrangements;
 use crate::ops::{self, Linear, Matmul, Pick};
 use crate::{Array, Float, Indices, Op, Param, Shape, Tape, Var};
 
@@ -100,12 +100,6 @@ impl<'t, F: Float> Var<'t, F> {
     #[track_caller]
     pub fn minimum(self, other: impl Operand<'t, F>) -> Self {
         Self::apply(ops::Minimum, [&self, &other.on(self.tape)])
-    }
-
-    /// Applies an operation of one input; for operations of one's own.
-    #[track_caller]
-    pub fn apply_op(self, op: impl Op<1>) -> Self {
-        Self::apply(op, [&self])
     }
 }
 
@@ -246,30 +240,30 @@ fn operate<'t, F: Float>(
     x: Var<'t, F>,
     y: impl Operand<'t, F>,
     op: impl Op<2>,
-    shortcut: Option<fn(&Var<'t, F>, f64) -> Var<'t, F>>,
+    shortcut: impl FnOnce(Var<'t, F>, f64) -> Option<Var<'t, F>>,
 ) -> Var<'t, F> {
-    match (shortcut, y.number()) {
-        (Some(shortcut), Some(number)) => shortcut(&x, number),
-        _ => Var::apply(op, [&x, &y.on(x.tape)]),
+    match y.number().and_then(|number| shortcut(x, number)) {
+        Some(result) => result,
+        None => Var::apply(op, [&x, &y.on(x.tape)]),
     }
 }
 
 // The left side of an operator may be anything too. A number on the left has the precision of the
 // variable, because with two candidates a literal such as the 2.0 of `(2.0 * x).exp()` has no type.
 macro_rules! operators {
-    ($($Trait:ident $method:ident $shortcut:expr;)*) => {$(
+    ($($Trait:ident $method:ident |$x:pat_param, $number:pat_param| $shortcut:expr;)*) => {$(
         impl<'t, F: Float, R: Operand<'t, F>> std::ops::$Trait<R> for Var<'t, F> {
             type Output = Self;
             #[track_caller]
             fn $method(self, other: R) -> Self {
-                operate(self, other, ops::$Trait, $shortcut)
+                operate(self, other, ops::$Trait, |$x, $number| $shortcut)
             }
         }
         impl<'t, F: Float, R: Operand<'t, F>> std::ops::$Trait<R> for &Var<'t, F> {
             type Output = Var<'t, F>;
             #[track_caller]
             fn $method(self, other: R) -> Var<'t, F> {
-                operate(*self, other, ops::$Trait, $shortcut)
+                operate(*self, other, ops::$Trait, |$x, $number| $shortcut)
             }
         }
         operators! { left [F: Float] $Trait $method F &Param<F> }
@@ -289,10 +283,10 @@ macro_rules! operators {
 }
 
 operators! {
-    Add add Some(|x, number| x.offset(number));
-    Sub sub Some(|x, number| x.offset(-number));
-    Mul mul Some(|x, number| x.scale(number));
-    Div div None;
+    Add add |x, number| Some(x.offset(number));
+    Sub sub |x, number| Some(x.offset(-number));
+    Mul mul |x, number| Some(x.scale(number));
+    Div div |_, _| None;
 }
 
 impl<F: Float> std::ops::Neg for Var<'_, F> {

@@ -1,6 +1,6 @@
 //! Losses, as methods of variables. The short form takes the mean; `.._with` takes a [`Reduction`].
 
-use wengert_core::{Elementary, Float, Indices, Operand, TensorMath, Var};
+use wengert_core::{Elementary, Float, Indices, Operand, Reductions, Var};
 
 /// How the losses of the elements, or of the examples, become one number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

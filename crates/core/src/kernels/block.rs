@@ -132,14 +132,12 @@ fn column<F: Float, const W: usize>(
             } else {
                 block::<F, 1, W>(k, |q| [a[q * m]], &b, c, n, width, add);
             }
+        } else if whole {
+            let rows: [&[F]; H] = std::array::from_fn(|h| &a.data[(i + h) * a.row..][..k]);
+            block::<F, H, W>(k, |q| rows.map(|row| row[q]), &b, c, n, width, add);
         } else {
-            if whole {
-                let rows: [&[F]; H] = std::array::from_fn(|h| &a.data[(i + h) * a.row..][..k]);
-                block::<F, H, W>(k, |q| rows.map(|row| row[q]), &b, c, n, width, add);
-            } else {
-                let row = &a.data[i * a.row..][..k];
-                block::<F, 1, W>(k, |q| [row[q]], &b, c, n, width, add);
-            }
+            let row = &a.data[i * a.row..][..k];
+            block::<F, 1, W>(k, |q| [row[q]], &b, c, n, width, add);
         }
         i += if whole { H } else { 1 };
     }

@@ -8,18 +8,8 @@
 
 use rayon::prelude::*;
 
-pub(crate) use super::broadcast::{broadcast1, broadcast2};
 use super::{CHUNK, SHORT, parallel, vectorized};
 use crate::float::Float;
-
-/// `f(out[i])` for every `i`.
-pub(crate) fn zip0<F: Float>(out: &mut [F], f: impl Fn(&mut F) + Sync) {
-    if parallel(out.len()) {
-        out.par_chunks_mut(CHUNK).for_each(|out| chunk0(out, &f));
-    } else {
-        chunk0(out, &f);
-    }
-}
 
 /// `f(out[i], a[i])` for every `i`.
 ///
@@ -74,17 +64,6 @@ pub(crate) fn zip3<F: Float>(
 // One function serves both ways above, so that `f` is compiled into few places: where it is large,
 // the compiler would else call it from the loops instead, and they would not vectorise.
 
-fn chunk0<F: Float>(out: &mut [F], f: &impl Fn(&mut F)) {
-    if out.len() < SHORT {
-        each0(out, f)
-    } else {
-        vectorized(
-            #[inline(always)]
-            || each0(out, f),
-        )
-    }
-}
-
 fn chunk1<F: Float>(out: &mut [F], a: &[F], f: &impl Fn(&mut F, F)) {
     if out.len() < SHORT {
         each1(out, a, f)
@@ -115,13 +94,6 @@ fn chunk3<F: Float>(out: &mut [F], a: &[F], b: &[F], c: &[F], f: &impl Fn(&mut F
             #[inline(always)]
             || each3(out, a, b, c, f),
         )
-    }
-}
-
-#[inline(always)]
-fn each0<F: Float>(out: &mut [F], f: &impl Fn(&mut F)) {
-    for out in out {
-        f(out);
     }
 }
 
@@ -158,12 +130,11 @@ mod tests {
             for threads in [1, 2] {
                 let mut out = a.clone();
                 on_threads(threads, || {
-                    zip0(&mut out, |o| *o += 1.0);
                     zip1(&mut out, &a, |o, a| *o += 2.0 * a);
                     zip2(&mut out, &a, &a, |o, a, b| *o += a * b);
                     zip3(&mut out, &a, &a, &a, |o, a, b, c| *o += a + b - c);
                 });
-                assert!(out.iter().zip(&a).all(|(o, a)| *o == 1.0 + 4.0 * a + a * a), "{n}");
+                assert!(out.iter().zip(&a).all(|(o, a)| *o == 3.0 * a + a * a + a), "{n}");
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::float::Float;
 const TINY: usize = 128;
 /// Up to here our blocks are as fast as `gemm`, which pays for a plan on each call.
 const SMALL: usize = 1 << 15;
-/// From here on two threads are faster than one.
-const PARALLEL: usize = 1 << 20;
+/// From here on two threads are clearly faster than one.
+const PARALLEL: usize = 1 << 21;
 
 /// `C = A B`, or `C += A B` when accumulating, for dense row-major matrices.
 ///
@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn large_products_do_not_depend_on_the_number_of_threads() {
         check::<f32>(130, 129, 131);
-        check::<f64>(64, 300, 70);
-        check::<f32>(1, 1100, 1000);
+        check::<f64>(64, 300, 140);
+        check::<f32>(1, 2200, 1000);
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub(crate) use softmax::{log_softmax, log_softmax_pull};
 
 /// Runs `f` compiled for the widest vector instructions that this machine has.
 ///
-/// Loops inside `f` are vectorised only where they are inlined into it.
+/// Loops are vectorised only where they are inlined into `f`, and `f` into this function. The
+/// compiler leaves a large closure apart, unless told: `vectorized(#[inline(always)] || ...)`.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
     "x86_64+avx2+fma"
@@ -36,8 +37,8 @@ pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
 const SHORT: usize = 16;
 /// The elements that a thread takes at a time: enough to pay for handing them over.
 const CHUNK: usize = 1 << 15;
-/// Loops over fewer elements than this stay on one thread.
-const LARGE: usize = 1 << 17;
+/// Loops over fewer elements than this stay on one thread: waking the others takes some 20 us.
+const LARGE: usize = 1 << 18;
 
 /// Whether threads pay for a loop over `n` elements.
 #[inline]

@@ -15,11 +15,49 @@ const WIDE: usize = 64;
 /// Sums `x`, `[outer, n, inner]`, over `n` into `y`: one slab `[n, inner]` after the other.
 #[inline(always)]
 pub(super) fn slabs<F: Float>(x: &[F], n: usize, inner: usize, y: &mut [F], accumulate: bool) {
+    if inner == 1 && n <= 32 * ROWS {
+        for (x, y) in x.chunks_exact(n).zip(y) {
+            let sum = F::of(row_sum(x));
+            *y = if accumulate { *y + sum } else { sum };
+        }
+        return;
+    }
     for (x, y) in x.chunks_exact(n * inner).zip(y.chunks_exact_mut(inner)) {
         for (i, y) in y.chunks_mut(COLUMNS).enumerate() {
             columns(&x[i * COLUMNS..], inner, n, y, accumulate);
         }
     }
+}
+
+/// The sum of at most a few hundred numbers, exact enough for longer sums to be made of.
+#[inline(always)]
+pub(super) fn row_sum<F: Float>(x: &[F]) -> f64 {
+    const LANES: usize = 32;
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let (narrow, rest) = rest.as_chunks::<8>();
+    let mut sum = rest.iter().copied().sum::<F>();
+    let mut eight = [F::ZERO; 8];
+    if !chunks.is_empty() {
+        let mut lanes = [F::ZERO; LANES];
+        for x in chunks {
+            for i in 0..LANES {
+                lanes[i] += x[i];
+            }
+        }
+        for i in 0..8 {
+            eight[i] = (lanes[i] + lanes[i + 8]) + (lanes[i + 16] + lanes[i + 24]);
+        }
+    }
+    for x in narrow {
+        for i in 0..8 {
+            eight[i] += x[i];
+        }
+    }
+    if x.len() >= 8 {
+        let four: [F; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+        sum += (four[0] + four[1]) + (four[2] + four[3]);
+    }
+    sum.to_f64()
 }
 
 /// Sums as many columns of `n` rows, `stride` apart, as `y` has elements.

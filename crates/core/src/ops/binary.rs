@@ -40,15 +40,34 @@ impl<B: Binary> Op<2> for B {
             return into.add(self.pull(i, [a, b], y, g));
         }
         let (a, b, g) = (a.as_slice(), b.as_slice(), g.as_slice());
-        let pulled = |a, b, g| Scalar(g).gate(&self.derivative(i, &Scalar(a), &Scalar(b))).0;
         into.write(|out, accumulate| {
             if accumulate {
-                zip3(out, a, b, g, |out, a, b, g| *out += pulled(a, b, g));
+                zip3(
+                    out,
+                    a,
+                    b,
+                    g,
+                    #[inline(always)]
+                    |out, a, b, g| *out += pulled(self, i, a, b, g),
+                );
             } else {
-                zip3(out, a, b, g, |out, a, b, g| *out = pulled(a, b, g));
+                zip3(
+                    out,
+                    a,
+                    b,
+                    g,
+                    #[inline(always)]
+                    |out, a, b, g| *out = pulled(self, i, a, b, g),
+                );
             }
         });
     }
+}
+
+/// The cotangent of one element of operand `i`.
+#[inline(always)]
+fn pulled<F: Float>(op: &impl Binary, i: usize, a: F, b: F, g: F) -> F {
+    Scalar(g).gate(&op.derivative(i, &Scalar(a), &Scalar(b))).0
 }
 
 /// `f` of each pair of elements, the operands broadcast to `out`.

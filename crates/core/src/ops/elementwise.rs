@@ -26,7 +26,14 @@ impl<E: Elementwise> Op<1> for E {
     }
 
     fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
-        Array::written(out, |y| zip1(y, x.as_slice(), |y, x| *y = self.value(x)))
+        Array::written(out, |y| {
+            zip1(
+                y,
+                x.as_slice(),
+                #[inline(always)]
+                |y, x| *y = self.value(x),
+            )
+        })
     }
 
     fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
@@ -42,15 +49,34 @@ impl<E: Elementwise> Op<1> for E {
         into: Cotangent<'_, F>,
     ) {
         let (x, y, g) = (x.as_slice(), y.as_slice(), g.as_slice());
-        let pulled = |x, y, g| Scalar(g).gate(&self.derivative(&Scalar(x), &Scalar(y))).0;
         into.write(|out, accumulate| {
             if accumulate {
-                zip3(out, x, y, g, |out, x, y, g| *out += pulled(x, y, g));
+                zip3(
+                    out,
+                    x,
+                    y,
+                    g,
+                    #[inline(always)]
+                    |out, x, y, g| *out += pulled(self, x, y, g),
+                );
             } else {
-                zip3(out, x, y, g, |out, x, y, g| *out = pulled(x, y, g));
+                zip3(
+                    out,
+                    x,
+                    y,
+                    g,
+                    #[inline(always)]
+                    |out, x, y, g| *out = pulled(self, x, y, g),
+                );
             }
         });
     }
+}
+
+/// The cotangent of one element.
+#[inline(always)]
+fn pulled<F: Float>(op: &impl Elementwise, x: F, y: F, g: F) -> F {
+    Scalar(g).gate(&op.derivative(&Scalar(x), &Scalar(y))).0
 }
 
 /// A single number that derivatives are computed with. It has the same operators and functions as

@@ -6,9 +6,8 @@ mod fused;
 mod index;
 mod matmul;
 mod operators;
-mod rearrange;
+pub(crate) mod rearrange;
 pub(crate) mod reduce;
-pub(crate) mod tensor;
 
 pub use binary::{Above, Add, Binary, Div, Gate, Maximum, Minimum, Mul, Same, Sub};
 pub use elementwise::Scalar;

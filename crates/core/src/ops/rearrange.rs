@@ -3,6 +3,7 @@
 use super::reduce::sum_to;
 use crate::kernels::broadcast1;
 use crate::op::{ManyOp, Op, Value};
+use crate::shape::expect_shape;
 use crate::{Array, Float, Shape, ShapeError};
 
 /// The same elements in row-major order under another shape. Shares the memory.
@@ -204,3 +205,60 @@ impl ManyOp for Concat {
         V::apply(Narrow { axis: self.axis, start, len: extent(&x[i]) }, [g])
     }
 }
+
+/// Rearrangements, alike for arrays and for variables. Axes may be counted from the end: `-1` is the
+/// last. A shape mistake panics at the caller's line.
+pub trait Rearrangements: Value {
+    /// The same elements in row-major order under another shape.
+    #[track_caller]
+    fn reshape(&self, shape: impl Into<Shape>) -> Self {
+        Self::apply(Reshape { to: shape.into() }, [self])
+    }
+
+    /// The value repeated along axes of extent 1, and along new leading axes, into `shape`.
+    #[track_caller]
+    fn expand(&self, shape: impl Into<Shape>) -> Self {
+        Self::apply(Expand { to: shape.into() }, [self])
+    }
+
+    /// The axes in another order: axis `k` of the result is axis `order[k]` of this.
+    #[track_caller]
+    fn permute<const N: usize>(&self, order: [isize; N]) -> Self {
+        let mut axes = [0; N];
+        for (axis, named) in axes.iter_mut().zip(order) {
+            *axis = expect_shape("permute", self.shape().axis(named));
+        }
+        Self::apply(Permute { order: Shape::from(axes) }, [self])
+    }
+
+    /// Two axes exchanged.
+    #[track_caller]
+    fn transpose(&self, a: isize, b: isize) -> Self {
+        let shape = self.shape();
+        let (a, b) =
+            (expect_shape("transpose", shape.axis(a)), expect_shape("transpose", shape.axis(b)));
+        let identity = (0..shape.rank()).fold(shape, |order, axis| order.with(axis, axis));
+        Self::apply(Permute { order: identity.with(a, b).with(b, a) }, [self])
+    }
+
+    /// Positions `start..start + len` of one axis.
+    #[track_caller]
+    fn narrow(&self, axis: isize, start: usize, len: usize) -> Self {
+        let axis = expect_shape("narrow", self.shape().axis(axis));
+        Self::apply(Narrow { axis, start, len }, [self])
+    }
+
+    /// The parts one after the other along one axis.
+    ///
+    /// # Panics
+    /// If there are no parts, or if they differ in another extent.
+    #[track_caller]
+    fn concat(parts: &[Self], axis: isize) -> Self {
+        let Some(first) = parts.first() else { panic!("concat: there are no parts") };
+        let axis = expect_shape("concat", first.shape().axis(axis));
+        let parts = parts.iter().collect::<smallvec::SmallVec<[&Self; 8]>>();
+        Self::apply_many(Concat { axis }, &parts)
+    }
+}
+
+impl<V: Value> Rearrangements for V {}

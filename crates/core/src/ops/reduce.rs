@@ -2,10 +2,12 @@
 
 use super::binary::{Mul, Same};
 use super::elementwise::Elementary;
+use super::fused::LogSoftmax;
 use super::rearrange::{Expand, Reshape};
+use crate::fold::{fold, sum};
 use crate::kernels;
 use crate::op::{Op, Value};
-use crate::shape::Axes;
+use crate::shape::{Axes, AxisList, expect_shape};
 use crate::{Array, Float, Shape, ShapeError};
 
 /// The sum over some axes, each kept with extent 1 or removed.
@@ -22,8 +24,7 @@ impl Op<1> for Sum {
         Ok(reduced(x, self.axes, self.keepdim))
     }
     fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
-        fold(x, self.axes, |x, outer, n, inner, y| kernels::sum(x, outer, n, inner, y, false))
-            .with_shape(out)
+        sum(x, self.axes).with_shape(out)
     }
     fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
         spread(g, self.axes, x.shape())
@@ -72,52 +73,81 @@ fn spread<V: Value>(reduced: &V, axes: Axes, to: Shape) -> V {
     }
 }
 
-/// Reduces run after run of neighbouring axes, the last run first; the axes stay with extent 1.
-/// `kernel` takes input, extents before, within and after the run, and output.
-fn fold<F: Float>(
-    x: &Array<F>,
-    axes: Axes,
-    kernel: impl Fn(&[F], usize, usize, usize, &mut [F]),
-) -> Array<F> {
-    let mut array = x.clone();
-    let mut end = x.shape().rank();
-    while end > 0 {
-        let start = (0..end).rev().take_while(|&axis| axes.contains(axis)).last().unwrap_or(end);
-        if start < end {
-            let shape = array.shape();
-            let (outer, n, inner) = shape.around(start..end);
-            let kept = (start..end).fold(shape, |shape, axis| shape.with(axis, 1));
-            if n == 1 {
-                array = array.with_shape(kept);
-            } else {
-                let x = array;
-                array = Array::written(kept, |y| kernel(x.as_slice(), outer, n, inner, y));
-            }
-        }
-        end = start.min(end - 1);
-    }
-    array
-}
-
 /// Sums a value back to a shape that had been broadcast to its own.
 pub(crate) fn sum_to<V: Value>(x: &V, to: Shape) -> V {
     let from = x.shape();
     if from == to {
         return x.clone();
     }
-    assert!(to.expands_to(from), "a cotangent of shape {from:?} does not sum to {to:?}");
-    let missing = from.rank() - to.rank();
-    let axes = (0..from.rank())
-        .filter(|&axis| axis < missing || to[axis - missing] != from[axis])
-        .map(|axis| axis as isize)
-        .collect::<smallvec::SmallVec<[_; crate::shape::MAX_RANK]>>();
-    let axes = Axes::of(from, &axes[..]).unwrap_or_else(|_| unreachable!("axes of its own shape"));
+    let axes = Axes::repeated(from, to);
     let summed = V::apply(Sum { axes, keepdim: true }, [x]);
-    if missing == 0 { summed } else { V::apply(Reshape { to }, [&summed]) }
+    if from.rank() == to.rank() { summed } else { V::apply(Reshape { to }, [&summed]) }
 }
 
-/// `x * factor` for a mean; kept here so that an empty mean is 0 * inf = NaN.
-pub(crate) fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+/// Reductions, alike for arrays and for variables. Axes may be counted from the end: `-1` is the last.
+/// A shape mistake panics at the caller's line.
+pub trait Reductions: Value {
+    /// The sum of all elements, of shape `[]`; 0 if there are none.
+    #[track_caller]
+    fn sum(&self) -> Self {
+        Self::apply(Sum { axes: Axes::all(self.shape()), keepdim: false }, [self])
+    }
+
+    /// The sum over some axes, which stay with extent 1 if `keepdim`.
+    #[track_caller]
+    fn sum_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape("sum_axes", Axes::of(self.shape(), axes));
+        Self::apply(Sum { axes, keepdim }, [self])
+    }
+
+    /// The mean of all elements, of shape `[]`; NaN if there are none.
+    #[track_caller]
+    fn mean(&self) -> Self {
+        mean(self, Axes::all(self.shape()), false)
+    }
+
+    /// The mean over some axes, which stay with extent 1 if `keepdim`.
+    #[track_caller]
+    fn mean_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        mean(self, expect_shape("mean_axes", Axes::of(self.shape(), axes)), keepdim)
+    }
+
+    /// The largest element, of shape `[]`. NaN wins; ties share the gradient evenly.
+    ///
+    /// # Panics
+    /// If there are no elements.
+    #[track_caller]
+    fn max(&self) -> Self {
+        Self::apply(Max { axes: Axes::all(self.shape()), keepdim: false }, [self])
+    }
+
+    /// The largest element over some axes, which stay with extent 1 if `keepdim`.
+    ///
+    /// # Panics
+    /// If there are no elements along these axes.
+    #[track_caller]
+    fn max_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape("max_axes", Axes::of(self.shape(), axes));
+        Self::apply(Max { axes, keepdim }, [self])
+    }
+
+    /// The logarithm of softmax along the last axis.
+    #[track_caller]
+    fn log_softmax(&self) -> Self {
+        Self::apply(LogSoftmax, [self])
+    }
+
+    /// Softmax along the last axis: positive, and each row sums to one.
+    #[track_caller]
+    fn softmax(&self) -> Self {
+        self.log_softmax().exp()
+    }
+}
+
+impl<V: Value> Reductions for V {}
+
+/// The mean; of nothing it is 0 * inf, which is NaN.
+fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
     let count = axes.count(x.shape()) as f64;
     V::apply(Sum { axes, keepdim }, [x]).scale(count.recip())
 }

@@ -1,0 +1,242 @@
+//! Operations as they stand on a tape: of any kind, and able to compute as well as to record.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use smallvec::SmallVec;
+
+use crate::op::{Cotangent, IndexOp, ManyOp, Op, Value, op_name};
+use crate::tape::{IndexVar, Inputs, Kind, Node};
+use crate::{Array, Float, Indices, Shape, ShapeError, Var};
+
+/// What an operation reads of the tape.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a, F: Float> {
+    pub(crate) nodes: &'a [Node<F>],
+    pub(crate) positions: &'a [Indices],
+}
+
+impl<'a, F: Float> Seen<'a, F> {
+    fn value(self, id: u32) -> &'a Array<F> {
+        self.nodes[id as usize].value()
+    }
+
+    fn positions(self, id: u32) -> &'a Indices {
+        match self.nodes[id as usize].kind {
+            Kind::Positions(place) => &self.positions[place as usize],
+            _ => unreachable!("an indexed operation reads positions"),
+        }
+    }
+}
+
+/// An operation on a tape of precision `F`, its type erased.
+pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
+    /// The value from the inputs on the tape, or what is wrong with their shapes.
+    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError>;
+    /// The cotangent of input `i` of node `at`, gathered.
+    fn pull_into(
+        &self,
+        i: usize,
+        seen: Seen<'_, F>,
+        at: usize,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    );
+    /// The cotangent of input `i`, recorded.
+    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
+    fn boxed(&self) -> Box<dyn Recorded<F>>;
+    fn in_f64(&self) -> Box<dyn Recorded<f64>>;
+    fn name(&self) -> String;
+}
+
+/// What the three kinds of operations have to say for themselves; [`Recorded`] is made from it.
+trait Kindred: Debug + Clone + Send + 'static {
+    /// The operation inside.
+    type Op;
+    fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError>;
+    fn pull_into<F: Float>(
+        &self,
+        i: usize,
+        seen: Seen<'_, F>,
+        node: &Node<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    );
+    fn pull<'t, F: Float>(
+        &self,
+        i: usize,
+        inputs: &[u32],
+        y: Var<'t, F>,
+        g: Var<'t, F>,
+    ) -> Var<'t, F>;
+}
+
+impl<F: Float, K: Kindred> Recorded<F> for K {
+    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        Kindred::run(self, seen, inputs)
+    }
+    fn pull_into(
+        &self,
+        i: usize,
+        seen: Seen<'_, F>,
+        at: usize,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        #[cfg(wengert_mutants)]
+        let g = &crate::mutants::alter::<K::Op, Array<F>>(i, crate::mutants::World::Computed, g);
+        Kindred::pull_into(self, i, seen, &seen.nodes[at], g, into);
+    }
+    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+        #[cfg(wengert_mutants)]
+        let g = crate::mutants::alter::<K::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
+        Kindred::pull(self, i, inputs, y, g)
+    }
+    fn boxed(&self) -> Box<dyn Recorded<F>> {
+        Box::new(self.clone())
+    }
+    fn in_f64(&self) -> Box<dyn Recorded<f64>> {
+        Box::new(self.clone())
+    }
+    fn name(&self) -> String {
+        op_name::<K::Op>()
+    }
+}
+
+/// An [`Op`] of `N` inputs.
+#[derive(Clone, Debug)]
+struct Fixed<O, const N: usize>(O);
+
+impl<O: Op<N>, const N: usize> Kindred for Fixed<O, N> {
+    type Op = O;
+    fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let x: [_; N] = std::array::from_fn(|k| seen.value(inputs[k]));
+        Ok(self.0.forward(x, self.0.shape(x.map(Array::shape))?))
+    }
+    fn pull_into<F: Float>(
+        &self,
+        i: usize,
+        seen: Seen<'_, F>,
+        node: &Node<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let x = std::array::from_fn(|k| seen.value(node.inputs[k]));
+        self.0.pull_into(i, x, node.value(), g, into);
+    }
+    fn pull<'t, F: Float>(
+        &self,
+        i: usize,
+        inputs: &[u32],
+        y: Var<'t, F>,
+        g: Var<'t, F>,
+    ) -> Var<'t, F> {
+        let x: [_; N] = std::array::from_fn(|k| Var { tape: y.tape, id: inputs[k] });
+        self.0.pull(i, x.each_ref(), &y, &g)
+    }
+}
+
+/// A [`ManyOp`].
+#[derive(Clone, Debug)]
+struct Many<O>(O);
+
+impl<O: ManyOp> Kindred for Many<O> {
+    type Op = O;
+    fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let x = inputs.iter().map(|&id| seen.value(id)).collect::<SmallVec<[_; 8]>>();
+        let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 8]>>();
+        Ok(self.0.forward(&x, self.0.shape(&shapes)?))
+    }
+    fn pull_into<F: Float>(
+        &self,
+        i: usize,
+        seen: Seen<'_, F>,
+        node: &Node<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let x = node.inputs.iter().map(|&id| seen.value(id)).collect::<SmallVec<[_; 8]>>();
+        into.add(self.0.pull(i, &x, node.value(), g));
+    }
+    fn pull<'t, F: Float>(
+        &self,
+        i: usize,
+        inputs: &[u32],
+        y: Var<'t, F>,
+        g: Var<'t, F>,
+    ) -> Var<'t, F> {
+        let x = inputs.iter().map(|&id| Var { tape: y.tape, id }).collect::<SmallVec<[_; 8]>>();
+        self.0.pull(i, &x.iter().collect::<SmallVec<[_; 8]>>(), &y, &g)
+    }
+}
+
+/// An [`IndexOp`]: its inputs are a value and positions.
+#[derive(Clone, Debug)]
+struct Indexed<O>(O);
+
+impl<O: IndexOp> Kindred for Indexed<O> {
+    type Op = O;
+    fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        let (x, index) = (seen.value(inputs[0]), seen.positions(inputs[1]));
+        Ok(self.0.forward(x, index, self.0.shape(x.shape(), index)?))
+    }
+    fn pull_into<F: Float>(
+        &self,
+        _: usize,
+        seen: Seen<'_, F>,
+        node: &Node<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let (x, index) = (seen.value(node.inputs[0]), seen.positions(node.inputs[1]));
+        into.add(self.0.pull(x, index, node.value(), g));
+    }
+    fn pull<'t, F: Float>(
+        &self,
+        _: usize,
+        inputs: &[u32],
+        y: Var<'t, F>,
+        g: Var<'t, F>,
+    ) -> Var<'t, F> {
+        let x = Var { tape: y.tape, id: inputs[0] };
+        self.0.pull(&x, &IndexVar { tape: y.tape, id: inputs[1] }, &y, &g)
+    }
+}
+
+impl<'t, F: Float> Value for Var<'t, F> {
+    type Index = IndexVar<'t, F>;
+
+    fn shape(&self) -> Shape {
+        self.tape.record.borrow().nodes[self.id as usize].value().shape()
+    }
+
+    #[track_caller]
+    fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
+        let tape = x[0].tape;
+        let mut inputs = Inputs::new();
+        for x in x {
+            inputs.push(x.on_tape(tape));
+        }
+        tape.apply(Fixed::<_, N>(op), inputs)
+    }
+
+    #[track_caller]
+    fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
+        let tape = x[0].tape;
+        let mut inputs = Inputs::new();
+        for x in x {
+            inputs.push(x.on_tape(tape));
+        }
+        tape.apply(Many(op), inputs)
+    }
+
+    #[track_caller]
+    fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self {
+        assert!(std::ptr::eq(x.tape, index.tape), "variables of two tapes do not mix");
+        x.tape.apply(Indexed(op), Inputs::from_slice(&[x.id, index.id]))
+    }
+
+    fn constant_like(&self, shape: Shape, value: f64) -> Self {
+        self.tape.constant(&Array::full(shape, F::of(value)))
+    }
+}

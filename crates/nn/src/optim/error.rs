@@ -1,0 +1,187 @@
+//! What is wrong with a configuration, and exactly where.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A mistake in a recipe's TOML: where it is, what was found, and what was expected.
+///
+/// ```
+/// use wengert_nn::optim::Recipe;
+/// let error = Recipe::from_toml("kind = 'adam'\nbeta = [0.9, 0.99]").unwrap_err();
+/// assert_eq!((error.line(), error.column()), (2, 1));
+/// assert_eq!(
+///     error.to_string(),
+///     "line 2, column 1: unknown key `beta`; did you mean `betas`? Expected one of `betas`, \
+///      `eps`, `amsgrad`, `lr`, `weight_decay`, `clip_norm`, `unused_parameters`\n  \
+///        |\n\
+///      2 | beta = [0.9, 0.99]\n  \
+///        | ^^^^"
+/// );
+/// ```
+#[derive(Debug)]
+pub struct ConfigError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    file: Option<PathBuf>,
+    /// From 1; 0 when the file could not be read.
+    line: usize,
+    column: usize,
+    /// The line of the source, and how many of its characters are wrong.
+    source_line: String,
+    width: usize,
+    message: String,
+    io: Option<io::Error>,
+}
+
+impl ConfigError {
+    /// Turns the place in the text into a line and a column.
+    pub(crate) fn locate(text: &str, fault: Fault) -> Self {
+        let start = floor_char_boundary(text, fault.span.start);
+        let end = floor_char_boundary(text, fault.span.end).max(start);
+        let before = &text[..start];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let source_line = text[line_start..].lines().next().unwrap_or("");
+        // A fault may begin at the very end of a line, or at its invisible `\r`.
+        let column = before[line_start..].chars().count().min(source_line.chars().count()) + 1;
+        let wrong = text[start..end].lines().next().unwrap_or("");
+        ConfigError(Box::new(Inner {
+            file: None,
+            line: before.matches('\n').count() + 1,
+            column,
+            source_line: source_line.to_owned(),
+            width: wrong.chars().count().max(1),
+            message: fault.message,
+            io: None,
+        }))
+    }
+
+    /// The file could not be read.
+    pub(crate) fn unreadable(path: &Path, error: io::Error) -> Self {
+        ConfigError(Box::new(Inner {
+            file: Some(path.to_owned()),
+            line: 0,
+            column: 0,
+            source_line: String::new(),
+            width: 0,
+            message: format!("cannot be read: {error}"),
+            io: Some(error),
+        }))
+    }
+
+    /// The same mistake, in a file.
+    pub(crate) fn in_file(mut self, path: &Path) -> Self {
+        self.0.file = Some(path.to_owned());
+        self
+    }
+
+    /// The file, if the text came from one.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
+    }
+
+    /// The line, from 1; 0 when the file could not be read.
+    pub fn line(&self) -> usize {
+        self.0.line
+    }
+
+    /// The column in characters, from 1; 0 when the file could not be read.
+    pub fn column(&self) -> usize {
+        self.0.column
+    }
+
+    /// What was found and what was expected, without the place.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { file, line, column, source_line, width, message, io } = &*self.0;
+        match file {
+            Some(file) if io.is_some() => return write!(f, "{}: {message}", file.display()),
+            Some(file) => writeln!(f, "{}:{line}:{column}: {message}", file.display())?,
+            None => writeln!(f, "line {line}, column {column}: {message}")?,
+        }
+        let gutter = " ".repeat(line.to_string().len());
+        // Tabs stay tabs, so that the caret stands where the terminal puts the character.
+        let indent: String = source_line
+            .chars()
+            .take(column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
+        writeln!(f, "{gutter} |")?;
+        writeln!(f, "{line} | {source_line}")?;
+        write!(f, "{gutter} | {indent}{}", "^".repeat(*width))
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.io.as_ref().map(|e| e as _)
+    }
+}
+
+/// A mistake, and the bytes of the text that hold it.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+        Fault { span, message: message.into() }
+    }
+
+    /// A name that is none of the `right` ones; `what` says what it should have named.
+    pub(crate) fn unknown<'a>(
+        span: Range<usize>,
+        what: &str,
+        wrong: &str,
+        right: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let right: Vec<&str> = right.into_iter().collect();
+        let guess = match nearest(wrong, &right) {
+            Some(name) => format!("did you mean `{name}`? Expected"),
+            None => "expected".to_owned(),
+        };
+        let message = if right.is_empty() {
+            format!("unknown {what} `{wrong}`; there is none to give here")
+        } else {
+            format!("unknown {what} `{wrong}`; {guess} one of `{}`", right.join("`, `"))
+        };
+        Fault { span, message }
+    }
+}
+
+/// The name that `wrong` is most likely a slip of, if any is near enough.
+pub(crate) fn nearest<'a>(wrong: &str, right: &[&'a str]) -> Option<&'a str> {
+    let distance = |name: &str| edit_distance(&wrong.to_lowercase(), &name.to_lowercase());
+    let (best, name) = right.iter().map(|name| (distance(name), *name)).min()?;
+    (best <= name.len().div_ceil(3)).then_some(name)
+}
+
+/// Levenshtein's distance: insertions, deletions and replacements of characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// The last place at or before `at` where a character of `text` begins, or its end.
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0)
+}

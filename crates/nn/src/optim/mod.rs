@@ -1,0 +1,35 @@
+//! Optimizers: rules in a chain, a rate by schedule, and a recipe in TOML.
+//!
+//! * [`Rule`]: one link. The library has [`Sgd`] (plain, momentum, Nesterov), [`RmsProp`],
+//!   [`Adagrad`], [`Adam`] (AMSGrad), [`WeightDecay`] and [`ClipNorm`]; AdamW is Adam followed by
+//!   weight decay. A rule of your own is one struct and one `impl`.
+//! * [`Schedule`]: the learning rate as a function of the step.
+//! * [`Recipe`]: a whole optimizer, written in Rust or read from TOML, with every mistake located;
+//!   it prints as TOML that reads back the same.
+//! * [`Registry`]: what kinds a TOML text may name, where your own are added.
+//! * [`Optimizer`]: a recipe at work on a model; [`Chain`]: its links at work on slices.
+
+mod chain;
+mod config;
+mod elements;
+mod error;
+mod fields;
+mod optimizer;
+mod recipe;
+mod registry;
+mod rule;
+mod rules;
+mod schedule;
+pub mod setting;
+mod settings;
+
+pub use chain::{Chain, sum_of_squares};
+pub use elements::{Elements, Mapped};
+pub use error::ConfigError;
+pub use optimizer::Optimizer;
+pub use recipe::{Recipe, UnusedParameters};
+pub use registry::Registry;
+pub use rule::{At, Link, Reach, Rule};
+pub use rules::{Adagrad, Adam, ClipNorm, RmsProp, Sgd, WeightDecay};
+pub use schedule::{Constant, Rate, Schedule, Step};
+pub use setting::BadSetting;

@@ -1,0 +1,275 @@
+//! Chains over slices: the same bits for any split and any number of threads, barriers, and rules
+//! from outside.
+
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use wengert_core::Float;
+use wengert_nn::optim::{
+    Adam, At, BadSetting, Chain, ClipNorm, ConfigError, Elements, Mapped, Recipe, Registry,
+    RmsProp, Rule, Sgd, WeightDecay, setting, sum_of_squares,
+};
+
+/// Numbers that look like nothing in particular, of both signs.
+fn noise<F: Float>(len: usize, seed: f64) -> Vec<F> {
+    (0..len).map(|i| F::of((i as f64 * 0.7 + seed).sin() * 3.0)).collect()
+}
+
+/// Steps over a whole array.
+fn train<F: Float>(recipe: &Recipe, start: &[F], steps: u64) -> Vec<F> {
+    let chain = Chain::new(recipe.chain());
+    let mut param = start.to_vec();
+    let mut memory = chain.memory(param.len());
+    for step in 0..steps {
+        let gradient: Vec<F> = param.iter().map(|p| p.sin() + F::of(0.1)).collect();
+        let at = At::new(step + 1, step, recipe.lr().at(step));
+        chain.finish(at, &gradient, &mut param, &mut memory);
+    }
+    param
+}
+
+fn recipes() -> [Recipe; 4] {
+    [
+        Recipe::new(0.1, Sgd { momentum: 0.9, nesterov: true, ..Sgd::default() }),
+        Recipe::new(0.01, RmsProp { centered: true, momentum: 0.5, ..RmsProp::default() }),
+        Recipe::new(0.01, Adam { amsgrad: true, ..Adam::default() }).then(WeightDecay::default()),
+        Recipe::from_toml("kind = 'adagrad'\nweight_decay = 0.1\nlr_decay = 0.1").unwrap(),
+    ]
+}
+
+fn elementwise_runs_give_the_same_bits<F: Float>() {
+    let start: Vec<F> = noise(10_000, 0.3);
+    for recipe in recipes() {
+        let whole = train(&recipe, &start, 5);
+        for (i, p) in start.iter().enumerate() {
+            assert_eq!(train(&recipe, &[*p], 5), [whole[i]], "element {i} under {recipe}");
+        }
+    }
+}
+
+#[test]
+fn an_element_does_not_depend_on_its_neighbours_f32() {
+    elementwise_runs_give_the_same_bits::<f32>();
+}
+
+#[test]
+fn an_element_does_not_depend_on_its_neighbours_f64() {
+    elementwise_runs_give_the_same_bits::<f64>();
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let start: Vec<f32> = noise(300_001, 0.9);
+    let in_pool = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let trained: Vec<_> = recipes().iter().map(|recipe| train(recipe, &start, 3)).collect();
+            (trained, sum_of_squares(&start))
+        })
+    };
+    assert_eq!(in_pool(1), in_pool(2));
+}
+
+#[test]
+fn sum_of_squares_is_accurate() {
+    assert_eq!(sum_of_squares::<f32>(&[]), 0.0);
+    assert_eq!(sum_of_squares(&[3.0f32, 4.0]), 25.0);
+    let exact = 1e7 * f64::from(0.1f32) * f64::from(0.1f32);
+    assert!((sum_of_squares(&vec![0.1f32; 10_000_000]) / exact - 1.0).abs() < 1e-13);
+    assert!(sum_of_squares(&[1.0, f64::NAN]).is_nan());
+}
+
+/// A step over the parameters of a model as a driver takes it, barriers included.
+fn step<F: Float>(
+    chain: &Chain<F>,
+    lr: f64,
+    step: u64,
+    gradients: &[Vec<F>],
+    params: &mut [Vec<F>],
+    memories: &mut [Vec<F>],
+) {
+    let mut updates = gradients.to_vec();
+    for segment in 0..chain.segments() {
+        let mut at = At::new(step + 1, step, lr);
+        if chain.needs_norm(segment) {
+            at.norm = updates.iter().map(|u| sum_of_squares(u)).sum::<f64>().sqrt();
+        }
+        let last = segment + 1 == chain.segments();
+        for ((u, p), m) in updates.iter_mut().zip(&mut *params).zip(&mut *memories) {
+            if last { chain.finish(at, u, p, m) } else { chain.advance(segment, at, u, p, m) }
+        }
+    }
+}
+
+#[test]
+fn clipping_first_scales_the_gradient_of_the_whole_model() {
+    let recipe = Recipe::from_toml("kind = 'sgd'\nlr = 1.0\nclip_norm = 1.0").unwrap();
+    let chain = Chain::<f64>::new(recipe.chain());
+    assert_eq!((chain.segments(), chain.needs_norm(0)), (1, true));
+    let mut params = [vec![0.0], vec![0.0]];
+    let mut memories = [vec![], vec![]];
+    step(&chain, 1.0, 0, &[vec![3.0], vec![4.0]], &mut params, &mut memories);
+    let scale = 1.0 / (5.0 + 1e-6);
+    assert_eq!(params, [vec![-3.0 * scale], vec![-4.0 * scale]]);
+    // Short gradients pass as they are; NaN reaches every element.
+    step(&chain, 1.0, 1, &[vec![0.3], vec![0.4]], &mut params, &mut memories);
+    assert_eq!(params, [vec![-3.0 * scale - 0.3], vec![-4.0 * scale - 0.4]]);
+    step(&chain, 1.0, 2, &[vec![f64::NAN], vec![0.4]], &mut params, &mut memories);
+    assert!(params.iter().all(|p| p[0].is_nan()));
+}
+
+#[test]
+fn a_barrier_in_the_middle_sees_the_updates_of_the_rule_before_it() {
+    let recipe = Recipe::new(0.5, Sgd { momentum: 0.5, ..Sgd::default() })
+        .then(ClipNorm { max_norm: 2.0 })
+        .then(WeightDecay { weight_decay: 0.1 });
+    let chain = Chain::<f64>::new(recipe.chain());
+    assert_eq!((chain.segments(), chain.needs_norm(0), chain.needs_norm(1)), (2, false, true));
+    let mut params = [noise::<f64>(5000, 0.1), noise(3, 0.2)];
+    let mut memories = [chain.memory(5000), chain.memory(3)];
+    let mut plain = params.concat();
+    let mut buffer = vec![0.0; plain.len()];
+    for t in 0..4 {
+        let gradients = [noise::<f64>(5000, t as f64), noise(3, -(t as f64))];
+        step(&chain, 0.5, t, &gradients, &mut params, &mut memories);
+        for (v, g) in buffer.iter_mut().zip(gradients.concat()) {
+            *v = 0.5 * *v + g;
+        }
+        let norm = buffer.iter().map(|v| v * v).sum::<f64>().sqrt();
+        for (p, v) in plain.iter_mut().zip(&buffer) {
+            *p -= 0.5 * (v * (2.0 / (norm + 1e-6)).min(1.0) + 0.1 * *p);
+        }
+        for (found, expected) in params.concat().iter().zip(&plain) {
+            assert!((found - expected).abs() < 1e-12);
+        }
+    }
+}
+
+proptest! {
+    /// An average of squares less the square of the average may round below zero.
+    #[test]
+    fn centered_rmsprop_of_a_constant_gradient_stays_finite(g in -1e3..1e3f64) {
+        let recipe = Recipe::from_toml("kind = 'rmsprop'\ncentered = true\nalpha = 0.5").unwrap();
+        let chain = Chain::new(recipe.chain());
+        let (mut param, mut memory) = (vec![0.0], chain.memory(1));
+        for step in 0..200 {
+            chain.finish(At::new(step + 1, step, 0.01), &[g], &mut param, &mut memory);
+        }
+        prop_assert!(param[0].is_finite());
+    }
+}
+
+/// Somebody else's rule: heavy ball with a buffer that starts at one, to see all of the interface.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HeavyBall {
+    mass: f64,
+    weight_decay: f64,
+}
+
+impl Default for HeavyBall {
+    fn default() -> Self {
+        HeavyBall { mass: 0.5, weight_decay: 0.0 }
+    }
+}
+
+impl Rule for HeavyBall {
+    const KIND: &'static str = "heavy_ball";
+    const LR: f64 = 0.25;
+
+    fn check(&self) -> Result<(), BadSetting> {
+        setting::fraction("mass", self.mass)
+    }
+
+    fn memory(&self) -> &'static [&'static str] {
+        &["velocity"]
+    }
+
+    fn initial(&self, _: usize) -> f64 {
+        1.0
+    }
+
+    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+        elements.map(|g, _, [v]| {
+            let v = F::of(self.mass) * v + g;
+            (v, [v])
+        })
+    }
+}
+
+/// A rule without settings may be a unit struct.
+#[derive(Debug, Serialize, Deserialize)]
+struct Flip;
+
+impl Rule for Flip {
+    const KIND: &'static str = "flip";
+
+    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+        elements.map(|g, _, []| (-g, []))
+    }
+}
+
+fn registry() -> Registry {
+    Registry::default().rule::<HeavyBall>().rule::<Flip>()
+}
+
+fn foreign_rule_runs<F: Float>() -> Result<(), ConfigError> {
+    let recipe = Recipe::from_toml_with(&registry(), "kind = 'heavy_ball'")?;
+    let chain = Chain::<F>::new(recipe.chain());
+    let (mut param, mut memory) = (vec![F::ZERO; 2], chain.memory(2));
+    for step in 0..2 {
+        let at = At::new(step + 1, step, recipe.lr().at(step));
+        chain.finish(at, &[F::ONE, F::of(2.0)], &mut param, &mut memory);
+    }
+    // Velocities 1.5 and 1.75, 2.5 and 3.25, times 1/4.
+    assert_eq!(param, [F::of(-0.8125), F::of(-1.4375)]);
+    Ok(())
+}
+
+#[test]
+fn a_rule_from_outside_runs_in_both_precisions() -> Result<(), ConfigError> {
+    foreign_rule_runs::<f32>()?;
+    foreign_rule_runs::<f64>()
+}
+
+#[test]
+fn a_rule_from_outside_is_configured_like_any_other() -> Result<(), ConfigError> {
+    let registry = registry();
+    let text = "[[chain]]\nkind = 'flip'\n[[chain]]\nkind = 'heavy_ball'\nmass = 0.75";
+    let recipe = Recipe::from_toml_with(&registry, &format!("lr = 1\n{text}"))?;
+    assert_eq!(Recipe::from_toml_with(&registry, &recipe.to_string())?, recipe);
+    // Its own `weight_decay` is not the shared key.
+    let own = Recipe::from_toml_with(&registry, "kind = 'heavy_ball'\nweight_decay = 0.5")?;
+    assert_eq!(own.chain().len(), 1);
+    let error = Recipe::from_toml_with(&registry, "kind = 'heavy_ball'\nmass = 1.5").unwrap_err();
+    assert_eq!((error.line(), error.column()), (2, 8));
+    let error = Recipe::from_toml_with(&registry, "kind = 'flip'\nmass = 1.5").unwrap_err();
+    assert!(error.message().starts_with("unknown key `mass`"), "{error}");
+    let error = Recipe::from_toml("kind = 'heavy_ball'").unwrap_err();
+    assert!(error.message().starts_with("unknown optimizer `heavy_ball`"), "{error}");
+    Ok(())
+}
+
+#[test]
+#[should_panic(expected = "the rule `flip` is registered already")]
+fn a_name_is_registered_once() {
+    let _ = registry().rule::<Flip>();
+}
+
+#[test]
+#[should_panic(expected = "adam: `betas[1]`: expected a number of at least 0 and below 1, found 1")]
+fn a_setting_out_of_range_is_refused_in_rust_too() {
+    let _ = Recipe::new(0.1, Adam { betas: [0.9, 1.0], ..Adam::default() });
+}
+
+#[test]
+#[should_panic(expected = "constant rate: `lr`: expected a finite number of at least 0, found NaN")]
+fn a_rate_out_of_range_is_refused_in_rust_too() {
+    let _ = Recipe::new(f64::NAN, Sgd::default());
+}
+
+#[test]
+#[should_panic(expected = "2 parameters meet 3 updates and 0 numbers of memory (0 expected)")]
+fn lengths_must_belong_together() {
+    let recipe = Recipe::new(0.1, Sgd::default());
+    Chain::new(recipe.chain()).finish(At::new(1, 0, 0.1), &[1.0; 3], &mut [0.0; 2], &mut []);
+}

@@ -1,6 +1,6 @@
 //! An operation of one's own.
 
-use wengert::core::ops::MatMul;
+use wengert::ops::Matmul;
 use wengert::prelude::*;
 use wengert::{Array, Float, Op, ShapeError, Value};
 
@@ -29,7 +29,7 @@ impl Op<2> for SquaredDistance {
         // Towards row i of a: the sum over j of 2 g_ij (a_i - b_j); towards b with a and b exchanged.
         let (own, other, along) = if i == 0 { (a, b, -1) } else { (b, a, 0) };
         let weight = g.sum_axes(along, false).reshape([own.shape()[0], 1]);
-        let product = MatMul { transpose_a: i == 1, transpose_b: false };
+        let product = Matmul { transpose_a: i == 1, transpose_b: false };
         (weight * own - V::apply(product, [g, other])) * 2.0
     }
 }

@@ -42,6 +42,7 @@ mod param;
 mod params;
 mod print;
 mod recorded;
+mod segment;
 mod shape;
 mod storage;
 mod tape;

@@ -11,7 +11,7 @@ use crate::{Array, Float, Indices, Op, Param, Shape, Tape, Var};
 impl<'t, F: Float> Var<'t, F> {
     /// The value; its memory is shared.
     pub fn value(&self) -> Array<F> {
-        self.tape.record.borrow().nodes[self.id as usize].value().clone()
+        self.read(Array::clone)
     }
 
     /// The extents of the axes.

@@ -58,6 +58,7 @@ pub use op::{Arithmetic, Cotangent, IndexOp, ManyOp, Op, Value};
 pub use ops::elementwise::{Elementary, Elementwise};
 pub use ops::rearrange::Rearrangements;
 pub use ops::reduce::Reductions;
+pub use ops::{Convolution, Padding, Pooling, Windows, einsum};
 pub use param::{Buffer, Leaf, LeafMut, Param, ParamId, Params, Path};
 pub use rand;
 pub use shape::{Axes, AxisList, MAX_RANK, Shape, ShapeError};

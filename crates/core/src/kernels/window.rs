@@ -90,7 +90,7 @@ impl Correlation {
     /// As [`Self::pieces`], but for the gradient of weights, of which every piece has a sum.
     fn sums(&self) -> usize {
         let weight = self.unit()[1] * self.groups;
-        if weight * PIECES <= LARGE { self.pieces().min(self.images) } else { 1 }
+        if weight * PIECES <= LARGE { self.pieces().min(self.images.max(1)) } else { 1 }
     }
 
     /// Elements of scratch memory that [`Self::forward`] and [`Self::towards_input`] need.

@@ -5,11 +5,12 @@ pub use wengert_core as core;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Arithmetic, Axes, AxisList, Check, Checked, Convolution, Cotangent, Elementary, Elementwise,
-    Float, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, Padding, ParamId,
-    Params, Path, Pooling, Rearrangements, Reductions, Seeded, Shape, ShapeError, Value, Windows,
-    check_gradients, check_model, einsum, evaluate, grad, gradients, gradients_with, ops, rand,
-    seeded, vectorized, vjp,
+    Against, Arithmetic, Array, Axes, AxisList, Check, Checked, Convolution, Cotangent, Elementary,
+    Elementwise, Float, Flow, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, NotFinite, Op,
+    Operand, Padding, ParamId, Params, Path, Pooling, Rearrangements, Reductions, Seeded, Shape,
+    ShapeError, Value, Windows, check_gradients, check_model, einsum, evaluate, grad, gradients,
+    gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized,
+    vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
@@ -38,7 +39,8 @@ macro_rules! precision {
         pub use crate::{
             Convolution, Elementary, Gelu, Indices, Loss, Module, Padding, Params, Pooling,
             Rearrangements, Reduction, Reductions, Relu, Shape, Sigmoid, Silu, Tanh, Windows,
-            einsum, evaluate, grad, gradients, gradients_with, init, seeded, vjp,
+            einsum, evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp,
+            init, jacobian, jvp, seeded, vjp,
         };
     };
 }

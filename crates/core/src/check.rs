@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use crate::op::Value;
 use crate::ops::reduce::Reductions;
-use crate::{Array, Float, Leaf, Params, Path, Tape, Var, vjp};
+use crate::{Array, Float, Leaf, Params, Path, Tape, Var, jvp, vjp};
 
 /// How gradients are checked. `Check::new()` is what [`check_gradients`] and [`check_model`] do.
 ///
@@ -26,7 +26,9 @@ pub struct Check {
     seed: u64,
 }
 
-/// Checks the derivatives of orders one and two of `f` at these inputs, along random directions.
+/// Checks the derivatives of orders one and two of `f` at these inputs, along random directions. The
+/// gradient is held against finite differences, against the sweep that records it, and against forward
+/// mode.
 ///
 /// # Errors
 /// The first derivative that disagrees: its order, the input, and both numbers.
@@ -69,10 +71,21 @@ pub struct Mismatch {
     pub index: Option<Vec<usize>>,
     /// What the tape says.
     pub gradient: f64,
-    /// What finite differences say, or the recorded sweep where `recorded` is set.
+    /// What it was held against.
+    pub against: Against,
+    /// What that says.
     pub expected: f64,
-    /// Whether the two sweeps, the computed and the recorded, disagree with each other.
-    pub recorded: bool,
+}
+
+/// What a gradient of the computed sweep is held against.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Against {
+    /// Differences of values.
+    FiniteDifferences,
+    /// The sweep that records the derivative, as [`grad`](crate::grad) does.
+    RecordedSweep,
+    /// Tangents carried forward, as [`jvp`] does.
+    ForwardMode,
 }
 
 impl fmt::Display for Mismatch {
@@ -83,7 +96,11 @@ impl fmt::Display for Mismatch {
             Some(index) => write!(f, "at {index:?}")?,
             None => f.write_str("along a random direction")?,
         }
-        let against = if self.recorded { "the recorded sweep" } else { "finite differences" };
+        let against = match self.against {
+            Against::FiniteDifferences => "finite differences",
+            Against::RecordedSweep => "the recorded sweep",
+            Against::ForwardMode => "forward mode",
+        };
         write!(f, ": the gradient says {gradient:e}, {against} {expected:e}")
     }
 }
@@ -240,23 +257,26 @@ impl Check {
                         value(&moved, order - 1)
                     };
                     let gradient = along(&computed);
-                    for (expected, recorded) in
-                        [(along(&recorded), true), (central_difference(at), false)]
-                    {
+                    let pushed = jvp(last, &vars[input..=input], &[tape.constant(&direction)]);
+                    for (against, expected) in [
+                        (Against::RecordedSweep, along(&recorded)),
+                        (Against::ForwardMode, pushed.item()),
+                        (Against::FiniteDifferences, central_difference(at)),
+                    ] {
                         let allowed = self.tolerance * gradient.abs().max(expected.abs()).max(1.0);
                         let part = (gradient - expected).abs() / allowed;
                         checked.comparisons += 1;
                         checked.worst = checked.worst.max(part);
                         if part.is_nan() || part > 1.0 {
-                            let index = self.full.then(|| position(x, probe));
+                            let index = self.full.then(|| x.shape().position(probe));
                             let input = name(input);
                             return Err(Mismatch {
                                 order,
                                 input,
                                 index,
                                 gradient,
+                                against,
                                 expected,
-                                recorded,
                             });
                         }
                     }
@@ -278,12 +298,6 @@ impl Default for Check {
 fn central_difference(f: impl Fn(f64) -> f64) -> f64 {
     const STEP: f64 = 1e-3;
     (8.0 * (f(STEP) - f(-STEP)) - (f(2.0 * STEP) - f(-2.0 * STEP))) / (12.0 * STEP)
-}
-
-/// The position of element `flat`, counted in row-major order.
-fn position(x: &Array<f64>, flat: usize) -> Vec<usize> {
-    let (shape, strides) = (x.shape(), x.shape().strides());
-    (0..shape.rank()).map(|axis| flat / strides[axis] % shape[axis]).collect()
 }
 
 #[cfg(test)]
@@ -325,7 +339,7 @@ mod tests {
             .tolerance(1e-5)
             .gradients(|x| (x[0].sin() * x[1]).exp() / x[1], &x)
             .unwrap();
-        assert_eq!(checked.comparisons, 4 * 2 * 2 * 2);
+        assert_eq!(checked.comparisons, 4 * 2 * 2 * 3);
     }
 
     #[test]

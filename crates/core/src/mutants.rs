@@ -38,7 +38,9 @@ pub(crate) fn alter<O, V: Value>(i: usize, world: World, g: &V) -> V {
 fn list(rule: &str) {
     static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let Ok(path) = std::env::var("WENGERT_MUTANT_LIST") else { return };
-    if SEEN.lock().expect("no panic while listing").insert(rule.to_owned()) {
+    // Held while writing: tests run on several threads, and a line must not tear another.
+    let mut seen = SEEN.lock().expect("no panic while listing");
+    if seen.insert(rule.to_owned()) {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         writeln!(file.expect("a writable list"), "{rule}").expect("a writable list");
     }

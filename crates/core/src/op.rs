@@ -27,6 +27,12 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
     /// cotangent `g`. It may have any shape to which input `i` broadcasts; whoever asks sums it back.
     fn pull<V: Value>(&self, i: usize, x: [&V; N], y: &V, g: &V) -> V;
 
+    /// What the operation does to derivatives; with anything but [`Flow::Through`], [`Op::pull`] is
+    /// never called.
+    fn flow(&self) -> Flow {
+        Flow::Through
+    }
+
     /// [`Op::pull`] for the first order only, written straight to where it is gathered: an override
     /// for speed that must give the same numbers.
     fn pull_into<F: Float>(
@@ -39,6 +45,17 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
     ) {
         into.add(self.pull(i, x, y, g));
     }
+}
+
+/// What an operation does to derivatives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// They pass, by the rule.
+    Through,
+    /// They stop, on purpose: the output counts as a constant.
+    Stopped,
+    /// There are none: applying the operation to a value that needs one panics.
+    Missing,
 }
 
 /// A differentiable operation of any number of inputs; see [`Op`] for the methods.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use smallvec::SmallVec;
 
-use crate::op::{Cotangent, IndexOp, ManyOp, Op, Value, op_name};
+use crate::op::{Cotangent, Flow, IndexOp, ManyOp, Op, Value, op_name};
 use crate::tape::{IndexVar, Inputs, Kind, Node};
 use crate::{Array, Float, Indices, Shape, ShapeError, Var};
 
@@ -44,6 +44,7 @@ pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
     );
     /// The cotangent of input `i`, recorded.
     fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
+    fn flow(&self) -> Flow;
     fn boxed(&self) -> Box<dyn Recorded<F>>;
     fn in_f64(&self) -> Box<dyn Recorded<f64>>;
     fn name(&self) -> String;
@@ -53,6 +54,9 @@ pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
 trait Kindred: Debug + Clone + Send + 'static {
     /// The operation inside.
     type Op;
+    fn flow(&self) -> Flow {
+        Flow::Through
+    }
     fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError>;
     fn pull_into<F: Float>(
         &self,
@@ -92,6 +96,9 @@ impl<F: Float, K: Kindred> Recorded<F> for K {
         let g = crate::mutants::alter::<K::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
         Kindred::pull(self, i, inputs, y, g)
     }
+    fn flow(&self) -> Flow {
+        Kindred::flow(self)
+    }
     fn boxed(&self) -> Box<dyn Recorded<F>> {
         Box::new(self.clone())
     }
@@ -109,6 +116,9 @@ struct Fixed<O, const N: usize>(O);
 
 impl<O: Op<N>, const N: usize> Kindred for Fixed<O, N> {
     type Op = O;
+    fn flow(&self) -> Flow {
+        self.0.flow()
+    }
     fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
         let x: [_; N] = std::array::from_fn(|k| seen.value(inputs[k]));
         Ok(self.0.forward(x, self.0.shape(x.map(Array::shape))?))
@@ -213,14 +223,20 @@ impl<'t, F: Float> Value for Var<'t, F> {
     #[track_caller]
     fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
         let tape = x[0].tape;
-        let inputs = Inputs::from_slice(&x.map(|x| x.on_tape(tape)));
+        let mut inputs = Inputs::new();
+        for x in x {
+            inputs.push(x.on_tape(tape));
+        }
         tape.apply(Fixed::<_, N>(op), inputs)
     }
 
     #[track_caller]
     fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
         let tape = x[0].tape;
-        let inputs = x.iter().map(|x| x.on_tape(tape)).collect();
+        let mut inputs = Inputs::new();
+        for x in x {
+            inputs.push(x.on_tape(tape));
+        }
         tape.apply(Many(op), inputs)
     }
 

@@ -57,6 +57,12 @@ impl Shape {
         strides
     }
 
+    /// The position of element `flat`, counted in row-major order.
+    pub fn position(&self, flat: usize) -> Vec<usize> {
+        let strides = self.strides();
+        self.iter().zip(&*strides).map(|(extent, stride)| flat / stride % extent).collect()
+    }
+
     /// This shape with the extent of one axis replaced.
     pub fn with(mut self, axis: usize, extent: usize) -> Self {
         self.extents[..self.rank as usize][axis] = extent;

@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use crate::op::Value;
+use crate::op::{Flow, Value};
 use crate::recorded::{Recorded, Seen};
 use crate::{Array, Buffer, Float, Indices, Param, ParamId};
 
@@ -151,6 +151,24 @@ impl<F: Float> Tape<F> {
         var
     }
 
+    /// On this tape the parameter means that variable, from here on: a model runs with other weights,
+    /// which themselves were computed, without a copy of it. Derivatives flow to what they were computed
+    /// from; the parameter itself receives none.
+    ///
+    /// # Panics
+    /// If the shapes differ, or if the parameter is on this tape already.
+    #[track_caller]
+    pub fn bind(&self, param: &Param<F>, var: Var<'_, F>) {
+        let (own, given) = (param.value().shape(), Value::shape(&var));
+        assert!(own == given, "bind: a parameter of shape {own:?} was handed {given:?}");
+        let (leaf, params) = (var.on_tape(self), &mut self.record.borrow_mut().params);
+        match params.iter_mut().find(|(known, _)| *known == param.id()) {
+            Some((_, Some(_))) => panic!("bind: the parameter is on this tape already"),
+            Some((_, free)) => *free = Some(leaf),
+            None => params.push((param.id(), Some(leaf))),
+        }
+    }
+
     /// A leaf of positions, such as labels.
     #[track_caller]
     pub fn positions(&self, positions: impl Into<Indices>) -> IndexVar<'_, F> {
@@ -226,14 +244,14 @@ impl<F: Float> Tape<F> {
     }
 
     #[track_caller]
-    fn leaf(&self, value: Array<F>, tracked: bool) -> Var<'_, F> {
+    pub(crate) fn leaf(&self, value: Array<F>, tracked: bool) -> Var<'_, F> {
         Var { tape: self, id: self.push(Some(value), Kind::Leaf, Inputs::new(), tracked) }
     }
 
     #[track_caller]
     fn push(&self, value: Option<Array<F>>, kind: Kind, inputs: Inputs, tracked: bool) -> u32 {
         let record = &mut *self.record.borrow_mut();
-        let location = record.origin.unwrap_or_else(Location::caller);
+        let location = record.location(Location::caller());
         record.push(Node { value, kind, inputs, tracked, location })
     }
 
@@ -251,8 +269,14 @@ impl<F: Float> Tape<F> {
                 crate::shape::shape_panic(error);
             }
         };
-        let tracked = inputs.iter().any(|&input| record.nodes[input as usize].tracked);
-        let location = record.origin.unwrap_or_else(Location::caller);
+        let needed = inputs.iter().any(|&input| record.nodes[input as usize].tracked);
+        let flow = op.flow();
+        if needed && flow == Flow::Missing {
+            drop(guard);
+            panic!("{}: has no derivative, and was applied to a value that needs one", op.name());
+        }
+        let tracked = needed && flow == Flow::Through;
+        let location = record.location(Location::caller());
         record.place(op);
         let id =
             record.push(Node { value: Some(value), kind: Kind::Op, inputs, tracked, location });
@@ -308,6 +332,12 @@ impl<F: Float> Record<F> {
         let id = u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes on a tape");
         self.nodes.push(node);
         id
+    }
+
+    /// Where a node comes from: `caller`, or while a sweep is recorded the line of the operation
+    /// that is being differentiated.
+    fn location(&self, caller: &'static Location<'static>) -> &'static Location<'static> {
+        self.origin.unwrap_or(caller)
     }
 
     /// Puts the operation of the next node in its place: into the box that is there from the last

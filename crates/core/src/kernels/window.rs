@@ -377,9 +377,10 @@ fn winners<F: Float>([rows, columns]: [Cells; 2], x: &[F], mut visit: impl FnMut
             for line in lines.clone() {
                 let start = line * width + range.start;
                 for (k, &x) in x[start..line * width + range.end].iter().enumerate() {
-                    if x > best || x.is_nan() && !best.is_nan() {
-                        (best, at) = (x, start + k);
-                    }
+                    // Without branches: which element is larger cannot be foreseen.
+                    let wins = (x > best) | (x.is_nan() & !best.is_nan());
+                    best = if wins { x } else { best };
+                    at = if wins { start + k } else { at };
                 }
             }
             visit(cell, at);

@@ -23,5 +23,5 @@ pub use index::{Pick, Place};
 pub use matmul::Matmul;
 pub use operators::TensorOperand;
 pub use pool::{AvgPool, AvgSpread, GatherWinners, MaxPool, Pooling, ScatterWinners, Windows};
-pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, Widen};
+pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, StopGradient, Widen};
 pub use reduce::{Max, Sum};

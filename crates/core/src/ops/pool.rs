@@ -73,15 +73,15 @@ struct Pool {
 impl Pool {
     /// The cells of the axes of the plane, rows and columns, and the shape of what is pooled.
     fn plan(&self, x: Shape) -> Result<([Cells; 2], Shape), ShapeError> {
-        let Some(lead) = x.rank().checked_sub(self.axes) else {
+        if x.rank() < self.axes {
             return Err(ShapeError::new(format!("{x:?} has no {} axes to pool", self.axes)));
-        };
+        }
         let mut cells = [Cells::Adaptive { input: 1, output: 1 }; 2];
         let mut out = x;
-        for axis in 2 - self.axes..2 {
-            let at = lead + axis + self.axes - 2;
+        for (axis, cells) in cells.iter_mut().enumerate().skip(2 - self.axes) {
+            let at = x.rank() + axis - 2;
             let (along, output) = self.along(axis, x[at])?;
-            cells[axis] = along;
+            *cells = along;
             out = out.with(at, output);
         }
         Ok((cells, out))

@@ -2,7 +2,7 @@
 
 use super::reduce::sum_to;
 use crate::kernels::broadcast1;
-use crate::op::{ManyOp, Op, Value};
+use crate::op::{Flow, ManyOp, Op, Value};
 use crate::shape::expect_shape;
 use crate::{Array, Float, Shape, ShapeError};
 
@@ -206,6 +206,25 @@ impl ManyOp for Concat {
     }
 }
 
+/// The value itself, where derivatives stop.
+#[derive(Clone, Copy, Debug)]
+pub struct StopGradient;
+
+impl Op<1> for StopGradient {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        Ok(x)
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], _: Shape) -> Array<F> {
+        x.clone()
+    }
+    fn pull<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
+        g.clone()
+    }
+    fn flow(&self) -> Flow {
+        Flow::Stopped
+    }
+}
+
 /// Rearrangements, alike for arrays and for variables. Axes may be counted from the end: `-1` is the
 /// last. A shape mistake panics at the caller's line.
 pub trait Rearrangements: Value {
@@ -213,6 +232,12 @@ pub trait Rearrangements: Value {
     #[track_caller]
     fn reshape(&self, shape: impl Into<Shape>) -> Self {
         Self::apply(Reshape { to: shape.into() }, [self])
+    }
+
+    /// The value itself, as a constant: derivatives stop here.
+    #[track_caller]
+    fn stop_gradient(&self) -> Self {
+        Self::apply(StopGradient, [self])
     }
 
     /// The value repeated along axes of extent 1, and along new leading axes, into `shape`.
@@ -224,9 +249,12 @@ pub trait Rearrangements: Value {
     /// The axes in another order: axis `k` of the result is axis `order[k]` of this.
     #[track_caller]
     fn permute<const N: usize>(&self, order: [isize; N]) -> Self {
-        let shape = self.shape();
-        let axis = |axis| expect_shape("permute", shape.axis(axis));
-        Self::apply(Permute { order: Shape::from(order.map(axis)) }, [self])
+        // A loop, because a closure would hide the caller's line.
+        let mut axes = [0; N];
+        for (axis, named) in axes.iter_mut().zip(order) {
+            *axis = expect_shape("permute", self.shape().axis(named));
+        }
+        Self::apply(Permute { order: Shape::from(axes) }, [self])
     }
 
     /// Two axes exchanged.

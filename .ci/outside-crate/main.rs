@@ -1,0 +1,59 @@
+//! What a stranger does with the library from the outside: an operation, a layer and a rule of one's
+//! own, each in a file of its own; all checked, then trained under a recipe from TOML.
+
+mod layer;
+mod op;
+mod rule;
+
+use wengert::optim::{Recipe, Registry};
+use wengert::prelude::*;
+use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert::{Value, check_gradients, check_model};
+
+use layer::Radial;
+use op::SquaredDistance;
+use rule::Lion;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+
+    // The operation, against finite differences of orders one and two.
+    let (a, b) = (Tensor::randn([4, 3], &mut rng).cast(), Tensor::randn([2, 3], &mut rng).cast());
+    let checked = check_gradients(|x| Value::apply(SquaredDistance, [&x[0], &x[1]]), &[a, b])?;
+    println!("the operation: {} derivatives compared", checked.comparisons);
+
+    // Points within a ring and outside of it: no straight line divides them.
+    let points = Tensor::uniform([400, 2], -2.0, 2.0, &mut rng);
+    let radius = points.square().sum_axes(-1, false).sqrt();
+    let labels = radius.as_slice().iter().map(|r| usize::from((0.7..1.5).contains(r)));
+    let labels = Indices::from(labels.collect::<Vec<_>>());
+
+    // The layer, in a model, with a loss.
+    let centers = Param::new(Tensor::uniform([24, 2], -2.0, 2.0, &mut rng));
+    let mut net = Sequential::new().then(Radial { centers }).then(Linear::new(24, 2, &mut rng));
+    let few = (points.rows(&[0, 1, 2, 3]), labels.as_slice()[..4].to_vec());
+    let checked =
+        check_model(&net, |tape| net.forward(tape.constant(&few.0)).cross_entropy(few.1))?;
+    println!("the model: {} derivatives compared", checked.comparisons);
+
+    // The rule, chosen by name.
+    let registry = Registry::default().rule::<Lion>();
+    let recipe = Recipe::from_toml_with(&registry, include_str!("recipe.toml"))?;
+    let mistake = Recipe::from_toml_with(&registry, "kind = 'loin'").unwrap_err();
+    assert!(mistake.to_string().contains("did you mean `lion`?"), "{mistake}");
+    let mut optimizer = Optimizer::new(recipe);
+    let mut loss = |net: &Sequential| {
+        gradients(|tape| net.forward(tape.constant(&points)).cross_entropy(&labels))
+    };
+    let before = loss(&net).0;
+    for _ in 0..400 {
+        optimizer.minimize(&mut net, &mut loss);
+    }
+    let after = loss(&net).0;
+    let said = evaluate(|tape| net.forward(tape.constant(&points))).argmax();
+    let right = said.as_slice().iter().zip(labels.as_slice()).filter(|(said, label)| said == label);
+    let accuracy = right.count() as f64 / 400.0;
+    println!("the rule: loss {before:.3} to {after:.3}, accuracy {:.1} %", 100.0 * accuracy);
+    assert!(accuracy > 0.95, "the net has not learned the ring");
+    Ok(())
+}

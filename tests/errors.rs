@@ -1,0 +1,278 @@
+//! What a mistake is told: the operation, both shapes, what disagrees, and the line of the caller.
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert::core::Array;
+use wengert::prelude::*;
+use wengert::{Float, Op, ShapeError, Value};
+
+/// A panic that was caught: its message, and where it says it happened.
+#[derive(Debug)]
+struct Caught {
+    message: String,
+    file: String,
+    line: u32,
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Option<Caught>>> = const { RefCell::new(None) };
+}
+
+/// Runs `f`, which must panic.
+fn caught(f: impl FnOnce()) -> Caught {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let expected = LAST.with_borrow_mut(|last| {
+                let last = last.as_mut()?;
+                let text = info.payload().downcast_ref::<String>().cloned();
+                let text =
+                    text.or_else(|| info.payload().downcast_ref().copied().map(str::to_owned));
+                let message = text.unwrap_or_default();
+                let at = info.location().expect("a location");
+                *last = Some(Caught { message, file: at.file().to_owned(), line: at.line() });
+                Some(())
+            });
+            if expected.is_none() {
+                usual(info);
+            }
+        }));
+    });
+    LAST.set(Some(None));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(f));
+    let last = LAST.take().flatten();
+    assert!(outcome.is_err(), "nothing panicked");
+    last.expect("a panic that the hook saw")
+}
+
+/// `fails! { call, message }`: the call panics with this message and names its own line.
+macro_rules! fails {
+    ($call:expr, $message:expr) => {
+        let caught = caught(|| {
+            let _ = $call;
+        });
+        assert_eq!(caught.message, $message);
+        assert_eq!((&*caught.file, caught.line), (file!(), line!()), "{}", caught.message);
+    };
+}
+
+fn linear(inputs: usize, outputs: usize) -> Linear {
+    Linear::new(inputs, outputs, &mut ChaCha8Rng::seed_from_u64(0))
+}
+
+fn zeros(extents: &[usize]) -> Tensor {
+    Tensor::zeros(extents)
+}
+
+#[test]
+#[rustfmt::skip] // A call stands on the line of its `fails!`.
+fn operators() {
+    let tape = Tape::new();
+    let (a, b) = (tape.constant(&zeros(&[2, 3])), tape.constant(&zeros(&[4])));
+    fails! { a + b, "add: [2, 3] and [4] do not broadcast (3 against 4 in axis -1)" }
+    fails! { b - a, "sub: [4] and [2, 3] do not broadcast (4 against 3 in axis -1)" }
+    fails! { a * &zeros(&[3, 3]), "mul: [2, 3] and [3, 3] do not broadcast (2 against 3 in axis -2)" }
+    fails! { a / &Param::new(zeros(&[2])), "div: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { &zeros(&[2]) + a, "add: [2] and [2, 3] do not broadcast (2 against 3 in axis -1)" }
+    fails! { &Param::new(zeros(&[2])) - a, "sub: [2] and [2, 3] do not broadcast (2 against 3 in axis -1)" }
+    fails! { zeros(&[2]) * &zeros(&[3]), "mul: [2] and [3] do not broadcast (2 against 3 in axis -1)" }
+    fails! { a.maximum(b), "maximum: [2, 3] and [4] do not broadcast (3 against 4 in axis -1)" }
+    fails! { a.minimum(b), "minimum: [2, 3] and [4] do not broadcast (3 against 4 in axis -1)" }
+    fails! { a.above(&b), "above: [2, 3] and [4] do not broadcast (3 against 4 in axis -1)" }
+}
+
+#[test]
+#[rustfmt::skip]
+fn matrix_products() {
+    let tape = Tape::new();
+    let of = |extents: &[usize]| tape.constant(&zeros(extents));
+    fails! { of(&[2, 5]).matmul(of(&[2, 3])), "matmul: [2, 5] x [2, 3] do not chain (5 against 2)" }
+    fails! { zeros(&[2, 5]).matmul(&zeros(&[2, 3])), "matmul: [2, 5] x [2, 3] do not chain (5 against 2)" }
+    fails! { of(&[3]).matmul(of(&[4, 2])), "matmul: [3] x [4, 2] do not chain (3 against 4)" }
+    fails! { of(&[4, 2]).matmul(of(&[3])), "matmul: [4, 2] x [3] do not chain (2 against 3)" }
+    fails! { of(&[3]).matmul(of(&[4])), "matmul: [3] x [4] do not chain (3 against 4)" }
+    fails! { of(&[]).matmul(of(&[2, 2])), "matmul: [] x [2, 2] are not both matrices" }
+    fails! { of(&[7, 2, 5]).matmul(of(&[4, 3])), "matmul: [7, 2, 5] x [4, 3] do not chain (5 against 4)" }
+    fails! { of(&[7, 2, 5]).matmul(of(&[6, 5, 3])),
+             "matmul: [7, 2, 5] x [6, 5, 3], batches [7] and [6] do not broadcast (7 against 6 in axis -1)" }
+    fails! { of(&[2, 5]).matmul_transposed(of(&[3, 4])), "matmul: [2, 5] x [3, 4] do not chain (5 against 4)" }
+    fails! { of(&[7, 2, 5]).matmul_transposed(of(&[3, 4])), "matmul: [7, 2, 5] x [3, 4] do not chain (5 against 4)" }
+}
+
+#[test]
+#[rustfmt::skip]
+fn reductions_and_rearrangements() {
+    let tape = Tape::new();
+    let x = tape.constant(&zeros(&[2, 3]));
+    fails! { x.sum_axes(2, false), "sum_axes: axis 2 does not exist in [2, 3]" }
+    fails! { x.mean_axes([0, -2], true), "mean_axes: axis -2 of [2, 3] is named twice" }
+    fails! { x.max_axes(-3, false), "max_axes: axis -3 does not exist in [2, 3]" }
+    fails! { x.narrow(0, 0, 0).max(), "max: [0, 3] has no elements to choose from" }
+    fails! { x.reshape([4, 2]), "reshape: [2, 3] to [4, 2] (6 elements against 8)" }
+    fails! { x.expand([2, 4]), "expand: [2, 3] does not repeat into [2, 4]" }
+    fails! { x.permute([0, 2]), "permute: axis 2 does not exist in [2, 3]" }
+    fails! { x.permute([0, 0]), "permute: [0, 0] is no order of the axes of [2, 3]" }
+    fails! { x.transpose(0, 2), "transpose: axis 2 does not exist in [2, 3]" }
+    fails! { x.narrow(1, 2, 2), "narrow: 2..4 of axis 1 in [2, 3]" }
+    fails! { Rearrangements::concat(&[x, x.transpose(0, 1)], 0), "concat: [2, 3] and [3, 2] differ in more than axis 0" }
+    fails! { tape.constant(&zeros(&[])).log_softmax(), "log_softmax: a scalar has no last axis" }
+    fails! { zeros(&[2]).item(), "item: [2] holds 2 elements, not one" }
+    fails! { Tensor::from_vec(vec![0.0; 5], [2, 3]), "from_vec: 5 elements do not fill [2, 3] (6)" }
+    fails! { Tensor::zeros([1; 9]), "shape: [1, 1, 1, 1, 1, 1, 1, 1, 1] has 9 axes, at most 8 are supported" }
+}
+
+#[test]
+#[rustfmt::skip]
+fn layers_and_losses() {
+    let tape = Tape::new();
+    let of = |extents: &[usize]| tape.constant(&zeros(extents));
+    let (layer, plain) = (linear(4, 3), linear(4, 3).without_bias());
+    fails! { layer.forward(of(&[2, 5])), "linear: [2, 5] and weight [3, 4] do not chain (5 against 4)" }
+    fails! { layer.forward(of(&[6, 2, 5])), "linear: [6, 2, 5] and weight [3, 4] do not chain (5 against 4)" }
+    fails! { layer.forward(of(&[5])), "linear: [5] and weight [3, 4] do not chain (5 against 4)" }
+    fails! { plain.forward(of(&[2, 5])), "matmul: [2, 5] x [3, 4] do not chain (5 against 4)" }
+    fails! { of(&[2, 4]).linear(&layer.weight, &zeros(&[2])), "linear: weight [3, 4] and bias [2] disagree (3 against 2)" }
+    fails! { Linear::from_tensors(zeros(&[3, 4]), Some(zeros(&[4]))), "Linear: weight [3, 4] and bias [4] disagree" }
+    fails! { of(&[2, 3]).cross_entropy([1, 3]), "pick: index 3 at place 1 is out of range (0..3)" }
+    fails! { of(&[2, 3]).cross_entropy([1, 2, 0]), "pick: [2, 3] at [3] (one position to a row is needed)" }
+    fails! { of(&[2, 3]).mse(&zeros(&[2])), "sub: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).half_squares(&zeros(&[2])), "sub: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).bce_with_logits(&zeros(&[2])), "mul: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { Param::new(zeros(&[2])).set(zeros(&[3])), "set: a parameter of shape [2] was handed [3]" }
+    fails! { tape.remember(&Buffer::new(zeros(&[2])), of(&[3])), "remember: a buffer of shape [2] was handed [3]" }
+}
+
+/// A model of somebody's own.
+struct Net {
+    hidden: Linear,
+}
+params! { Net { hidden } }
+
+impl Module for Net {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        self.hidden.forward(x).relu() // the line of Net
+    }
+}
+
+const MISTAKE: &str = "linear: [2, 5] and weight [3, 4] do not chain (5 against 4)";
+
+/// The line of `Net::forward` that calls the library.
+fn line_of_net() -> u32 {
+    let mut lines = include_str!("errors.rs").lines();
+    lines.position(|line| line.ends_with("// the line of Net")).expect("the line") as u32 + 1
+}
+
+#[test]
+fn a_mistake_in_a_model_is_at_the_line_of_the_model() {
+    let net = Net { hidden: linear(4, 3) };
+    let error = caught(|| drop(evaluate(|tape| net.forward(tape.constant(&zeros(&[2, 5]))))));
+    assert_eq!((&*error.message, &*error.file, error.line), (MISTAKE, file!(), line_of_net()));
+}
+
+#[test]
+fn a_mistake_behind_dyn_names_the_module() {
+    let net: Box<dyn Module> = Box::new(Net { hidden: linear(4, 3) });
+    let error = caught(|| drop(evaluate(|tape| net.forward(tape.constant(&zeros(&[2, 5]))))));
+    assert_eq!(error.message, format!("{MISTAKE}, in Net"));
+    assert_eq!((&*error.file, error.line), (file!(), line_of_net()));
+    let layer: Box<dyn Module> = Box::new(linear(4, 3));
+    let error = caught(|| drop(evaluate(|tape| layer.forward(tape.constant(&zeros(&[2, 5]))))));
+    assert_eq!(error.message, format!("{MISTAKE}, in Linear"));
+}
+
+#[test]
+fn a_mistake_in_a_sequence_names_the_place() {
+    let inner = || Sequential::new().then(Relu).then(linear(4, 3));
+    let net = inner().then(linear(3, 5)).then(inner());
+    let run = |net: &Sequential, columns| {
+        let x = zeros(&[2, columns]);
+        caught(|| drop(evaluate(|tape| net.forward(tape.constant(&x))))).message
+    };
+    assert_eq!(run(&net, 5), format!("{MISTAKE}, in layers.1"));
+    assert_eq!(run(&net, 4), format!("{MISTAKE}, in layers.3.layers.1"));
+    let net = Sequential::new().then(Relu).then(Relu).then(linear(4, 3));
+    assert_eq!(run(&net, 5), format!("{MISTAKE}, in layers.2"));
+}
+
+#[test]
+#[rustfmt::skip]
+fn two_tapes_do_not_mix() {
+    let (one, other) = (Tape::new(), Tape::new());
+    let (a, b) = (one.variable(&zeros(&[2, 2])), other.variable(&zeros(&[2, 2])));
+    let message = "variables of two tapes do not mix";
+    fails! { a + b, message }
+    fails! { a.matmul(b), message }
+    fails! { a.linear(b, a), message }
+    fails! { a.mse(b), message }
+    fails! { a.above(&b), message }
+    fails! { Rearrangements::concat(&[a, b], 0), message }
+    fails! { grad(a.sum(), &[b]), message }
+    fails! { one.remember(&Buffer::new(zeros(&[2, 2])), b), message }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_loss_is_one_number() {
+    let tape = Tape::new();
+    let x = tape.variable(&zeros(&[2]));
+    let message = "gradients: the loss has shape [2], not one element";
+    fails! { gradients(|tape| tape.variable(&zeros(&[2]))), message }
+    fails! { gradients_with(|tape| (tape.variable(&zeros(&[2])), 0)), message }
+    fails! { seeded(3).gradients(|tape| tape.variable(&zeros(&[2]))), message }
+    fails! { x.backward(), message }
+    fails! { grad(x, &[x]), message }
+    fails! { vjp(x, &[x], x.sum()), "vjp: a value of shape [2] was handed a cotangent of []" }
+}
+
+/// The identity, with rules that go wrong.
+#[derive(Clone, Debug)]
+struct FaultyRule {
+    cotangent_of: usize,
+}
+
+impl Op<1> for FaultyRule {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        Ok(x)
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], _: Shape) -> Array<F> {
+        x.clone()
+    }
+    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, _: &V) -> V {
+        assert!(self.cotangent_of > 0, "no derivative of {:?}", x.shape());
+        x.constant_like([self.cotangent_of].into(), 1.0)
+    }
+}
+
+#[test]
+fn a_panic_in_the_sweep_names_the_operation_and_its_line() {
+    for (cotangent_of, message) in
+        [(0, "no derivative of [2]"), (3, "a cotangent of shape [3] does not sum to [2]")]
+    {
+        let tape = Tape::new();
+        let x = tape.variable(&zeros(&[2]));
+        let (line, y) = (line!(), x.apply_op(FaultyRule { cotangent_of }).sum());
+        let file = file!();
+        let source = include_str!("errors.rs").lines().nth(line as usize - 1).expect("the line");
+        let column = source.find("apply_op").expect("the call") + 1;
+        let expected = format!(
+            "{message}\n  while differentiating faulty_rule recorded at {file}:{line}:{column}"
+        );
+        assert_eq!(caught(|| drop(y.backward())).message, expected);
+        assert_eq!(caught(|| drop(grad(y, &[x]))).message, expected);
+    }
+}
+
+#[test]
+fn a_tape_is_as_before_after_a_panic_in_its_sweep() {
+    let tape = Tape::new();
+    let x = tape.variable(&zeros(&[2]));
+    let y = x.apply_op(FaultyRule { cotangent_of: 0 }).sum();
+    caught(|| drop(grad(y, &[x])));
+    let (line, y) = (line!(), x.apply_op(FaultyRule { cotangent_of: 0 }).sum());
+    let message = caught(|| drop(y.backward())).message;
+    assert!(message.contains(&format!("{}:{line}:", file!())), "{message}");
+}

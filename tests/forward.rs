@@ -1,0 +1,198 @@
+//! Forward mode, products with the Hessian, Jacobians, and what stops a derivative or has none.
+
+use approx::assert_relative_eq;
+use wengert::f64::prelude::*;
+use wengert::{Array, Float, Flow, Op, ShapeError, Value};
+
+#[test]
+fn tangents_are_carried_forward() {
+    let tape = Tape::new();
+    let (x, y) = (tape.variable(&tensor![0.5, -1.0]), tape.variable(&tensor![[2.0], [3.0]]));
+    let (dx, dy) = (tape.constant(&tensor![1.0, 0.5]), tape.constant(&tensor![[-1.0], [0.25]]));
+    let along = jvp(x.sin() * y, &[x, y], &[dx, dy]).value();
+    for (i, (y, dy)) in [(2.0, -1.0), (3.0, 0.25)].into_iter().enumerate() {
+        for (j, (x, dx)) in [(0.5f64, 1.0), (-1.0, 0.5)].into_iter().enumerate() {
+            assert_relative_eq!(
+                along.at(&[i, j]),
+                x.cos() * dx * y + x.sin() * dy,
+                epsilon = 1e-15
+            );
+        }
+    }
+}
+
+#[test]
+fn what_does_not_depend_does_not_move() {
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![1.0]);
+    let before = tape.variable(&tensor![2.0]);
+    let one = tape.constant(&tensor![1.0]);
+    assert_eq!(jvp(before.square(), &[x], &[one]).value().to_vec(), [0.0]);
+    assert_eq!(hvp(x.sum() * 3.0, &[x], &[one])[0].value().to_vec(), [0.0]);
+}
+
+/// The Rosenbrock function, whose derivatives are known in closed form.
+fn rosenbrock(x: Var<'_>) -> Var<'_> {
+    let (a, b) = (x.narrow(0, 0, 1), x.narrow(0, 1, 1));
+    ((1.0 - a).square() + (b - a.square()).square() * 100.0).sum()
+}
+
+#[test]
+fn the_hessian_of_rosenbrock() {
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![-0.5, 0.75]);
+    let (a, b) = (-0.5, 0.75);
+    let expected = [[2.0 - 400.0 * (b - 3.0 * a * a), -400.0 * a], [-400.0 * a, 200.0]];
+    let found = hessian(rosenbrock(x), x).value();
+    assert_eq!(found.shape(), [2, 2].into());
+    for (found, expected) in found.as_slice().iter().zip(expected.as_flattened()) {
+        assert_relative_eq!(found, expected, max_relative = 1e-14);
+    }
+    let v = tape.constant(&tensor![2.0, -1.0]);
+    let product = hvp(rosenbrock(x), &[x], &[v])[0].value();
+    for (found, row) in product.as_slice().iter().zip(expected) {
+        assert_relative_eq!(*found, 2.0 * row[0] - row[1], max_relative = 1e-14);
+    }
+}
+
+#[test]
+fn jacobians_by_rows_and_by_columns() {
+    let tape = Tape::new();
+    let (wide, tall) = (tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], tensor![[1.0], [2.0], [-3.0]]);
+    let x = tape.variable(&tensor![0.1, 0.2, 0.3]);
+    assert_eq!(jacobian(tape.constant(&wide).matmul(x), x).value(), wide);
+    let y = tape.variable(&tensor![0.5]);
+    assert_eq!(jacobian(tape.constant(&tall).matmul(y), y).value(), tall);
+    let empty = tape.variable(&Tensor::zeros([0]));
+    assert_eq!(jacobian(x, empty).shape(), [3, 0].into());
+}
+
+#[test]
+fn forward_mode_is_differentiated_like_anything_else() {
+    // d/dx of the derivative of x^4 along 1 is 12 x^2.
+    let tape = Tape::new();
+    let x = tape.variable(&Tensor::scalar(1.5));
+    let slope = jvp(x.powf(4.0), &[x], &[tape.constant(&Tensor::scalar(1.0))]);
+    assert_relative_eq!(grad(slope, &[x])[0].item(), 27.0, max_relative = 1e-14);
+}
+
+#[test]
+#[should_panic(expected = "the loss has shape [2], not one element")]
+fn a_loss_of_several_elements_has_no_gradient() {
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![1.0, 2.0]);
+    grad(x, &[x]);
+}
+
+#[test]
+#[should_panic(expected = "value 0 is a constant")]
+fn a_constant_has_no_derivative() {
+    let tape = Tape::new();
+    let x = tape.constant(&Tensor::scalar(1.0));
+    grad(x.square(), &[x]);
+}
+
+#[test]
+fn derivatives_stop_where_they_are_told_to() {
+    let tape = Tape::new();
+    let x = tape.variable(&Tensor::scalar(3.0));
+    let loss = x * x.stop_gradient();
+    assert_eq!(loss.item(), 9.0);
+    assert_eq!(grad(loss, &[x])[0].item(), 3.0);
+    assert_eq!(loss.backward().wrt(x).unwrap().item(), 3.0);
+}
+
+/// The bits of a number: there is no derivative to speak of.
+#[derive(Clone, Debug)]
+struct Parity;
+
+impl Op<1> for Parity {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        Ok(x)
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+        Array::from_fn(out, |i| F::of(x.as_slice()[i].to_f64().rem_euclid(2.0)))
+    }
+    fn pull<V: Value>(&self, _: usize, _: [&V; 1], _: &V, _: &V) -> V {
+        unreachable!("it says that it has none")
+    }
+    fn flow(&self) -> Flow {
+        Flow::Missing
+    }
+}
+
+#[test]
+#[should_panic(expected = "parity: has no derivative, and was applied to a value that needs one")]
+fn a_missing_derivative_is_never_silent() {
+    let tape = Tape::new();
+    assert_eq!(tape.constant(&tensor![3.0]).apply_op(Parity).value().to_vec(), [1.0]);
+    tape.variable(&tensor![3.0]).apply_op(Parity);
+}
+
+/// A rule that adds a constant to the cotangent: no vector-Jacobian product.
+#[derive(Clone, Debug)]
+struct Affine;
+
+impl Op<1> for Affine {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        Ok(x)
+    }
+    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], _: Shape) -> Array<F> {
+        x.clone()
+    }
+    fn pull<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
+        g.clone() + 1.0
+    }
+}
+
+#[test]
+#[should_panic(expected = "jvp: the rule of affine is not linear in the cotangent")]
+fn a_rule_that_is_not_linear_is_refused_forward() {
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![1.0]);
+    jvp(x.apply_op(Affine), &[x], &[tape.constant(&tensor![1.0])]);
+}
+
+#[test]
+fn a_parameter_may_mean_another_variable_on_a_tape() {
+    // One step of descent inside the loss: d/dw of (w - r 2 (w - 3) - 1)^2, with r = 0.25.
+    let w = Param::new(Tensor::scalar(5.0));
+    let net = |tape: &Tape, w: &Param| tape.param(w).item();
+    let tape = Tape::new();
+    let start = tape.variable(w.value());
+    let moved = start - grad((start - 3.0).square(), &[start])[0] * 0.25;
+    tape.bind(&w, moved);
+    assert_eq!(net(&tape, &w), 4.0);
+    let outer = (tape.param(&w) - 1.0).square();
+    assert_eq!(grad(outer, &[start])[0].item(), 2.0 * 3.0 * 0.5);
+}
+
+#[test]
+#[should_panic(expected = "bind: the parameter is on this tape already")]
+fn binding_after_use_is_refused() {
+    let (w, tape) = (Param::new(Tensor::scalar(5.0)), Tape::new());
+    let x = tape.param(&w);
+    tape.bind(&w, x);
+}
+
+#[test]
+fn the_birthplace_of_a_nan_is_named() {
+    let x = tensor![1.0, 0.0, -4.0];
+    let w = Param::new(x.clone());
+    let line = line!() + 1;
+    let error = gradients_checked(|tape| (tape.param(&w).ln() * 2.0).sum()).unwrap_err();
+    assert_eq!((&*error.operation, error.cotangent, &*error.position), ("ln", None, &[1][..]));
+    assert_eq!((error.location.file(), error.location.line()), (file!(), line));
+    assert!(error.to_string().ends_with("the value at [1] is -inf, from 0"), "{error}");
+
+    let w = Param::new(tensor![4.0, 0.0]);
+    let error = gradients_checked(|tape| tape.param(&w).sqrt().sum()).unwrap_err();
+    assert_eq!(
+        (&*error.operation, error.cotangent, error.number),
+        ("sqrt", Some(0), f64::INFINITY)
+    );
+
+    let w = Param::new(tensor![4.0]);
+    let (loss, grads) = gradients_checked(|tape| tape.param(&w).sqrt().sum()).unwrap();
+    assert_eq!((loss, grads.get(&w).unwrap().to_vec()), (2.0, vec![0.25]));
+}

@@ -1,0 +1,187 @@
+//! Derivatives of derivatives against closed forms.
+
+use wengert::f64::prelude::*;
+
+/// The first `orders` derivatives of a function of one number, each the gradient of the one before,
+/// which must be the same from both sweeps.
+fn derivatives(x: f64, orders: usize, f: impl for<'t> Fn(Var<'t>) -> Var<'t>) -> Vec<f64> {
+    let tape = Tape::new();
+    let x = tape.variable(&Tensor::scalar(x));
+    let mut y = f(x);
+    let mut found = Vec::new();
+    for _ in 0..orders {
+        let computed = y.backward();
+        y = grad(y, &[x])[0];
+        let computed = computed.wrt(x).map_or(0.0, Tensor::item);
+        assert!((computed - y.item()).abs() <= 1e-12 * computed.abs().max(1.0));
+        found.push(y.item());
+    }
+    found
+}
+
+#[track_caller]
+fn assert_near(ours: impl IntoIterator<Item = f64>, expected: impl IntoIterator<Item = f64>) {
+    let (ours, expected) =
+        (ours.into_iter().collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
+    assert_eq!(ours.len(), expected.len());
+    for (a, b) in ours.iter().zip(&expected) {
+        assert!((a - b).abs() <= 1e-12 * b.abs().max(1.0), "{ours:?} for {expected:?}");
+    }
+}
+
+#[test]
+fn five_orders_of_functions_with_closed_forms() {
+    let x = 0.7f64;
+    let (sin, cos, exp) = (x.sin(), x.cos(), x.exp());
+    assert_near(derivatives(x, 5, |x| x.sin()), [cos, -sin, -cos, sin, cos]);
+    assert_near(derivatives(x, 5, |x| x.exp()), [exp; 5]);
+    assert_near(
+        derivatives(x, 5, |x| x.ln()),
+        [1.0, -1.0, 2.0, -6.0, 24.0].iter().zip(1..).map(|(c, n)| c / x.powi(n)),
+    );
+    assert_near(derivatives(x, 5, |x| x * x * x), [3.0 * x * x, 6.0 * x, 6.0, 0.0, 0.0]);
+    assert_near(
+        derivatives(x, 5, |x| x.powf(4.0)),
+        [4.0 * x.powi(3), 12.0 * x * x, 24.0 * x, 24.0, 0.0],
+    );
+    // tanh' = 1 - t^2, and on from there by t' = 1 - t^2.
+    let t = x.tanh();
+    let s = 1.0 - t * t;
+    assert_near(derivatives(x, 3, |x| x.tanh()), [s, -2.0 * t * s, s * (6.0 * t * t - 2.0)]);
+    // sigmoid' = p q, with p = sigmoid(x) and q = 1 - p.
+    let p = 1.0 / (1.0 + (-x).exp());
+    let q = 1.0 - p;
+    assert_near(
+        derivatives(x, 3, |x| x.sigmoid()),
+        [p * q, p * q * (q - p), p * q * (1.0 - 6.0 * p * q)],
+    );
+    assert_near(derivatives(x, 3, |x| x.softplus()), [p, p * q, p * q * (q - p)]);
+    assert_near(
+        derivatives(x, 3, |x| 1.0 / x),
+        [-1.0 / (x * x), 2.0 / x.powi(3), -6.0 / x.powi(4)],
+    );
+}
+
+#[test]
+fn the_gate_is_differentiated_as_the_product_that_it_is() {
+    // At 0 the cotangent of sin is 2 sin(0) = 0, so that the first derivative is gated to zero; a
+    // selection recorded in the gate's place would give a second derivative of 0.
+    assert_near(derivatives(0.0, 4, |x| x.sin().square()), [0.0, 2.0, 0.0, -8.0]);
+    assert_near(derivatives(0.0, 3, |x| x * x.sin()), [0.0, 2.0, 0.0]);
+    assert_near(derivatives(0.0, 3, |x| x.relu() * x), [0.0, 0.0, 0.0]);
+    assert_near(derivatives(0.0, 4, |x| x.powf(2.0).sin()), [0.0, 2.0, 0.0, 0.0]);
+}
+
+#[test]
+fn mixed_partial_derivatives() {
+    // f = x^2 y^3 + sin(x y)
+    let (x0, y0) = (0.6f64, -1.3f64);
+    let tape = Tape::new();
+    let (x, y) = (tape.variable(&Tensor::scalar(x0)), tape.variable(&Tensor::scalar(y0)));
+    let f = x.square() * y.powf(3.0) + (x * y).sin();
+    let (sin, cos) = ((x0 * y0).sin(), (x0 * y0).cos());
+    let first = grad(f, &[x, y]);
+    assert_near(
+        first.iter().map(|g| g.item()),
+        [2.0 * x0 * y0.powi(3) + y0 * cos, 3.0 * x0 * x0 * y0 * y0 + x0 * cos],
+    );
+    let mixed = 6.0 * x0 * y0 * y0 + cos - x0 * y0 * sin;
+    assert_near([grad(first[0], &[y])[0].item(), grad(first[1], &[x])[0].item()], [mixed; 2]);
+    // d3f / dx dy dx, in each order of differentiation.
+    let third = 6.0 * y0 * y0 - y0 * sin - y0 * sin - x0 * y0 * y0 * cos;
+    for (one, two, three) in [(x, y, x), (y, x, x), (x, x, y)] {
+        let g = grad(grad(grad(f, &[one])[0], &[two])[0], &[three])[0];
+        assert_near([g.item()], [third]);
+    }
+}
+
+#[test]
+fn a_hessian_row_by_row() {
+    // Rosenbrock's function, whose second derivatives are polynomials.
+    let (a, b) = (-1.2, 1.0);
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![a, b]);
+    let (first, second) = (x.narrow(0, 0, 1), x.narrow(0, 1, 1));
+    let f = ((1.0 - first).square() + 100.0 * (second - first.square()).square()).sum();
+    let gradient = grad(f, &[x])[0];
+    assert_near(
+        gradient.value().to_vec(),
+        [-2.0 * (1.0 - a) - 400.0 * a * (b - a * a), 200.0 * (b - a * a)],
+    );
+    let identity = Tensor::eye(2);
+    let hessian = (0..2).flat_map(|row| {
+        let direction = tape.constant(&identity.rows(&[row])).reshape([2]);
+        vjp(gradient, &[x], direction)[0].value().to_vec()
+    });
+    assert_near(hessian, [1200.0 * a * a - 400.0 * b + 2.0, -400.0 * a, -400.0 * a, 200.0]);
+}
+
+#[test]
+fn the_hessian_of_a_quadratic_form_is_its_matrix() {
+    let a = tensor![[2.0, -1.0, 0.5], [0.0, 3.0, 1.0], [1.5, -2.0, 1.0]];
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![0.3, -0.2, 0.9]);
+    let form = x.matmul(&a).matmul(x);
+    let gradient = grad(form, &[x])[0];
+    for row in 0..3 {
+        let along = gradient.narrow(0, row, 1);
+        let hessian = grad(along, &[x])[0].value().to_vec();
+        assert_near(hessian, (0..3).map(|column| a.at(&[row, column]) + a.at(&[column, row])));
+    }
+}
+
+#[test]
+fn the_second_order_of_log_softmax() {
+    // The Hessian of logsumexp is diag(p) - p p^T.
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![0.2, -1.0, 1.5]);
+    let p = x.value().softmax().to_vec();
+    let loss = x.cross_entropy(Indices::from_vec(vec![1], Shape::SCALAR));
+    let gradient = grad(loss, &[x])[0];
+    for row in 0..3 {
+        let hessian = grad(gradient.narrow(0, row, 1), &[x])[0].value().to_vec();
+        assert_near(hessian, (0..3).map(|c| p[row] * (f64::from(row == c) - p[c])));
+    }
+}
+
+#[test]
+fn the_derivative_by_what_does_not_matter_is_zero() {
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![1.0, 2.0]);
+    let unused = tape.variable(&tensor![[3.0, 4.0]]);
+    let constant = tape.constant(&tensor![5.0, 6.0]);
+    let later = x.square();
+    let loss = (x * constant).sum();
+    let found = grad(loss, &[unused, later, x, constant]);
+    assert_eq!(found[0].value(), Tensor::zeros([1, 2]));
+    assert_eq!(found[1].value(), Tensor::zeros([2]));
+    assert_eq!(found[2].value(), tensor![5.0, 6.0]);
+    // Beyond the order of a polynomial nothing is left.
+    assert_eq!(grad(found[2].sum(), &[x])[0].value(), Tensor::zeros([2]));
+    assert!(loss.backward().wrt(unused).is_none());
+}
+
+#[test]
+fn a_derivative_by_a_value_in_the_middle() {
+    let tape = Tape::new();
+    let x = tape.variable(&tensor![0.5, -1.5]);
+    let middle = x.square();
+    let loss = (middle * middle * x).sum();
+    let found = grad(loss, &[middle, x]);
+    // By the middle with x held: 2 m x. By x through everything: 5 x^4.
+    assert_near(found[0].value().to_vec(), [0.25, -6.75]);
+    assert_near(found[1].value().to_vec(), [5.0 * 0.0625, 5.0 * 5.0625]);
+}
+
+#[test]
+fn a_gradient_inside_a_loss_trains_parameters() {
+    // The gradient penalty (d/dx sum(w x^2))^2 = sum(4 w^2 x^2), by w: 8 w x^2.
+    let w = Param::new(tensor![0.5, -2.0]);
+    let (loss, gradients) = gradients(|tape| {
+        let x = tape.variable(&tensor![1.0, 3.0]);
+        let slope = grad((&w * x.square()).sum(), &[x])[0];
+        slope.square().sum()
+    });
+    assert_eq!(loss, 4.0 * 0.25 + 4.0 * 4.0 * 9.0);
+    assert_eq!(gradients.get(&w).unwrap().to_vec(), [4.0, -144.0]);
+}

@@ -1,0 +1,215 @@
+//! Memory: a steady step does not allocate, long chains neither recurse nor overflow the stack, and
+//! the resident set stays where it is.
+#![allow(unsafe_code)] // A counting allocator, for this file alone.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::mpsc;
+use std::thread;
+
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert::prelude::*;
+
+/// The system's allocator, which also counts what this thread asks of it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct Net {
+    hidden: Linear,
+    output: Linear,
+}
+params! { Net { hidden, output } }
+
+impl Module for Net {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        self.output.forward(self.hidden.forward(x).relu()).sigmoid()
+    }
+}
+
+impl Net {
+    fn new(sizes: [usize; 3]) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut linear = |from, to| Linear::new(sizes[from], sizes[to], &mut rng);
+        Self { hidden: linear(0, 1), output: linear(1, 2) }
+    }
+
+    fn gradients(&self, x: &Tensor, y: &Tensor) -> Gradients {
+        gradients(|tape| self.forward(tape.constant(x)).half_squares(y)).1
+    }
+
+    /// Plain gradient descent, in place.
+    fn descend(&mut self, gradients: &Gradients) {
+        self.for_each_param_mut(&mut |_, param| {
+            let place = gradients.find(param.id(), 0).expect("a gradient");
+            let g = gradients.as_slice()[place].1.as_slice();
+            let x = param.value_mut().as_mut_slice();
+            x.iter_mut().zip(g).for_each(|(x, g)| *x -= 0.01 * g / 2.0);
+        });
+    }
+}
+
+fn tiny() -> (Net, Tensor, Tensor) {
+    (Net::new([2, 3, 2]), tensor![[0.1, -0.2], [-0.1, 0.2]], tensor![[0.0, 1.0], [1.0, 0.0]])
+}
+
+#[test]
+fn after_warm_up_a_training_step_allocates_nothing() {
+    let (mut net, x, y) = tiny();
+    let mut step = || {
+        let gradients = net.gradients(&x, &y);
+        net.descend(&gradients);
+    };
+    (0..10).for_each(|_| step());
+    let before = ALLOCATIONS.get();
+    (0..100).for_each(|_| step());
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred steps");
+}
+
+#[test]
+fn boxed_modules_and_labels_do_not_allocate_either() {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let net = Sequential::new()
+        .then(Linear::new(2, 3, &mut rng))
+        .then(Tanh)
+        .then(Linear::new(3, 2, &mut rng));
+    let (x, labels) = (tensor![[0.1, -0.2], [-0.1, 0.2]], Indices::from([1, 0]));
+    let step = || drop(gradients(|tape| net.forward(tape.constant(&x)).cross_entropy(&labels)));
+    (0..10).for_each(|_| step());
+    let before = ALLOCATIONS.get();
+    (0..100).for_each(|_| step());
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred steps");
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![1u8; 100]));
+    assert!(ALLOCATIONS.get() > before);
+}
+
+/// Runs `f` on a stack on which a recursion of a million would not fit, nor one of ten thousand.
+fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
+    thread::Builder::new()
+        .stack_size(256 << 10)
+        .spawn(f)
+        .expect("a thread")
+        .join()
+        .expect("an end");
+}
+
+const LONG: usize = 1_000_000;
+
+#[test]
+fn a_chain_of_a_million_operations_runs_backward_and_drops() {
+    on_a_small_stack(|| {
+        let w = Param::new(Tensor::scalar(1.0));
+        let (loss, gradients) =
+            gradients(|tape| (0..LONG).fold(tape.param(&w), |x, _| x + 1.0).sum());
+        assert_eq!(loss, 1.0 + LONG as f32);
+        assert_eq!(gradients.get(&w).expect("a gradient").item(), 1.0);
+    });
+}
+
+#[test]
+fn a_chain_of_a_hundred_thousand_operations_is_differentiated_by_a_recorded_sweep() {
+    on_a_small_stack(|| {
+        let tape = Tape::new();
+        let x = tape.variable(&Tensor::scalar(1.0));
+        let y = (0..100_000).fold(x, |y, _| -y);
+        assert_eq!(grad(y.square(), &[x])[0].item(), 2.0);
+    });
+}
+
+/// The resident set in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a system with /proc");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+    let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok());
+    kib.expect("a number") * 1024
+}
+
+/// Runs a test of this file in a process of its own, where no other test moves the resident set.
+fn alone(test: &str, f: impl FnOnce()) {
+    const CHILD: &str = "WENGERT_MEMORY_TEST";
+    if std::env::var_os(CHILD).is_some() {
+        return f();
+    }
+    let program = std::env::current_exe().expect("this program");
+    let output = std::process::Command::new(program)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .output()
+        .expect("a process");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{test} did not run");
+}
+
+const TOLERANCE: usize = 1 << 20;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ten_thousand_steps_leave_memory_where_step_one_hundred_had_it() {
+    alone("ten_thousand_steps_leave_memory_where_step_one_hundred_had_it", || {
+        let (mut net, x, y) = tiny();
+        let mut early = 0;
+        for step in 0..10_000 {
+            let gradients = net.gradients(&x, &y);
+            net.descend(&gradients);
+            if step == 100 {
+                early = resident();
+            }
+        }
+        let late = resident();
+        assert!(late <= early + TOLERANCE, "from {early} to {late} bytes");
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn gradients_that_a_worker_makes_and_the_main_thread_drops_do_not_pile_up() {
+    alone("gradients_that_a_worker_makes_and_the_main_thread_drops_do_not_pile_up", || {
+        // 64 x 256 and 256 x 64 weights: 128 KiB of gradients at each step, 256 MiB if all stayed.
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let (x, y) = (Tensor::randn([4, 64], &mut rng), Tensor::randn([4, 64], &mut rng));
+        let net = Net::new([64, 256, 64]);
+        let (sender, receiver) = mpsc::sync_channel(1);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let sender = sender;
+                for _ in 0..2000 {
+                    sender.send(net.gradients(&x, &y)).expect("a receiver");
+                }
+            });
+            let mut early = 0;
+            for (step, gradients) in receiver.iter().enumerate() {
+                assert!(gradients.is_finite());
+                drop(gradients);
+                if step == 100 {
+                    early = resident();
+                }
+            }
+            let late = resident();
+            assert!(late <= early + TOLERANCE, "from {early} to {late} bytes");
+        });
+    });
+}

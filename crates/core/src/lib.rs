@@ -64,6 +64,7 @@ pub use op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value};
 pub use ops::elementwise::{Elementary, Elementwise};
 pub use ops::rearrange::Rearrangements;
 pub use ops::reduce::Reductions;
+pub use ops::{Convolution, Padding, Pooling, Windows, einsum};
 pub use param::{Buffer, Param, ParamId};
 pub use params::{Leaf, LeafMut, Params, Path};
 pub use rand;

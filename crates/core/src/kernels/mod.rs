@@ -12,6 +12,7 @@ mod nest;
 mod reduce;
 mod softmax;
 mod sum;
+mod window;
 
 use multiversion::multiversion;
 
@@ -20,6 +21,9 @@ pub(crate) use map::{zip1, zip2, zip3};
 pub(crate) use matmul::matmul;
 pub(crate) use reduce::{dot, max, sum};
 pub(crate) use softmax::{log_softmax, log_softmax_pull};
+pub(crate) use window::{
+    Cells, Correlation, Slide, average, gather_winners, max_pool, scatter_winners, spread,
+};
 
 /// Runs `f` compiled for the widest vector instructions that this machine has.
 ///

@@ -1,19 +1,27 @@
 //! The operations: each a forward and its derivative, side by side.
 
 pub mod binary;
+mod conv;
+mod einsum;
 pub mod elementwise;
 mod fused;
+mod gather;
 mod index;
 mod matmul;
 mod operators;
+mod pool;
 pub(crate) mod rearrange;
 pub(crate) mod reduce;
 
 pub use binary::{Above, Add, Binary, Div, Gate, Maximum, Minimum, Mul, Same, Sub};
+pub use conv::{Conv, ConvBias, ConvInput, ConvWeight, Convolution, Padding, Pair};
+pub use einsum::einsum;
 pub use elementwise::Scalar;
 pub use fused::{Linear, LogSoftmax};
+pub use gather::{Embedding, Gather, IndexAdd, IndexSelect, MaskedFill, Scatter};
 pub use index::{Pick, Place};
 pub use matmul::Matmul;
 pub use operators::TensorOperand;
+pub use pool::{AvgPool, AvgSpread, GatherWinners, MaxPool, Pooling, ScatterWinners, Windows};
 pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, StopGradient, Widen};
 pub use reduce::{Max, Sum};

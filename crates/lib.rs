@@ -7,8 +7,8 @@ pub use wengert_nn as nn;
 pub use wengert_core::{
     Arithmetic, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float, IndexOp,
     Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path, Rearrangements,
-    Reductions, Seeded, Shape, ShapeError, Value, check_gradients, check_model, evaluate, grad,
-    gradients, gradients_with, ops, rand, seeded, vectorized, vjp,
+    Reductions, Scans, Seeded, Shape, ShapeError, Statistics, Value, check_gradients, check_model,
+    evaluate, grad, gradients, gradients_with, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
@@ -36,8 +36,8 @@ macro_rules! precision {
 
         pub use crate::{
             Elementary, Gelu, Indices, Loss, Module, Params, Rearrangements, Reduction, Reductions,
-            Relu, Shape, Sigmoid, Silu, Tanh, evaluate, grad, gradients, gradients_with, init,
-            seeded, vjp,
+            Relu, Scans, Shape, Sigmoid, Silu, Statistics, Tanh, evaluate, grad, gradients,
+            gradients_with, init, seeded, vjp,
         };
     };
 }

@@ -58,6 +58,8 @@ pub use op::{Arithmetic, Cotangent, IndexOp, ManyOp, Op, Value};
 pub use ops::elementwise::{Elementary, Elementwise};
 pub use ops::rearrange::Rearrangements;
 pub use ops::reduce::Reductions;
+pub use ops::scan::Scans;
+pub use ops::statistics::Statistics;
 pub use param::{Buffer, Leaf, LeafMut, Param, ParamId, Params, Path};
 pub use rand;
 pub use shape::{Axes, AxisList, MAX_RANK, Shape, ShapeError};

@@ -1,5 +1,6 @@
 //! The operations: each a forward and its derivative, side by side.
 
+mod arg;
 pub mod binary;
 pub mod elementwise;
 mod fused;
@@ -8,6 +9,8 @@ mod matmul;
 mod operators;
 pub(crate) mod rearrange;
 pub(crate) mod reduce;
+pub(crate) mod scan;
+pub(crate) mod statistics;
 
 pub use binary::{Above, Add, Binary, Div, Gate, Maximum, Minimum, Mul, Same, Sub};
 pub use elementwise::Scalar;
@@ -17,3 +20,5 @@ pub use matmul::Matmul;
 pub use operators::TensorOperand;
 pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, Widen};
 pub use reduce::{Max, Sum};
+pub use scan::{Cumsum, Recurrence};
+pub use statistics::{Center, FlatPower, LogSumExp};

@@ -5,10 +5,11 @@ pub use wengert_core as core;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Arithmetic, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise, Float, IndexOp,
-    Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, ParamId, Params, Path, Rearrangements,
-    Reductions, Scans, Seeded, Shape, ShapeError, Statistics, Value, check_gradients, check_model,
-    evaluate, grad, gradients, gradients_with, ops, rand, seeded, vectorized, vjp,
+    Arithmetic, Axes, AxisList, Check, Checked, Cotangent, Diagonals, Elementary, Elementwise,
+    Float, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Op, Operand, Paddings, ParamId,
+    Params, Path, Rearrangements, Reductions, Scans, Seeded, Shape, ShapeError, Slices, Statistics,
+    Value, check_gradients, check_model, evaluate, grad, gradients, gradients_with, ops, rand,
+    seeded, vectorized, vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
@@ -35,9 +36,9 @@ macro_rules! precision {
         pub type Sequential = wengert_nn::Sequential<$F>;
 
         pub use crate::{
-            Elementary, Gelu, Indices, Loss, Module, Params, Rearrangements, Reduction, Reductions,
-            Relu, Scans, Shape, Sigmoid, Silu, Statistics, Tanh, evaluate, grad, gradients,
-            gradients_with, init, seeded, vjp,
+            Diagonals, Elementary, Gelu, Indices, Loss, Module, Paddings, Params, Rearrangements,
+            Reduction, Reductions, Relu, Scans, Shape, Sigmoid, Silu, Slices, Statistics, Tanh,
+            evaluate, grad, gradients, gradients_with, init, seeded, vjp,
         };
     };
 }

@@ -4,92 +4,14 @@
 //! hand follow. 256 cases each; `PROPTEST_CASES` asks for another number and `PROPTEST_RNG_SEED` for
 //! other draws. `.ci/mutants` runs this file once for each way of getting a derivative wrong.
 
-use std::fmt::Debug;
+mod common;
 
+use common::{derivative_is_zero, differentiates, of, property, spaced, tensors, with_axes};
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestRunner};
-use wengert::core::{check_gradients, testing};
+use wengert::core::testing;
 use wengert::f64::prelude::*;
 use wengert::ops::{self, Binary, binary, elementwise};
 use wengert::{Elementwise, Op, Value};
-
-type Outcome = Result<(), String>;
-
-/// Runs `check` on what `strategy` draws; the first failure panics with the name of the operation.
-fn property<S: Strategy>(name: &str, strategy: S, check: impl Fn(S::Value) -> Outcome)
-where
-    S::Value: Debug,
-{
-    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(0);
-    }
-    let outcome =
-        TestRunner::new(config).run(&strategy, |drawn| check(drawn).map_err(TestCaseError::fail));
-    if let Err(error) = outcome {
-        panic!("the rule of {name}: {error}");
-    }
-}
-
-/// Checks `f` twice. Behind a polynomial, so that its second derivative is not trivially zero; and
-/// with further uses of its inputs, so that its cotangents are added to what is there already.
-fn differentiates(
-    f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
-    inputs: impl IntoIterator<Item = Tensor>,
-) -> Outcome {
-    let inputs = inputs.into_iter().collect::<Vec<_>>();
-    let alone = check_gradients(|x| bend(f(x)), &inputs);
-    alone.map_err(|error| format!("alone: {error}"))?;
-    let beside = check_gradients(
-        |x| {
-            let y = bend(f(x)).sum();
-            x.iter().fold(y, |sum, x| sum + bend(*x).sum())
-        },
-        &inputs,
-    );
-    beside.map(drop).map_err(|error| format!("beside other uses of its inputs: {error}"))
-}
-
-fn bend(y: Var<'_>) -> Var<'_> {
-    y.square() + y
-}
-
-/// That `f` has a derivative of exactly zero, computed and recorded.
-fn derivative_is_zero(
-    f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
-    inputs: impl IntoIterator<Item = Tensor>,
-) -> Outcome {
-    let tape = Tape::new();
-    let x = inputs.into_iter().map(|x| tape.variable(&x)).collect::<Vec<_>>();
-    let loss = f(&x).sum();
-    let (computed, recorded) = (loss.backward(), grad(loss, &x));
-    for (x, recorded) in x.iter().zip(recorded) {
-        let nonzero = |g: &Tensor| g.as_slice().iter().any(|g| *g != 0.0);
-        if computed.wrt(*x).is_some_and(nonzero) || nonzero(&recorded.value()) {
-            return Err("a derivative that should be zero is not".into());
-        }
-    }
-    Ok(())
-}
-
-fn tensors() -> impl Strategy<Value = Tensor> {
-    testing::tensor(testing::shape(), -2.0..2.0, &[])
-}
-
-/// A tensor with these extents.
-fn of(extents: &[usize]) -> impl Strategy<Value = Tensor> + use<> {
-    testing::tensor_of(extents.into(), -2.0..2.0, &[])
-}
-
-/// A tensor, some of its axes, and whether they are kept.
-fn with_axes(
-    tensors: impl Strategy<Value = Tensor>,
-) -> impl Strategy<Value = (Tensor, Vec<isize>, bool)> {
-    (tensors, any::<[bool; 3]>(), any::<bool>()).prop_map(|(x, chosen, keepdim)| {
-        let rank = x.shape().rank();
-        (x, (0..rank).filter(|&axis| chosen[axis]).map(|axis| axis as isize).collect(), keepdim)
-    })
-}
 
 struct Derivatives;
 
@@ -155,14 +77,7 @@ fn reductions() {
         differentiates(|x| x[0].mean_axes(&axes[..], keepdim), [x])
     });
     property("a mean of all", filled(), |x| differentiates(|x| x[0].mean(), [x]));
-    // Distinct elements, a tenth apart, in random order: no step reaches a tie.
-    let distinct = testing::shape()
-        .prop_filter("a maximum of nothing does not exist", |shape| shape.numel() > 0)
-        .prop_flat_map(|shape| {
-            let order = Just((0..shape.numel()).collect::<Vec<_>>()).prop_shuffle();
-            order.prop_map(move |order| Tensor::from_fn(shape, |i| order[i] as f64 * 0.1 - 2.0))
-        })
-        .boxed();
+    let distinct = spaced().prop_filter("no maximum", |x| x.numel() > 0).boxed();
     property("Max", with_axes(distinct.clone()), |(x, axes, keepdim)| {
         differentiates(|x| x[0].max_axes(&axes[..], keepdim), [x])
     });

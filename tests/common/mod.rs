@@ -1,4 +1,7 @@
-//! What the property tests of rules share.
+//! What the property tests of the rules share.
+
+// Each test program takes what it needs.
+#![allow(dead_code)]
 
 use std::fmt::Debug;
 
@@ -9,9 +12,16 @@ use wengert::f64::prelude::*;
 
 pub(crate) type Outcome = Result<(), String>;
 
-/// Runs `check` on what `strategy` draws, one time in `part` of the usual number; the first failure
-/// panics with the name of the operation.
-pub(crate) fn property<S: Strategy>(
+/// Runs `check` on what `strategy` draws; the first failure panics with the name of the operation.
+pub(crate) fn property<S: Strategy>(name: &str, strategy: S, check: impl Fn(S::Value) -> Outcome)
+where
+    S::Value: Debug,
+{
+    part_of_property(name, 1, strategy, check);
+}
+
+/// As [`property`], one time in `part` of the usual number.
+pub(crate) fn part_of_property<S: Strategy>(
     name: &str,
     part: u32,
     strategy: S,
@@ -50,13 +60,82 @@ pub(crate) fn differentiates(
     beside.map(drop).map_err(|error| format!("beside other uses of its inputs: {error}"))
 }
 
-fn bend(y: Var<'_>) -> Var<'_> {
+pub(crate) fn bend(y: Var<'_>) -> Var<'_> {
     y.square() + y
+}
+
+/// That `f` has a derivative of exactly zero, computed and recorded.
+pub(crate) fn derivative_is_zero(
+    f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
+    inputs: impl IntoIterator<Item = Tensor>,
+) -> Outcome {
+    let tape = Tape::new();
+    let x = inputs.into_iter().map(|x| tape.variable(&x)).collect::<Vec<_>>();
+    let loss = f(&x).sum();
+    let (computed, recorded) = (loss.backward(), grad(loss, &x));
+    for (x, recorded) in x.iter().zip(recorded) {
+        let nonzero = |g: &Tensor| g.as_slice().iter().any(|g| *g != 0.0);
+        if computed.wrt(*x).is_some_and(nonzero) || nonzero(&recorded.value()) {
+            return Err("a derivative that should be zero is not".into());
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn tensors() -> impl Strategy<Value = Tensor> {
+    testing::tensor(testing::shape(), -2.0..2.0, &[])
 }
 
 /// A tensor with these extents.
 pub(crate) fn of(extents: &[usize]) -> impl Strategy<Value = Tensor> + use<> {
     testing::tensor_of(extents.into(), -2.0..2.0, &[])
+}
+
+/// A tensor, some of its axes, and whether they are kept.
+pub(crate) fn with_axes(
+    tensors: impl Strategy<Value = Tensor>,
+) -> impl Strategy<Value = (Tensor, Vec<isize>, bool)> {
+    (tensors, any::<[bool; 3]>(), any::<bool>()).prop_map(|(x, chosen, keepdim)| {
+        let rank = x.shape().rank();
+        (x, (0..rank).filter(|&axis| chosen[axis]).map(|axis| axis as isize).collect(), keepdim)
+    })
+}
+
+/// Distinct elements, three tenths apart, in random order: no step of a difference reaches a tie.
+pub(crate) fn spaced() -> impl Strategy<Value = Tensor> {
+    testing::shape().prop_flat_map(|shape| {
+        let order = Just((0..shape.numel()).collect::<Vec<_>>()).prop_shuffle();
+        order.prop_map(move |order| Tensor::from_fn(shape, |i| order[i] as f64 * 0.3 - 2.0))
+    })
+}
+
+/// The position of element `flat` of a tensor of this shape, counted in row-major order.
+pub(crate) fn position(shape: Shape, mut flat: usize) -> Vec<usize> {
+    let mut position = vec![0; shape.rank()];
+    for (at, &extent) in position.iter_mut().zip(shape.iter()).rev() {
+        (*at, flat) = (flat % extent, flat / extent);
+    }
+    position
+}
+
+/// That `value` has this shape, and at each position what `expected` says, up to rounding.
+pub(crate) fn has_elements(
+    value: &Tensor,
+    shape: &[usize],
+    expected: impl Fn(&[usize]) -> f64,
+) -> Outcome {
+    if *value.shape() != *shape {
+        return Err(format!("the shape is {:?}, not {shape:?}", value.shape()));
+    }
+    for (flat, &got) in value.as_slice().iter().enumerate() {
+        let at = position(value.shape(), flat);
+        let want = expected(&at);
+        let near = (got - want).abs() <= 1e-12 * want.abs().max(1.0);
+        if !(near || got == want || got.is_nan() && want.is_nan()) {
+            return Err(format!("{got} at {at:?} where a plain loop has {want}"));
+        }
+    }
+    Ok(())
 }
 
 /// That two tensors are equal to twelve digits.

@@ -10,6 +10,7 @@ mod map;
 mod matmul;
 mod nest;
 mod reduce;
+mod scan;
 mod softmax;
 mod sum;
 mod window;
@@ -20,6 +21,7 @@ pub(crate) use broadcast::{broadcast1, broadcast2};
 pub(crate) use map::{zip1, zip2, zip3};
 pub(crate) use matmul::matmul;
 pub(crate) use reduce::{dot, max, sum};
+pub(crate) use scan::{cumsum, recurrence};
 pub(crate) use softmax::{log_softmax, log_softmax_pull};
 pub(crate) use window::{
     Cells, Correlation, Slide, average, gather_winners, max_pool, scatter_winners, spread,

@@ -36,6 +36,7 @@ mod math;
 mod mutants;
 mod op;
 pub mod ops;
+mod pairs;
 mod param;
 mod print;
 mod recorded;

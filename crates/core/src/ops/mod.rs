@@ -1,7 +1,9 @@
 //! The operations: each a forward and its derivative, side by side.
 
 pub mod binary;
+mod choose;
 pub mod elementwise;
+mod functions;
 mod fused;
 mod index;
 mod matmul;
@@ -9,7 +11,11 @@ mod operators;
 pub(crate) mod rearrange;
 pub(crate) mod reduce;
 
-pub use binary::{Above, Add, Binary, Div, Gate, Maximum, Minimum, Mul, Same, Sub};
+pub use binary::{
+    Above, Add, Atan2, Binary, Div, Equal, Gate, Greater, GreaterEqual, Hypot, Less, LessEqual,
+    Maximum, Minimum, Mul, NotEqual, Pow, Same, Sub,
+};
+pub use choose::Where;
 pub use elementwise::Scalar;
 pub use fused::{Linear, LogSoftmax};
 pub use index::{Pick, Place};

@@ -190,7 +190,7 @@ fn where_leaks_nothing_from_the_branch_that_was_not_taken() {
 #[test]
 fn where_broadcasts_its_mask_and_both_sides() {
     let mask = tensor![[1.0], [0.0]];
-    let y = mask.where_(&tensor![1.0, 2.0, 3.0], -1.0);
+    let y = mask.where_(tensor![1.0, 2.0, 3.0], -1.0);
     assert_eq!(y.to_vec(), [1.0, 2.0, 3.0, -1.0, -1.0, -1.0]);
     assert_eq!(y.shape(), Shape::from([2, 3]));
 }

@@ -64,7 +64,7 @@ fn of_one(name: &str) -> Option<fn(f64) -> f64> {
         "Floor" => |x| x - x.rem_euclid(1.0),
         "Ceil" => |x| x + (-x).rem_euclid(1.0),
         "Round" => |x| (x + 0.5).floor(),
-        "Clamp { min: -1.5, max: 0.7 }" => |x| x.max(-1.5).min(0.7),
+        "Clamp { min: -1.5, max: 0.7 }" => |x| x.clamp(-1.5, 0.7),
         "ClampMin { min: -0.6 }" => |x| x.max(-0.6),
         "ClampMax { max: 0.8 }" => |x| x.min(0.8),
         "Sigmoid" => |x| 1.0 / (1.0 + (-x).exp()),
@@ -72,7 +72,7 @@ fn of_one(name: &str) -> Option<fn(f64) -> f64> {
         "Softplus" => |x| (1.0 + x.exp()).ln(),
         "Softsign" => |x| if x < 0.0 { x / (1.0 - x) } else { x / (1.0 + x) },
         "Relu" => |x| x.max(0.0),
-        "Relu6" => |x| x.max(0.0).min(6.0),
+        "Relu6" => |x| x.clamp(0.0, 6.0),
         "LeakyRelu { slope: 0.2 }" => |x| x.max(0.0) + 0.2 * x.min(0.0),
         "Elu { alpha: 1.3 }" => |x| x.max(0.0) + 1.3 * (x.min(0.0).exp() - 1.0),
         "Celu { alpha: 1.6 }" => |x| x.max(0.0) + (1.6 * (x / 1.6).exp() - 1.6).min(0.0),
@@ -87,8 +87,8 @@ fn of_one(name: &str) -> Option<fn(f64) -> f64> {
             let square = (1.0 + x.exp()).powi(2);
             x * (square - 1.0) / (square + 1.0)
         },
-        "Hardtanh" => |x| x.max(-1.0).min(1.0),
-        "Hardsigmoid" => |x| (x / 6.0 + 0.5).max(0.0).min(1.0),
+        "Hardtanh" => |x| x.clamp(-1.0, 1.0),
+        "Hardsigmoid" => |x| (x / 6.0 + 0.5).clamp(0.0, 1.0),
         "Hardswish" => |x| if x.abs() < 3.0 { x * (x + 3.0) / 6.0 } else { x.max(0.0) },
         _ => return None,
     })

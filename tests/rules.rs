@@ -45,13 +45,51 @@ fn every_row_of_the_binary_table() {
 
 #[test]
 fn steps_have_a_derivative_of_exactly_zero() {
-    let x = || testing::tensor(testing::shape(), -4.0..4.0, &[]);
-    property("Step", x(), |x| derivative_is_zero(|x| x[0].step(), [x]));
-    property("Sign", x(), |x| derivative_is_zero(|x| x[0].sign(), [x]));
-    let pairs = || testing::pair([-4.0..4.0, -4.0..4.0], false);
-    property("Above", pairs(), |x| derivative_is_zero(|x| x[0].above(&x[1]), x));
-    property("Same", pairs(), |x| {
-        derivative_is_zero(|x| Value::apply(ops::Same, [&x[0], &x[1]]), x)
+    fn one(op: impl Op<1>) {
+        let x = testing::tensor(testing::shape(), -4.0..4.0, &[]);
+        property(&format!("{op:?}"), x, |x| derivative_is_zero(|x| x[0].apply_op(op.clone()), [x]));
+    }
+    one(elementwise::Step);
+    one(elementwise::Sign);
+    one(elementwise::Floor);
+    one(elementwise::Ceil);
+    one(elementwise::Round);
+    fn two(op: impl Op<2>) {
+        property(&format!("{op:?}"), testing::pair([-4.0..4.0, -4.0..4.0], false), |x| {
+            derivative_is_zero(|x| Value::apply(op.clone(), [&x[0], &x[1]]), x)
+        });
+    }
+    two(ops::Above);
+    two(ops::Same);
+    two(ops::Equal);
+    two(ops::NotEqual);
+    two(ops::Less);
+    two(ops::LessEqual);
+    two(ops::Greater);
+    two(ops::GreaterEqual);
+}
+
+#[test]
+fn choices_by_a_mask() {
+    // Masks of two elements in front of pairs that broadcast, and the other way round.
+    let mask = prop::collection::vec(any::<bool>(), 2)
+        .prop_map(|bits| Tensor::from_fn([2, 1, 1, 1], |i| f64::from(u8::from(bits[i]))))
+        .boxed();
+    let inputs = (mask.clone(), testing::pair([-2.0..2.0, -2.0..2.0], false));
+    property("Where", inputs, |(mask, inputs)| {
+        differentiates(|x| x[0].tape().constant(&mask).where_(x[0], x[1]), inputs)
+    });
+    let inputs = (mask, of(&[2, 3, 1, 2]), of(&[2]));
+    property("Where of a mask that is recorded", inputs, |(mask, a, b)| {
+        let tape = Tape::new();
+        let mask = tape.variable(&mask);
+        let (a, b) = (tape.variable(&a), tape.variable(&b));
+        let loss = mask.where_(a, b).sum();
+        let computed = loss.backward().wrt(mask).is_some_and(|g| g.as_slice() != [0.0; 2]);
+        if computed || grad(loss, &[mask])[0].value().as_slice() != [0.0; 2] {
+            return Err("a mask is never differentiated".into());
+        }
+        Ok(())
     });
 }
 

@@ -38,6 +38,7 @@ mod math;
 mod mutants;
 mod op;
 pub mod ops;
+mod pairs;
 mod param;
 mod params;
 mod print;

@@ -2,10 +2,12 @@
 
 mod arg;
 pub mod binary;
+mod choose;
 mod conv;
 pub(crate) mod diagonal;
 mod einsum;
 pub mod elementwise;
+mod functions;
 mod fused;
 mod gather;
 mod index;
@@ -19,7 +21,11 @@ pub(crate) mod scan;
 pub(crate) mod slice;
 pub(crate) mod statistics;
 
-pub use binary::{Above, Add, Binary, Div, Gate, Maximum, Minimum, Mul, Same, Sub};
+pub use binary::{
+    Above, Add, Atan2, Binary, Div, Equal, Gate, Greater, GreaterEqual, Hypot, Less, LessEqual,
+    Maximum, Minimum, Mul, NotEqual, Pow, Same, Sub,
+};
+pub use choose::Where;
 pub use conv::{Conv, ConvBias, ConvInput, ConvWeight, Convolution, Padding, Pair};
 pub use diagonal::Triangle;
 pub use einsum::einsum;

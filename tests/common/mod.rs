@@ -13,22 +13,26 @@ use wengert::f64::prelude::*;
 pub(crate) type Outcome = Result<(), String>;
 
 /// Runs `check` on what `strategy` draws; the first failure panics with the name of the operation.
-pub(crate) fn property<S: Strategy>(name: &str, strategy: S, check: impl Fn(S::Value) -> Outcome)
-where
-    S::Value: Debug,
-{
+pub(crate) fn property<S: Strategy + 'static>(
+    name: &str,
+    strategy: S,
+    check: impl Fn(S::Value) -> Outcome,
+) {
     part_of_property(name, 1, strategy, check);
 }
 
 /// As [`property`], one time in `part` of the usual number.
-pub(crate) fn part_of_property<S: Strategy>(
+pub(crate) fn part_of_property<S: Strategy + 'static>(
     name: &str,
     part: u32,
     strategy: S,
     check: impl Fn(S::Value) -> Outcome,
-) where
-    S::Value: Debug,
-{
+) {
+    run(name, part, strategy.boxed(), &check);
+}
+
+// Behind `dyn`, because there are many operations: the machinery is compiled once.
+fn run<T: Debug>(name: &str, part: u32, strategy: BoxedStrategy<T>, check: &dyn Fn(T) -> Outcome) {
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     config.cases = config.cases.div_ceil(part);
     if config.rng_seed == RngSeed::Random {
@@ -47,15 +51,18 @@ pub(crate) fn differentiates(
     f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
     inputs: impl IntoIterator<Item = Tensor>,
 ) -> Outcome {
-    let inputs = inputs.into_iter().collect::<Vec<_>>();
-    let alone = check_gradients(|x| bend(f(x)), &inputs);
+    both_ways(&f, &inputs.into_iter().collect::<Vec<_>>())
+}
+
+fn both_ways(f: &dyn for<'t> Fn(&[Var<'t>]) -> Var<'t>, inputs: &[Tensor]) -> Outcome {
+    let alone = check_gradients(|x| bend(f(x)), inputs);
     alone.map_err(|error| format!("alone: {error}"))?;
     let beside = check_gradients(
         |x| {
             let y = bend(f(x)).sum();
             x.iter().fold(y, |sum, x| sum + bend(*x).sum())
         },
-        &inputs,
+        inputs,
     );
     beside.map(drop).map_err(|error| format!("beside other uses of its inputs: {error}"))
 }

@@ -153,7 +153,7 @@ impl Check {
             let output = f(&vars).on_tape(&tape);
             Program { inputs: vars.iter().map(|x| x.id).collect(), output, tape }
         };
-        self.run(run, inputs, |input| format!("input {input}"))
+        self.run(&run, inputs, &|input| format!("input {input}"))
     }
 
     /// As [`check_model`].
@@ -184,14 +184,14 @@ impl Check {
             });
             Program { tape, inputs: leaves.clone(), output }
         };
-        self.run(run, &values, |input| names[input].clone())
+        self.run(&run, &values, &|input| names[input].clone())
     }
 
     fn run(
         self,
-        run: impl Fn(&[Array<f64>]) -> Program,
+        run: &dyn Fn(&[Array<f64>]) -> Program,
         inputs: &[Array<f64>],
-        name: impl Fn(usize) -> String,
+        name: &dyn Fn(usize) -> String,
     ) -> Result<Checked, Mismatch> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut signs = |like: &Array<f64>| {

@@ -41,11 +41,11 @@ pub fn broadcastable() -> impl Strategy<Value = [Shape; 2]> {
 
 /// Tensors of a drawn shape with elements in `domain` that stay clear of `kinks`, where a finite
 /// difference would straddle two branches.
-pub fn tensor(
-    shape: impl Strategy<Value = Shape>,
+pub fn tensor<S: Strategy<Value = Shape>>(
+    shape: S,
     domain: Range<f64>,
     kinks: &[f64],
-) -> impl Strategy<Value = Array<f64>> {
+) -> impl Strategy<Value = Array<f64>> + use<S> {
     let kinks = kinks.to_vec();
     shape.prop_flat_map(move |shape| tensor_of(shape, domain.clone(), &kinks))
 }

@@ -40,27 +40,17 @@ impl<B: Binary> Op<2> for B {
             return into.add(self.pull(i, [a, b], y, g));
         }
         let (a, b, g) = (a.as_slice(), b.as_slice(), g.as_slice());
-        into.write(|out, accumulate| {
-            if accumulate {
-                zip3(
-                    out,
-                    a,
-                    b,
-                    g,
-                    #[inline(always)]
-                    |out, a, b, g| *out += pulled(self, i, a, b, g),
-                );
-            } else {
-                zip3(
-                    out,
-                    a,
-                    b,
-                    g,
-                    #[inline(always)]
-                    |out, a, b, g| *out = pulled(self, i, a, b, g),
-                );
-            }
-        });
+        let shape = into.shape();
+        into.add(Array::written(shape, |out| {
+            zip3(
+                out,
+                a,
+                b,
+                g,
+                #[inline(always)]
+                |out, a, b, g| *out = pulled(self, i, a, b, g),
+            );
+        }));
     }
 }
 

@@ -44,27 +44,17 @@ impl<E: Elementwise> Op<1> for E {
         into: Cotangent<'_, F>,
     ) {
         let (x, y, g) = (x.as_slice(), y.as_slice(), g.as_slice());
-        into.write(|out, accumulate| {
-            if accumulate {
-                zip3(
-                    out,
-                    x,
-                    y,
-                    g,
-                    #[inline(always)]
-                    |out, x, y, g| *out += pulled(self, x, y, g),
-                );
-            } else {
-                zip3(
-                    out,
-                    x,
-                    y,
-                    g,
-                    #[inline(always)]
-                    |out, x, y, g| *out = pulled(self, x, y, g),
-                );
-            }
-        });
+        let shape = into.shape();
+        into.add(Array::written(shape, |out| {
+            zip3(
+                out,
+                x,
+                y,
+                g,
+                #[inline(always)]
+                |out, x, y, g| *out = pulled(self, x, y, g),
+            );
+        }));
     }
 }
 

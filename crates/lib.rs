@@ -5,11 +5,12 @@ pub use wengert_core as core;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Against, Arithmetic, Array, Axes, AxisList, Check, Checked, Cotangent, Elementary, Elementwise,
-    Float, Flow, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, NotFinite, Op, Operand,
-    ParamId, Params, Path, Rearrangements, Reductions, Seeded, Shape, ShapeError, Value,
-    check_gradients, check_model, evaluate, grad, gradients, gradients_checked, gradients_with,
-    hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
+    Against, Arithmetic, Array, Axes, AxisList, Check, Checked, Convolution, Cotangent, Diagonals,
+    Elementary, Elementwise, Float, Flow, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch,
+    NotFinite, Op, Operand, Padding, Paddings, ParamId, Params, Path, Pooling, Rearrangements,
+    Reductions, Scans, Seeded, Shape, ShapeError, Slices, Statistics, Value, Windows,
+    check_gradients, check_model, einsum, evaluate, grad, gradients, gradients_checked,
+    gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
 
@@ -36,9 +37,10 @@ macro_rules! precision {
         pub type Sequential = wengert_nn::Sequential<$F>;
 
         pub use crate::{
-            Elementary, Gelu, Indices, Loss, Module, Params, Rearrangements, Reduction, Reductions,
-            Relu, Shape, Sigmoid, Silu, Tanh, evaluate, grad, gradients, gradients_checked,
-            gradients_with, hessian, hvp, init, jacobian, jvp, seeded, vjp,
+            Convolution, Diagonals, Elementary, Gelu, Indices, Loss, Module, Padding, Paddings,
+            Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Scans, Shape, Sigmoid,
+            Silu, Slices, Statistics, Tanh, Windows, einsum, evaluate, grad, gradients,
+            gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp, seeded, vjp,
         };
     };
 }

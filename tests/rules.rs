@@ -4,92 +4,14 @@
 //! hand follow. 256 cases each; `PROPTEST_CASES` asks for another number and `PROPTEST_RNG_SEED` for
 //! other draws. `.ci/mutants` runs this file once for each way of getting a derivative wrong.
 
-use std::fmt::Debug;
+mod common;
 
+use common::{derivative_is_zero, differentiates, of, property, spaced, tensors, with_axes};
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestRunner};
-use wengert::core::{check_gradients, testing};
+use wengert::core::testing;
 use wengert::f64::prelude::*;
 use wengert::ops::{self, Binary, binary, elementwise};
 use wengert::{Elementwise, Op, Value};
-
-type Outcome = Result<(), String>;
-
-/// Runs `check` on what `strategy` draws; the first failure panics with the name of the operation.
-fn property<S: Strategy>(name: &str, strategy: S, check: impl Fn(S::Value) -> Outcome)
-where
-    S::Value: Debug,
-{
-    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(0);
-    }
-    let outcome =
-        TestRunner::new(config).run(&strategy, |drawn| check(drawn).map_err(TestCaseError::fail));
-    if let Err(error) = outcome {
-        panic!("the rule of {name}: {error}");
-    }
-}
-
-/// Checks `f` twice. Behind a polynomial, so that its second derivative is not trivially zero; and
-/// with further uses of its inputs, so that its cotangents are added to what is there already.
-fn differentiates(
-    f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
-    inputs: impl IntoIterator<Item = Tensor>,
-) -> Outcome {
-    let inputs = inputs.into_iter().collect::<Vec<_>>();
-    let alone = check_gradients(|x| bend(f(x)), &inputs);
-    alone.map_err(|error| format!("alone: {error}"))?;
-    let beside = check_gradients(
-        |x| {
-            let y = bend(f(x)).sum();
-            x.iter().fold(y, |sum, x| sum + bend(*x).sum())
-        },
-        &inputs,
-    );
-    beside.map(drop).map_err(|error| format!("beside other uses of its inputs: {error}"))
-}
-
-fn bend(y: Var<'_>) -> Var<'_> {
-    y.square() + y
-}
-
-/// That `f` has a derivative of exactly zero, computed and recorded.
-fn derivative_is_zero(
-    f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
-    inputs: impl IntoIterator<Item = Tensor>,
-) -> Outcome {
-    let tape = Tape::new();
-    let x = inputs.into_iter().map(|x| tape.variable(&x)).collect::<Vec<_>>();
-    let loss = f(&x).sum();
-    let (computed, recorded) = (loss.backward(), grad(loss, &x));
-    for (x, recorded) in x.iter().zip(recorded) {
-        let nonzero = |g: &Tensor| g.as_slice().iter().any(|g| *g != 0.0);
-        if computed.wrt(*x).is_some_and(nonzero) || nonzero(&recorded.value()) {
-            return Err("a derivative that should be zero is not".into());
-        }
-    }
-    Ok(())
-}
-
-fn tensors() -> impl Strategy<Value = Tensor> {
-    testing::tensor(testing::shape(), -2.0..2.0, &[])
-}
-
-/// A tensor with these extents.
-fn of(extents: &[usize]) -> impl Strategy<Value = Tensor> + use<> {
-    testing::tensor_of(extents.into(), -2.0..2.0, &[])
-}
-
-/// A tensor, some of its axes, and whether they are kept.
-fn with_axes(
-    tensors: impl Strategy<Value = Tensor>,
-) -> impl Strategy<Value = (Tensor, Vec<isize>, bool)> {
-    (tensors, any::<[bool; 3]>(), any::<bool>()).prop_map(|(x, chosen, keepdim)| {
-        let rank = x.shape().rank();
-        (x, (0..rank).filter(|&axis| chosen[axis]).map(|axis| axis as isize).collect(), keepdim)
-    })
-}
 
 struct Derivatives;
 
@@ -123,13 +45,51 @@ fn every_row_of_the_binary_table() {
 
 #[test]
 fn steps_have_a_derivative_of_exactly_zero() {
-    let x = || testing::tensor(testing::shape(), -4.0..4.0, &[]);
-    property("Step", x(), |x| derivative_is_zero(|x| x[0].step(), [x]));
-    property("Sign", x(), |x| derivative_is_zero(|x| x[0].sign(), [x]));
-    let pairs = || testing::pair([-4.0..4.0, -4.0..4.0], false);
-    property("Above", pairs(), |x| derivative_is_zero(|x| x[0].above(&x[1]), x));
-    property("Same", pairs(), |x| {
-        derivative_is_zero(|x| Value::apply(ops::Same, [&x[0], &x[1]]), x)
+    fn one(op: impl Op<1>) {
+        let x = testing::tensor(testing::shape(), -4.0..4.0, &[]);
+        property(&format!("{op:?}"), x, |x| derivative_is_zero(|x| x[0].apply_op(op.clone()), [x]));
+    }
+    one(elementwise::Step);
+    one(elementwise::Sign);
+    one(elementwise::Floor);
+    one(elementwise::Ceil);
+    one(elementwise::Round);
+    fn two(op: impl Op<2>) {
+        property(&format!("{op:?}"), testing::pair([-4.0..4.0, -4.0..4.0], false), |x| {
+            derivative_is_zero(|x| Value::apply(op.clone(), [&x[0], &x[1]]), x)
+        });
+    }
+    two(ops::Above);
+    two(ops::Same);
+    two(ops::Equal);
+    two(ops::NotEqual);
+    two(ops::Less);
+    two(ops::LessEqual);
+    two(ops::Greater);
+    two(ops::GreaterEqual);
+}
+
+#[test]
+fn choices_by_a_mask() {
+    // Masks of two elements in front of pairs that broadcast, and the other way round.
+    let mask = prop::collection::vec(any::<bool>(), 2)
+        .prop_map(|bits| Tensor::from_fn([2, 1, 1, 1], |i| f64::from(u8::from(bits[i]))))
+        .boxed();
+    let inputs = (mask.clone(), testing::pair([-2.0..2.0, -2.0..2.0], false));
+    property("Where", inputs, |(mask, inputs)| {
+        differentiates(|x| x[0].tape().constant(&mask).where_(x[0], x[1]), inputs)
+    });
+    let inputs = (mask, of(&[2, 3, 1, 2]), of(&[2]));
+    property("Where of a mask that is recorded", inputs, |(mask, a, b)| {
+        let tape = Tape::new();
+        let mask = tape.variable(&mask);
+        let (a, b) = (tape.variable(&a), tape.variable(&b));
+        let loss = mask.where_(a, b).sum();
+        let computed = loss.backward().wrt(mask).is_some_and(|g| g.as_slice() != [0.0; 2]);
+        if computed || grad(loss, &[mask])[0].value().as_slice() != [0.0; 2] {
+            return Err("a mask is never differentiated".into());
+        }
+        Ok(())
     });
 }
 
@@ -155,14 +115,7 @@ fn reductions() {
         differentiates(|x| x[0].mean_axes(&axes[..], keepdim), [x])
     });
     property("a mean of all", filled(), |x| differentiates(|x| x[0].mean(), [x]));
-    // Distinct elements, a tenth apart, in random order: no step reaches a tie.
-    let distinct = testing::shape()
-        .prop_filter("a maximum of nothing does not exist", |shape| shape.numel() > 0)
-        .prop_flat_map(|shape| {
-            let order = Just((0..shape.numel()).collect::<Vec<_>>()).prop_shuffle();
-            order.prop_map(move |order| Tensor::from_fn(shape, |i| order[i] as f64 * 0.1 - 2.0))
-        })
-        .boxed();
+    let distinct = spaced().prop_filter("no maximum", |x| x.numel() > 0).boxed();
     property("Max", with_axes(distinct.clone()), |(x, axes, keepdim)| {
         differentiates(|x| x[0].max_axes(&axes[..], keepdim), [x])
     });

@@ -199,29 +199,6 @@ impl<F: Float> Array<F> {
         out
     }
 
-    /// The position of the largest element of each row along the last axis; the first of equals,
-    /// and a NaN counts as largest.
-    ///
-    /// # Panics
-    /// On a scalar, or if the last axis is empty.
-    #[track_caller]
-    pub fn argmax(&self) -> crate::Indices {
-        let n = match self.shape.last() {
-            None | Some(0) => {
-                panic!("argmax: {:?} has no elements along the last axis", self.shape)
-            }
-            Some(&n) => n,
-        };
-        let largest = |row: &[F]| {
-            (1..n).fold(0, |best, i| {
-                let larger = row[i] > row[best] || row[i].is_nan() && !row[best].is_nan();
-                if larger { i } else { best }
-            })
-        };
-        let positions = self.as_slice().chunks_exact(n).map(largest).collect::<Vec<_>>();
-        crate::Indices::from_vec(positions, Shape::new(&self.shape[..self.shape.rank() - 1]))
-    }
-
     /// Whether every element is neither infinite nor NaN.
     pub fn is_finite(&self) -> bool {
         self.as_slice().iter().all(|x| x.is_finite())

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use crate::op::Cotangent;
 use crate::recorded::Seen;
+use crate::segment::Segment;
 use crate::tape::{Kind, Record, Setting};
 use crate::workshop::{borrow_tape, return_tape, spare_list};
 use crate::{Array, Float, Gradients, Shape, Tape, Var};
@@ -103,24 +104,33 @@ impl<F: Float> Record<F> {
         mut watch: impl FnMut(usize, usize, &Array<F>, Option<&Array<F>>),
     ) -> Gradients<F> {
         let last = loss as usize;
-        let Self { nodes, ops, cotangents, positions, .. } = self;
-        let updates =
-            self.updates.iter().map(|&(id, node)| (id, nodes[node as usize].value().clone()));
-        let updates = updates.collect();
+        let value = |&(id, node): &(_, u32)| (id, self.nodes[node as usize].value().clone());
+        let updates = self.updates.iter().map(value).collect();
+        let mut cotangents = std::mem::take(&mut self.cotangents);
         cotangents.clear();
         cotangents.resize_with(last + 1, || None);
-        if nodes[last].tracked {
-            cotangents[last] = Some(Array::full(nodes[last].value().shape(), F::ONE));
+        if self.nodes[last].tracked {
+            cotangents[last] = Some(Array::full(self.nodes[last].value().shape(), F::ONE));
         }
         let current = Cell::new(last);
         let swept = catch_unwind(AssertUnwindSafe(|| {
+            // A checkpointed stretch whose values are there for now.
+            let mut restored: Option<Segment> = None;
             for at in (0..=last).rev() {
-                if !matches!(nodes[at].kind, Kind::Op) {
+                if let Some(passed) = restored.take_if(|segment| (at as u32) < segment.nodes.start)
+                {
+                    self.release(&passed);
+                }
+                if self.nodes[at].kind != Kind::Op {
                     continue;
                 }
                 let (before, rest) = cotangents.split_at_mut(at);
                 if let Some(g) = rest[0].take() {
                     current.set(at);
+                    if !self.segments.is_empty() {
+                        restored = self.restore(at as u32).or(restored);
+                    }
+                    let Self { nodes, ops, positions, .. } = &*self;
                     let op = ops[at].as_deref().expect("an operation");
                     for (i, &input) in nodes[at].inputs.iter().enumerate() {
                         let from = &nodes[input as usize];
@@ -133,8 +143,11 @@ impl<F: Float> Record<F> {
                     }
                 }
                 if release {
-                    nodes[at].value = None;
+                    self.nodes[at].value = None;
                 }
+            }
+            if let Some(passed) = restored {
+                self.release(&passed);
             }
         }));
         if let Err(panic) = swept {
@@ -150,6 +163,7 @@ impl<F: Float> Record<F> {
         }
         let variables =
             self.variables.iter().filter_map(|&leaf| Some((leaf, arrived(leaf)?))).collect();
+        self.cotangents = cotangents;
         Gradients { params, variables, updates }
     }
 }

@@ -201,7 +201,7 @@ impl Check {
         // of order 0 is a projection of the output.
         let program = run(inputs);
         let projection = {
-            let output = Var { tape: &program.tape, id: program.output };
+            let output = program.tape.handle(program.output);
             // Not signs alone: they would cancel where outputs repeat or sum to a constant.
             let jitter = Array::from_fn(output.shape(), |i| 1.0 + 0.1 * ((i * 7 % 11) as f64));
             signs(&output.value()) * jitter
@@ -211,8 +211,8 @@ impl Check {
             .collect::<Vec<_>>();
         let scalar = |program: &Program, order: usize| {
             let tape = &program.tape;
-            let vars = program.inputs.iter().map(|&id| Var { tape, id }).collect::<Vec<_>>();
-            let output = Var { tape, id: program.output };
+            let vars = program.inputs.iter().map(|&id| tape.handle(id)).collect::<Vec<_>>();
+            let output = tape.handle(program.output);
             let mut scalar = (output * &projection).sum();
             for along in &directions[..order] {
                 let one = scalar.constant_like(scalar.shape(), 1.0);
@@ -228,14 +228,14 @@ impl Check {
         let value = |inputs: &[Array<f64>], order: usize| {
             let program = run(inputs);
             let (id, _) = scalar(&program, order);
-            Var { tape: &program.tape, id }.item()
+            program.tape.handle(id).item()
         };
         let mut checked = Checked { comparisons: 0, worst: 0.0 };
         for order in 1..=self.order {
             let (id, vars) = scalar(&program, order - 1);
             let tape = &program.tape;
-            let vars = vars.into_iter().map(|id| Var { tape, id }).collect::<Vec<_>>();
-            let last = Var { tape, id };
+            let vars = vars.into_iter().map(|id| tape.handle(id)).collect::<Vec<_>>();
+            let last = tape.handle(id);
             let computed = last.backward();
             let recorded = vjp(last, &vars, last.constant_like(last.shape(), 1.0));
             for (input, x) in inputs.iter().enumerate() {

@@ -158,7 +158,7 @@ fn pull_back<'t, F: Float>(
         let Some(step) = Step::at(tape, id) else { continue };
         step.run(|op, inputs, y| {
             for (i, input) in inputs.iter().enumerate().filter(|(_, input)| wanted(input)) {
-                let shape = Var { tape, id: *input }.shape();
+                let shape = tape.handle(*input).shape();
                 let pulled = sum_to(&op.pull(i, inputs, y, g), shape);
                 let sum = &mut cotangents[(input - first) as usize];
                 *sum = Some(sum.map_or(pulled, |sum| sum + pulled));
@@ -276,11 +276,15 @@ struct Step<'t, F: Float> {
 
 impl<'t, F: Float> Step<'t, F> {
     fn at(tape: &'t Tape<F>, id: u32) -> Option<Self> {
-        let record = tape.record.borrow();
+        let mut record = tape.record.borrow_mut();
+        if !record.segments.is_empty() {
+            // What is recorded now reads these values for as long as the tape lives.
+            record.restore(id);
+        }
         let node = &record.nodes[id as usize];
         // A box of its own, because the rule records on the tape that the operation stands on.
         (node.kind == Kind::Op).then(|| Self {
-            y: Var { tape, id },
+            y: Var { tape, id, generation: node.generation },
             op: record.op(id as usize).boxed(),
             inputs: node.inputs.clone(),
             tracked: node.tracked,

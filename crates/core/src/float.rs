@@ -66,20 +66,56 @@ pub trait Float:
     fn exp_m1(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
+    /// Logarithm to base 2.
+    fn log2(self) -> Self;
+    /// Logarithm to base 10.
+    fn log10(self) -> Self;
     /// `ln(1 + self)`, accurate near zero.
     fn ln_1p(self) -> Self;
     /// Sine of an angle in radians.
     fn sin(self) -> Self;
     /// Cosine of an angle in radians.
     fn cos(self) -> Self;
+    /// Tangent of an angle in radians.
+    fn tan(self) -> Self;
+    /// The angle in `-pi/2..=pi/2` with this sine.
+    fn asin(self) -> Self;
+    /// The angle in `0..=pi` with this cosine.
+    fn acos(self) -> Self;
+    /// The angle in `-pi/2..=pi/2` with this tangent.
+    fn atan(self) -> Self;
+    /// Hyperbolic sine.
+    fn sinh(self) -> Self;
+    /// Hyperbolic cosine.
+    fn cosh(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh(self) -> Self;
+    /// Inverse hyperbolic sine.
+    fn asinh(self) -> Self;
+    /// Inverse hyperbolic cosine; accurate near 1.
+    fn acosh(self) -> Self;
+    /// Inverse hyperbolic tangent.
+    fn atanh(self) -> Self;
     /// `1 / (1 + exp(-self))`; finite for every finite input.
     fn sigmoid(self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
+    /// `1 - erf(self)`, accurate where it is small.
+    fn erfc(self) -> Self;
+    /// The largest integer that is not above.
+    fn floor(self) -> Self;
+    /// The smallest integer that is not below.
+    fn ceil(self) -> Self;
+    /// The nearest integer, of two the even one.
+    fn round_ties_even(self) -> Self;
     /// `self` to the power of `e`.
     fn powf(self, e: Self) -> Self;
+    /// `self` to the power of an integer.
+    fn powi(self, e: i32) -> Self;
+    /// The angle of the point `(x, self)`.
+    fn atan2(self, x: Self) -> Self;
+    /// `sqrt(self^2 + other^2)`, without overflow.
+    fn hypot(self, other: Self) -> Self;
     /// Whether this is not a number.
     fn is_nan(self) -> bool;
     /// Whether this is neither infinite nor NaN.
@@ -107,6 +143,18 @@ macro_rules! float {
             #[inline(always)]
             fn powf(self, e: Self) -> Self {
                 self.powf(e)
+            }
+            #[inline(always)]
+            fn powi(self, e: i32) -> Self {
+                self.powi(e)
+            }
+            #[inline(always)]
+            fn atan2(self, x: Self) -> Self {
+                self.atan2(x)
+            }
+            #[inline(always)]
+            fn hypot(self, other: Self) -> Self {
+                self.hypot(other)
             }
             $(
                 #[inline(always)]
@@ -137,7 +185,22 @@ float!(f32, "f32", {
     cos => f32::cos,
     tanh => math::tanh,
     sigmoid => math::sigmoid,
-    erf => math::erf
+    erf => math::erf,
+    log2 => f32::log2,
+    log10 => f32::log10,
+    tan => f32::tan,
+    asin => f32::asin,
+    acos => f32::acos,
+    atan => f32::atan,
+    sinh => f32::sinh,
+    cosh => f32::cosh,
+    floor => f32::floor,
+    ceil => f32::ceil,
+    round_ties_even => f32::round_ties_even,
+    asinh => libm::asinhf,
+    acosh => libm::acoshf,
+    atanh => libm::atanhf,
+    erfc => libm::erfcf
 });
 
 float!(f64, "f64", {
@@ -151,7 +214,22 @@ float!(f64, "f64", {
     cos => f64::cos,
     tanh => f64::tanh,
     sigmoid => sigmoid,
-    erf => libm::erf
+    erf => libm::erf,
+    log2 => f64::log2,
+    log10 => f64::log10,
+    tan => f64::tan,
+    asin => f64::asin,
+    acos => f64::acos,
+    atan => f64::atan,
+    sinh => f64::sinh,
+    cosh => f64::cosh,
+    floor => f64::floor,
+    ceil => f64::ceil,
+    round_ties_even => f64::round_ties_even,
+    asinh => libm::asinh,
+    acosh => libm::acosh,
+    atanh => libm::atanh,
+    erfc => libm::erfc
 });
 
 /// `1 / (1 + exp(-x))`, accurate down to the subnormals.

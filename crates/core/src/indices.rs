@@ -43,10 +43,19 @@ impl Indices {
     pub fn check_below(&self, bound: usize) -> Result<(), ShapeError> {
         match self.positions.iter().position(|&position| position >= bound) {
             None => Ok(()),
-            Some(place) => Err(ShapeError::new(format!(
-                "index {} at place {place} is out of range (0..{bound})",
-                self.positions[place]
-            ))),
+            Some(flat) => {
+                let (shape, strides) = (self.shape, self.shape.strides());
+                let along = |axis: usize| flat / strides[axis] % shape[axis];
+                let place = (0..shape.rank()).map(along).collect::<Vec<_>>();
+                let place = match &place[..] {
+                    [only] => only.to_string(),
+                    _ => format!("{place:?}"),
+                };
+                let position = self.positions[flat];
+                Err(ShapeError::new(format!(
+                    "index {position} at place {place} is out of range (0..{bound})"
+                )))
+            }
         }
     }
 }

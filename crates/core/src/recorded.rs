@@ -141,7 +141,7 @@ impl<O: Op<N>, const N: usize> Kindred for Fixed<O, N> {
         y: Var<'t, F>,
         g: Var<'t, F>,
     ) -> Var<'t, F> {
-        let x: [_; N] = std::array::from_fn(|k| Var { tape: y.tape, id: inputs[k] });
+        let x: [_; N] = std::array::from_fn(|k| y.tape.handle(inputs[k]));
         self.0.pull(i, x.each_ref(), &y, &g)
     }
 }
@@ -175,7 +175,7 @@ impl<O: ManyOp> Kindred for Many<O> {
         y: Var<'t, F>,
         g: Var<'t, F>,
     ) -> Var<'t, F> {
-        let x = inputs.iter().map(|&id| Var { tape: y.tape, id }).collect::<SmallVec<[_; 8]>>();
+        let x = inputs.iter().map(|&id| y.tape.handle(id)).collect::<SmallVec<[_; 8]>>();
         self.0.pull(i, &x.iter().collect::<SmallVec<[_; 8]>>(), &y, &g)
     }
 }
@@ -208,7 +208,7 @@ impl<O: IndexOp> Kindred for Indexed<O> {
         y: Var<'t, F>,
         g: Var<'t, F>,
     ) -> Var<'t, F> {
-        let x = Var { tape: y.tape, id: inputs[0] };
+        let x = y.tape.handle(inputs[0]);
         self.0.pull(&x, &IndexVar { tape: y.tape, id: inputs[1] }, &y, &g)
     }
 }
@@ -217,7 +217,7 @@ impl<'t, F: Float> Value for Var<'t, F> {
     type Index = IndexVar<'t, F>;
 
     fn shape(&self) -> Shape {
-        self.tape.record.borrow().nodes[self.id as usize].value().shape()
+        self.read(|value| value.shape())
     }
 
     #[track_caller]
@@ -243,7 +243,7 @@ impl<'t, F: Float> Value for Var<'t, F> {
     #[track_caller]
     fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self {
         assert!(std::ptr::eq(x.tape, index.tape), "variables of two tapes do not mix");
-        x.tape.apply(Indexed(op), Inputs::from_slice(&[x.id, index.id]))
+        x.tape.apply(Indexed(op), Inputs::from_slice(&[x.on_tape(x.tape), index.id]))
     }
 
     fn constant_like(&self, shape: Shape, value: f64) -> Self {

@@ -194,6 +194,11 @@ impl Axes {
         Self(((1u16 << shape.rank()) - 1) as u8)
     }
 
+    /// One axis, counted from the front.
+    pub(crate) fn one(axis: usize) -> Self {
+        Self(1 << axis)
+    }
+
     /// The axes named, each possibly counted from the end.
     pub fn of(shape: Shape, axes: impl AxisList) -> Result<Self, ShapeError> {
         let mut set = 0;

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::op::{Flow, Value};
 use crate::recorded::{Recorded, Seen};
+use crate::segment::Segment;
 use crate::{Array, Buffer, Float, Indices, Param, ParamId};
 
 /// A Wengert list: what was computed, in order. Variables are handles into it.
@@ -46,6 +47,10 @@ pub(crate) struct Record<F: Float> {
     pub(crate) updates: Vec<(ParamId, u32)>,
     /// The gathered cotangents of a first-order sweep.
     pub(crate) cotangents: Vec<Option<Array<F>>>,
+    /// How often nodes have been dropped, so that their numbers may come again.
+    pub(crate) generation: u32,
+    /// The checkpointed stretches, in the order in which they end.
+    pub(crate) segments: Vec<Segment>,
     /// Where in the model the recording is, for messages.
     places: Vec<Place>,
     /// While a sweep is recorded: the line of the operation that is being differentiated.
@@ -62,6 +67,8 @@ pub(crate) struct Node<F: Float> {
     pub(crate) inputs: Inputs,
     /// Whether a derivative towards this node may be asked for.
     pub(crate) tracked: bool,
+    /// That of the tape when the node was made; a variable of another one is stale.
+    pub(crate) generation: u32,
     pub(crate) location: &'static Location<'static>,
 }
 
@@ -81,6 +88,7 @@ pub(crate) enum Kind {
 pub struct Var<'t, F: Float> {
     pub(crate) tape: &'t Tape<F>,
     pub(crate) id: u32,
+    pub(crate) generation: u32,
 }
 
 /// Positions on a tape, as a leaf of their own.
@@ -106,6 +114,8 @@ impl<F: Float> Tape<F> {
             positions: Vec::new(),
             updates: Vec::new(),
             cotangents: Vec::new(),
+            generation: 0,
+            segments: Vec::new(),
             places: Vec::new(),
             origin: None,
         };
@@ -142,7 +152,8 @@ impl<F: Float> Tape<F> {
         let place = *cursor;
         *cursor += 1;
         if let Some(id) = params[place].1 {
-            return Var { tape: self, id };
+            drop(record);
+            return self.handle(id);
         }
         drop(record);
         let tracked = self.setting.get().tracking && !param.is_frozen();
@@ -232,6 +243,7 @@ impl<F: Float> Tape<F> {
         record.positions.clear();
         record.updates.clear();
         record.cotangents.clear();
+        record.segments.clear();
         record.places.clear();
         record.origin = None;
         record.cursor = 0;
@@ -245,14 +257,15 @@ impl<F: Float> Tape<F> {
 
     #[track_caller]
     pub(crate) fn leaf(&self, value: Array<F>, tracked: bool) -> Var<'_, F> {
-        Var { tape: self, id: self.push(Some(value), Kind::Leaf, Inputs::new(), tracked) }
+        self.handle(self.push(Some(value), Kind::Leaf, Inputs::new(), tracked))
     }
 
     #[track_caller]
     fn push(&self, value: Option<Array<F>>, kind: Kind, inputs: Inputs, tracked: bool) -> u32 {
         let record = &mut *self.record.borrow_mut();
         let location = record.location(Location::caller());
-        record.push(Node { value, kind, inputs, tracked, location })
+        let generation = record.generation;
+        record.push(Node { value, kind, inputs, tracked, generation, location })
     }
 
     /// Applies an operation and records it.
@@ -278,9 +291,15 @@ impl<F: Float> Tape<F> {
         let tracked = needed && flow == Flow::Through;
         let location = record.location(Location::caller());
         record.place(op);
-        let id =
-            record.push(Node { value: Some(value), kind: Kind::Op, inputs, tracked, location });
-        Var { tape: self, id }
+        let (kind, generation) = (Kind::Op, record.generation);
+        let value = Some(value);
+        let id = record.push(Node { value, kind, inputs, tracked, generation, location });
+        Var { tape: self, id, generation: record.generation }
+    }
+
+    /// The variable of a node.
+    pub(crate) fn handle(&self, id: u32) -> Var<'_, F> {
+        Var { tape: self, id, generation: self.record.borrow().nodes[id as usize].generation }
     }
 
     /// Records the operations of this tape once more, in double precision, on other leaves: `leaf`
@@ -308,7 +327,7 @@ impl<F: Float> Tape<F> {
             let (kind, inputs) = (node.kind, node.inputs.clone());
             to.ops.push(op);
             let (tracked, location) = (node.tracked, node.location);
-            to.push(Node { value, kind, inputs, tracked, location });
+            to.push(Node { value, kind, inputs, tracked, generation: 0, location });
         }
         drop(guard);
         again
@@ -354,7 +373,7 @@ impl<F: Float> Record<F> {
         }
     }
 
-    fn seen(&self) -> Seen<'_, F> {
+    pub(crate) fn seen(&self) -> Seen<'_, F> {
         Seen { nodes: &self.nodes, positions: &self.positions }
     }
 
@@ -364,8 +383,9 @@ impl<F: Float> Record<F> {
 }
 
 impl<F: Float> Node<F> {
+    #[track_caller]
     pub(crate) fn value(&self) -> &Array<F> {
-        self.value.as_ref().expect("this value was released by the backward sweep")
+        self.value.as_ref().expect("this value was released: it is inside a checkpoint")
     }
 }
 
@@ -386,10 +406,21 @@ impl<F: Float> Clone for IndexVar<'_, F> {
 impl<F: Float> Copy for IndexVar<'_, F> {}
 
 impl<'t, F: Float> Var<'t, F> {
-    /// The number of this node, if it belongs to `tape`.
+    /// The number of this node, if it belongs to `tape` and is still there.
     #[track_caller]
     pub(crate) fn on_tape(self, tape: &Tape<F>) -> u32 {
         assert!(std::ptr::eq(self.tape, tape), "variables of two tapes do not mix");
+        let record = tape.record.borrow();
+        let node = record.nodes.get(self.id as usize);
+        let known = node.is_some_and(|node| node.generation == self.generation);
+        assert!(known, "this variable was dropped at the end of its scope");
         self.id
+    }
+
+    /// What `f` makes of the value.
+    #[track_caller]
+    pub(crate) fn read<R>(self, f: impl FnOnce(&Array<F>) -> R) -> R {
+        let id = self.on_tape(self.tape);
+        f(self.tape.record.borrow().nodes[id as usize].value())
     }
 }

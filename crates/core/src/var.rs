@@ -11,7 +11,7 @@ use crate::{Array, Float, Indices, Op, Param, Shape, Tape, Var};
 impl<'t, F: Float> Var<'t, F> {
     /// The value; its memory is shared.
     pub fn value(&self) -> Array<F> {
-        self.tape.record.borrow().nodes[self.id as usize].value().clone()
+        self.read(Array::clone)
     }
 
     /// The extents of the axes.
@@ -89,18 +89,6 @@ impl<'t, F: Float> Var<'t, F> {
     pub fn pick(self, positions: impl Into<Indices>) -> Self {
         Self::apply_indexed(Pick, &self, &self.tape.positions(positions))
     }
-
-    /// The larger of each pair; NaN if one of them is.
-    #[track_caller]
-    pub fn maximum(self, other: impl Operand<'t, F>) -> Self {
-        Self::apply(ops::Maximum, [&self, &other.on(self.tape)])
-    }
-
-    /// The smaller of each pair; NaN if one of them is.
-    #[track_caller]
-    pub fn minimum(self, other: impl Operand<'t, F>) -> Self {
-        Self::apply(ops::Minimum, [&self, &other.on(self.tape)])
-    }
 }
 
 impl<F: Float> Array<F> {
@@ -114,18 +102,6 @@ impl<F: Float> Array<F> {
     #[track_caller]
     pub fn pick(&self, positions: impl Into<Indices>) -> Self {
         Self::apply_indexed(Pick, self, &positions.into())
-    }
-
-    /// The larger of each pair; NaN if one of them is.
-    #[track_caller]
-    pub fn maximum(&self, other: &Self) -> Self {
-        Self::apply(ops::Maximum, [self, other])
-    }
-
-    /// The smaller of each pair; NaN if one of them is.
-    #[track_caller]
-    pub fn minimum(&self, other: &Self) -> Self {
-        Self::apply(ops::Minimum, [self, other])
     }
 }
 

@@ -10,8 +10,10 @@ mod map;
 mod matmul;
 mod nest;
 mod reduce;
+mod scan;
 mod softmax;
 mod sum;
+mod window;
 
 use multiversion::multiversion;
 
@@ -19,7 +21,11 @@ pub(crate) use broadcast::{broadcast1, broadcast2};
 pub(crate) use map::{zip1, zip2, zip3};
 pub(crate) use matmul::matmul;
 pub(crate) use reduce::{dot, max, sum};
+pub(crate) use scan::{cumsum, recurrence};
 pub(crate) use softmax::{log_softmax, log_softmax_pull};
+pub(crate) use window::{
+    Cells, Correlation, Slide, average, gather_winners, max_pool, scatter_winners, spread,
+};
 
 /// Runs `f` compiled for the widest vector instructions that this machine has.
 ///

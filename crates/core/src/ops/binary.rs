@@ -155,6 +155,19 @@ macro_rules! binary {
     };
 }
 
+/// 1 where the condition holds, else 0.
+#[inline(always)]
+fn mask<F: Float>(holds: bool) -> F {
+    if holds { F::ONE } else { F::ZERO }
+}
+
+/// `a / (a^2 + b^2)`, whose squares do not overflow; 0 at the origin.
+#[inline(always)]
+fn over_square<M: Elementary>(a: &M, b: &M) -> M {
+    let r = a.combine(Hypot, b);
+    r.combine(Equal, &r.filled(0.0)).where_(&r.filled(0.0), &(a.clone() / &r / &r))
+}
+
 binary! {
     /// `a * b`.
     Mul |a, b| a * b => |a, b| b.clone(), a.clone(), [(-4.0, 4.0); 2], false;
@@ -177,4 +190,31 @@ binary! {
     /// break the second order silently.
     Gate |g, d| if g == F::ZERO { F::ZERO } else { g * d }
         => |g, d| d.clone(), g.clone(), [(-4.0, 4.0); 2], false;
+    /// `a` to the power of `b`, where `0^0` is 1. The derivative of `a^0` towards `a` is 0 everywhere,
+    /// and that of `0^b` towards `b`, too, unless `b` is negative.
+    Pow |a, b| a.powf(b) => |a, b| {
+            let slope = a.combine(Pow, &(b.clone() - 1.0)) * b;
+            b.combine(Equal, &b.filled(0.0)).where_(&b.filled(0.0), &slope)
+        }, {
+            let slope = a.combine(Pow, b) * a.ln();
+            let base_is_zero = a.combine(Equal, &a.filled(0.0));
+            (base_is_zero * b.combine(GreaterEqual, &b.filled(0.0))).where_(&a.filled(0.0), &slope)
+        }, [(0.3, 3.0), (-2.0, 3.0)], false;
+    /// The angle of the point `(b, a)`, in `-pi..=pi`. Both derivatives at the origin are 0.
+    Atan2 |a, b| a.atan2(b) => |a, b| over_square(b, a), -over_square(a, b), [(0.5, 4.0), (-4.0, 4.0)], false;
+    /// `sqrt(a^2 + b^2)`, without overflow. There is no derivative at the origin: it is NaN.
+    Hypot |a, b| a.hypot(b) => |a, b| a.clone() / a.combine(Hypot, b), b.clone() / a.combine(Hypot, b),
+        [(0.3, 4.0), (-4.0, 4.0)], false;
+    /// 1 where `a = b`, else 0; 0 where one is NaN. The derivative is 0.
+    Equal |a, b| mask(a == b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+    /// 0 where `a = b`, else 1; 1 where one is NaN. The derivative is 0.
+    NotEqual |a, b| mask(a != b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+    /// 1 where `a < b`, else 0; 0 where one is NaN. The derivative is 0.
+    Less |a, b| mask(a < b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+    /// 1 where `a <= b`, else 0; 0 where one is NaN. The derivative is 0.
+    LessEqual |a, b| mask(a <= b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+    /// 1 where `a > b`, else 0; 0 where one is NaN. The derivative is 0.
+    Greater |a, b| mask(a > b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+    /// 1 where `a >= b`, else 0; 0 where one is NaN. The derivative is 0.
+    GreaterEqual |a, b| mask(a >= b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
 }

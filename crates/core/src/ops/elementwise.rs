@@ -1,15 +1,10 @@
-//! The table of elementwise functions of one argument.
-//!
-//! A row is all there is of such a function: its value over a number, its derivative over anything
-//! that has the table's functions (so that it runs fused over numbers, composed over arrays, and
-//! recorded over variables), and where its property test draws its inputs.
+//! How elementwise functions of one argument become operations; their table is in `functions.rs`.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use std::fmt::Debug;
 
-use super::binary::{Above, Binary, Gate};
+pub use super::functions::*;
 use crate::kernels::{zip1, zip3};
-use crate::op::{Arithmetic, Cotangent, Op, Value};
+use crate::op::{Cotangent, Op, Value};
 use crate::{Array, Float, Shape, ShapeError};
 
 /// A function of one number that acts on each element by itself.
@@ -126,38 +121,41 @@ pub trait Visitor {
     fn elementwise<E: Elementwise>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]);
 }
 
+/// Makes a table: for each row a struct with its [`Elementwise`], a method of `Elementary`, and a visit.
 macro_rules! elementwise {
     (struct $(#[$doc:meta])* $Op:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $Op;
     };
-    (struct $(#[$doc:meta])* $Op:ident $field:ident) => {
+    (struct $(#[$doc:meta])* $Op:ident $($field:ident : $T:ident),+) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $Op {
-            /// The function's constant.
-            pub $field: f64,
+            $(
+                /// A constant of the function.
+                pub $field: $T,
+            )+
         }
     };
     ($(
         $(#[$doc:meta])*
-        $Op:ident $name:ident ( $($field:ident : f64 = $sample:expr)? )
+        $Op:ident $name:ident ( $($field:ident : $T:ident = $sample:expr),* )
             |$v:pat_param| $value:expr => |$x:pat_param, $y:pat_param| $derivative:expr,
             $domain:expr, $kinks:expr;
     )*) => {
         $(
-            elementwise! { struct $(#[$doc])* $Op $($field)? }
+            elementwise! { struct $(#[$doc])* $Op $($field : $T),* }
 
             impl Elementwise for $Op {
                 #[inline(always)]
                 fn value<F: Float>(&self, $v: F) -> F {
-                    $(let $field = self.$field;)?
+                    $(let $field = self.$field;)*
                     $value
                 }
                 #[inline(always)]
                 fn derivative<M: Elementary>(&self, $x: &M, $y: &M) -> M {
-                    $(let $field = self.$field; let _ = $field;)?
+                    $(let $field = self.$field; let _ = $field;)*
                     $derivative
                 }
             }
@@ -169,15 +167,28 @@ macro_rules! elementwise {
             $(
                 $(#[$doc])*
                 #[track_caller]
-                fn $name(&self $(, $field: f64)?) -> Self;
+                fn $name(&self $(, $field: $T)*) -> Self;
             )*
             /// The cotangent `self` times the derivative `d`, but 0 where the cotangent is 0: a
             /// branch that was not selected must not leak its NaN or infinity.
+            #[inline(always)]
             #[track_caller]
-            fn gate(&self, d: &Self) -> Self;
+            fn gate(&self, d: &Self) -> Self {
+                self.combine(Gate, d)
+            }
             /// 1 where `self` is larger than `other`, one half where they are equal, else 0.
+            #[inline(always)]
             #[track_caller]
-            fn above(&self, other: &Self) -> Self;
+            fn above(&self, other: &Self) -> Self {
+                self.combine(Above, other)
+            }
+            /// A function of two arguments, `self` and `other`, which broadcast.
+            #[track_caller]
+            fn combine(&self, op: impl Binary, other: &Self) -> Self;
+            /// `a` where the mask `self` is not 0, else `b`; all three broadcast. The mask is never
+            /// differentiated, and of `a` and `b` only what was taken.
+            #[track_caller]
+            fn where_(&self, a: &Self, b: &Self) -> Self;
             /// A constant of the same shape.
             fn filled(&self, value: f64) -> Self;
         }
@@ -186,17 +197,18 @@ macro_rules! elementwise {
             $(
                 #[inline]
                 #[track_caller]
-                fn $name(&self $(, $field: f64)?) -> Self {
-                    V::apply($Op $({ $field })?, [self])
+                fn $name(&self $(, $field: $T)*) -> Self {
+                    V::apply($Op { $($field),* }, [self])
                 }
             )*
+            #[inline]
             #[track_caller]
-            fn gate(&self, d: &Self) -> Self {
-                V::apply(Gate, [self, d])
+            fn combine(&self, op: impl Binary, other: &Self) -> Self {
+                V::apply(op, [self, other])
             }
             #[track_caller]
-            fn above(&self, other: &Self) -> Self {
-                V::apply(Above, [self, other])
+            fn where_(&self, a: &Self, b: &Self) -> Self {
+                V::apply(Where, [self, a, b])
             }
             fn filled(&self, value: f64) -> Self {
                 self.constant_like(self.shape(), value)
@@ -206,17 +218,17 @@ macro_rules! elementwise {
         impl<F: Float> Elementary for Scalar<F> {
             $(
                 #[inline(always)]
-                fn $name(&self $(, $field: f64)?) -> Self {
-                    Self($Op $({ $field })?.value(self.0))
+                fn $name(&self $(, $field: $T)*) -> Self {
+                    Self($Op { $($field),* }.value(self.0))
                 }
             )*
             #[inline(always)]
-            fn gate(&self, d: &Self) -> Self {
-                Self(Gate.value(self.0, d.0))
+            fn combine(&self, op: impl Binary, other: &Self) -> Self {
+                Self(op.value(self.0, other.0))
             }
             #[inline(always)]
-            fn above(&self, other: &Self) -> Self {
-                Self(Above.value(self.0, other.0))
+            fn where_(&self, a: &Self, b: &Self) -> Self {
+                if self.0 == F::ZERO { *b } else { *a }
             }
             #[inline(always)]
             fn filled(&self, value: f64) -> Self {
@@ -226,59 +238,9 @@ macro_rules! elementwise {
 
         /// Hands every row of the table to `visitor`.
         pub fn visit(visitor: &mut impl Visitor) {
-            $(visitor.elementwise($Op $({ $field: $sample })?, $domain, &$kinks);)*
+            $(visitor.elementwise($Op { $($field: $sample),* }, $domain, &$kinks);)*
         }
     };
 }
 
-elementwise! {
-    /// `-x`.
-    Negate negate() |x| -x => |x, _| x.filled(-1.0), (-4.0, 4.0), [];
-    /// `x * factor`, with a constant factor.
-    Scale scale(factor: f64 = -1.7) |x| x * F::of(factor) => |x, _| x.filled(factor), (-4.0, 4.0), [];
-    /// `x + summand`, with a constant summand.
-    Offset offset(summand: f64 = 0.3) |x| x + F::of(summand) => |x, _| x.filled(1.0), (-4.0, 4.0), [];
-    /// e to the power of `x`.
-    Exp exp() |x| x.exp() => |_, y| y.clone(), (-4.0, 4.0), [];
-    /// Natural logarithm: -inf at 0, with derivative inf; NaN below.
-    Ln ln() |x| x.ln() => |x, _| x.recip(), (0.2, 6.0), [];
-    /// Sine of an angle in radians.
-    Sin sin() |x| x.sin() => |x, _| x.cos(), (-4.0, 4.0), [];
-    /// Cosine of an angle in radians.
-    Cos cos() |x| x.cos() => |x, _| -x.sin(), (-4.0, 4.0), [];
-    /// Hyperbolic tangent.
-    Tanh tanh() |x| x.tanh() => |_, y| -y.square() + 1.0, (-3.0, 3.0), [];
-    /// Logistic function `1 / (1 + exp(-x))`; finite everywhere.
-    Sigmoid sigmoid() |x| x.sigmoid() => |_, y| (-y.clone() + 1.0) * y, (-4.0, 4.0), [];
-    /// `max(x, 0)`; a NaN stays one. The derivative at 0 is 0.
-    Relu relu() |x| if x <= F::ZERO { F::ZERO } else { x } => |x, _| x.step(), (-4.0, 4.0), [0.0];
-    /// 1 above 0, else 0; 1 at NaN. The derivative is 0.
-    Step step() |x| if x <= F::ZERO { F::ZERO } else { F::ONE } => |x, _| x.filled(0.0), (-4.0, 4.0), [0.0];
-    /// The sign: -1, 0 or 1. The derivative is 0.
-    Sign sign() |x| if x > F::ZERO { F::ONE } else if x < F::ZERO { -F::ONE } else { x * F::ZERO }
-        => |x, _| x.filled(0.0), (-4.0, 4.0), [0.0];
-    /// Magnitude. The derivative at 0 is 0.
-    Abs abs() |x| x.abs() => |x, _| x.sign(), (-4.0, 4.0), [0.0];
-    /// Square root; the derivative at 0 is inf.
-    Sqrt sqrt() |x| x.sqrt() => |_, y| y.recip() * 0.5, (0.2, 6.0), [];
-    /// `x * x`.
-    Square square() |x| x * x => |x, _| x.clone() * 2.0, (-4.0, 4.0), [];
-    /// `1 / x`.
-    Recip recip() |x| F::ONE / x => |_, y| -y.square(), (0.3, 4.0), [];
-    /// `x` to the power of a constant. The derivative of `x^0` is 0 everywhere.
-    Powf powf(exponent: f64 = 2.5) |x| x.powf(F::of(exponent))
-        => |x, _| if exponent == 0.0 { x.filled(0.0) } else { x.powf(exponent - 1.0) * exponent }, (0.3, 3.0), [];
-    /// The error function.
-    Erf erf() |x| x.erf() => |x, _| (-x.square()).exp() * FRAC_2_SQRT_PI, (-2.0, 2.0), [];
-    /// `ln(1 + exp(x))`, without overflow.
-    Softplus softplus() |x| { let positive = if x <= F::ZERO { F::ZERO } else { x }; positive + (-x.abs()).exp().ln_1p() }
-        => |x, _| x.sigmoid(), (-4.0, 4.0), [];
-    /// `x * sigmoid(x)`, also called swish (<https://arxiv.org/abs/1606.08415>).
-    Silu silu() |x| x * x.sigmoid() => |x, y| { let s = x.sigmoid(); (-s.clone() + 1.0) * y + s }, (-4.0, 4.0), [];
-    /// `x * Phi(x)` with the normal distribution function (<https://arxiv.org/abs/1606.08415>).
-    Gelu gelu() |x| x * F::of(0.5) * ((x * F::of(FRAC_1_SQRT_2)).erf() + F::ONE)
-        => |x, _| {
-            let density = (x.square() * -0.5).exp() * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * 0.5);
-            ((x.clone() * FRAC_1_SQRT_2).erf() + 1.0) * 0.5 + density * x
-        }, (-3.0, 3.0), [];
-}
+pub(super) use elementwise;

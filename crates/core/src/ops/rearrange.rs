@@ -3,7 +3,7 @@
 use super::reduce::sum_to;
 use crate::kernels::broadcast1;
 use crate::op::{Flow, ManyOp, Op, Value};
-use crate::shape::expect_shape;
+use crate::shape::{Axes, AxisList, expect_shape};
 use crate::{Array, Float, Shape, ShapeError};
 
 /// The same elements in row-major order under another shape. Shares the memory.
@@ -240,6 +240,66 @@ pub trait Rearrangements: Value {
         Self::apply(StopGradient, [self])
     }
 
+    /// The same elements under another shape, of which one extent may be `-1`: it is what is left for it.
+    ///
+    /// # Panics
+    /// If the elements do not fill such a shape, or leave the extent open.
+    #[track_caller]
+    fn reshape_infer<const N: usize>(&self, extents: [isize; N]) -> Self {
+        let to = expect_shape("reshape_infer", infer(self.shape(), &extents));
+        Self::apply(Reshape { to }, [self])
+    }
+
+    /// All elements in row-major order, of shape `[numel]`.
+    #[track_caller]
+    fn flatten(&self) -> Self {
+        self.reshape([self.shape().numel()])
+    }
+
+    /// The axes from `first` to `last`, both included, made one.
+    ///
+    /// # Panics
+    /// If an axis does not exist, or the last comes before the first.
+    #[track_caller]
+    fn flatten_axes(&self, first: isize, last: isize) -> Self {
+        let shape = self.shape();
+        let first = expect_shape("flatten_axes", shape.axis(first));
+        let last = expect_shape("flatten_axes", shape.axis(last));
+        if last < first {
+            panic!("flatten_axes: axis {last} of {shape:?} comes before axis {first}");
+        }
+        let merged = shape[first..=last].iter().product();
+        self.reshape([&shape[..first], &[merged], &shape[last + 1..]].concat().as_slice())
+    }
+
+    /// Without these axes, whose extents are 1.
+    ///
+    /// # Panics
+    /// If an axis does not exist, or has another extent.
+    #[track_caller]
+    fn squeeze(&self, axes: impl AxisList) -> Self {
+        let shape = self.shape();
+        let axes = expect_shape("squeeze", Axes::of(shape, axes));
+        let to = axes.removed(shape);
+        if axes.kept(shape) != shape {
+            panic!("squeeze: {shape:?} to {to:?} (the extents are not 1)");
+        }
+        Self::apply(Reshape { to }, [self])
+    }
+
+    /// With a new axis of extent 1, which has the number `axis` afterwards.
+    ///
+    /// # Panics
+    /// If the axis would not exist, or be a ninth one.
+    #[track_caller]
+    fn unsqueeze(&self, axis: isize) -> Self {
+        let shape = self.shape();
+        let longer = expect_shape("unsqueeze", shape.followed_by(&[1]));
+        let axis = expect_shape("unsqueeze", longer.axis(axis));
+        let to = (axis..shape.rank()).fold(longer, |to, i| to.with(i + 1, shape[i])).with(axis, 1);
+        Self::apply(Reshape { to }, [self])
+    }
+
     /// The value repeated along axes of extent 1, and along new leading axes, into `shape`.
     #[track_caller]
     fn expand(&self, shape: impl Into<Shape>) -> Self {
@@ -285,6 +345,49 @@ pub trait Rearrangements: Value {
         let parts = parts.iter().collect::<smallvec::SmallVec<[&Self; 8]>>();
         Self::apply_many(Concat { axis }, &parts)
     }
+
+    /// The parts, all of one shape, along a new axis, which has the number `axis` afterwards.
+    ///
+    /// # Panics
+    /// If there are no parts, their shapes differ, or the axis would not exist.
+    #[track_caller]
+    fn stack(parts: &[Self], axis: isize) -> Self {
+        let Some(first) = parts.first() else { panic!("stack: there are no parts") };
+        let mut longer = Vec::with_capacity(parts.len());
+        for part in parts {
+            let (first, other) = (first.shape(), part.shape());
+            if first != other {
+                panic!("stack: {first:?} and {other:?} (the shapes must agree)");
+            }
+            longer.push(part.unsqueeze(axis));
+        }
+        Self::concat(&longer, axis)
+    }
 }
 
 impl<V: Value> Rearrangements for V {}
+
+/// `extents` with what is left of the elements of `x` in the place of -1.
+fn infer(x: Shape, extents: &[isize]) -> Result<Shape, ShapeError> {
+    let mut to = Shape::SCALAR.followed_by(&vec![0; extents.len()])?;
+    let (mut open, mut known) = (None, 1);
+    for (axis, &extent) in extents.iter().enumerate() {
+        match usize::try_from(extent) {
+            Ok(extent) => (to, known) = (to.with(axis, extent), known * extent),
+            Err(_) if extent == -1 && open.is_none() => open = Some(axis),
+            Err(_) => {
+                return Err(ShapeError::new(format!("{x:?} to {extents:?} (one -1 is possible)")));
+            }
+        }
+    }
+    match open {
+        None => Ok(to),
+        Some(axis) if known != 0 && x.numel().is_multiple_of(known) => {
+            Ok(to.with(axis, x.numel() / known))
+        }
+        Some(_) => Err(ShapeError::new(format!(
+            "{x:?} to {extents:?} ({} elements against a multiple of {known})",
+            x.numel()
+        ))),
+    }
+}

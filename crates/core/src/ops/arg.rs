@@ -1,0 +1,73 @@
+//! Where the extremes are. Positions have no derivative, so these are methods of arrays alone.
+
+use crate::shape::{Axes, expect_shape};
+use crate::{Array, Float, Indices, ShapeError};
+
+impl<F: Float> Array<F> {
+    /// The position of the largest element of each row along the last axis: from `[.., n]` to `[..]`.
+    /// The first of equals, and a NaN counts as largest. `flatten` first to search all elements.
+    ///
+    /// # Panics
+    /// On a scalar, or if the last axis is empty.
+    #[track_caller]
+    pub fn argmax(&self) -> Indices {
+        self.argmax_axis(-1, false)
+    }
+
+    /// The positions of the largest elements along one axis, which stays with extent 1 if `keepdim`.
+    /// The first of equals, and a NaN counts as largest.
+    ///
+    /// # Panics
+    /// If the axis does not exist or is empty.
+    #[track_caller]
+    pub fn argmax_axis(&self, axis: isize, keepdim: bool) -> Indices {
+        expect_shape("argmax", extremes(self, axis, keepdim, |x, best| x > best))
+    }
+
+    /// The position of the smallest element of each row along the last axis: from `[.., n]` to
+    /// `[..]`. The first of equals, and a NaN counts as smallest.
+    ///
+    /// # Panics
+    /// On a scalar, or if the last axis is empty.
+    #[track_caller]
+    pub fn argmin(&self) -> Indices {
+        self.argmin_axis(-1, false)
+    }
+
+    /// The positions of the smallest elements along one axis, which stays with extent 1 if `keepdim`.
+    /// The first of equals, and a NaN counts as smallest.
+    ///
+    /// # Panics
+    /// If the axis does not exist or is empty.
+    #[track_caller]
+    pub fn argmin_axis(&self, axis: isize, keepdim: bool) -> Indices {
+        expect_shape("argmin", extremes(self, axis, keepdim, |x, best| x < best))
+    }
+}
+
+/// The first position along `axis` that nothing is `better` than; NaN is better than any number.
+fn extremes<F: Float>(
+    x: &Array<F>,
+    axis: isize,
+    keepdim: bool,
+    better: impl Fn(F, F) -> bool,
+) -> Result<Indices, ShapeError> {
+    let shape = x.shape();
+    let axes = Axes::of(shape, axis)?;
+    let axis = shape.axis(axis)?;
+    let (outer, n, inner) = shape.around(axis..axis + 1);
+    if n == 0 {
+        return Err(ShapeError::new(format!("{shape:?} has no elements along axis {axis}")));
+    }
+    let x = x.as_slice();
+    let mut positions = Vec::with_capacity(outer * inner);
+    for first in (0..outer).flat_map(|o| (0..inner).map(move |i| o * n * inner + i)) {
+        let at = |i: usize| x[first + i * inner];
+        positions.push((1..n).fold(0, |best, i| {
+            let wins = better(at(i), at(best)) || at(i).is_nan() && !at(best).is_nan();
+            if wins { i } else { best }
+        }));
+    }
+    let out = if keepdim { axes.kept(shape) } else { axes.removed(shape) };
+    Ok(Indices::from_vec(positions, out))
+}

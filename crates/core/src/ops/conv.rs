@@ -1,0 +1,402 @@
+//! Convolution, which is correlation as everybody calls it.
+//!
+//! The sum of `y * g` over the outputs, with `y` the correlation of `x` with `w`, is linear in each of
+//! `x`, `w` and `g`. Its derivatives by the three are the three operations here; so they are closed
+//! under differentiation.
+
+use super::reduce::Sum;
+use crate::kernels::{Correlation, Slide};
+use crate::op::{Cotangent, Op, Value};
+use crate::shape::Axes;
+use crate::{Array, Float, Operand, Shape, ShapeError, Var};
+
+/// How many zeros surround the planes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Padding {
+    /// None: windows lie inside.
+    Valid,
+    /// As many as make the output as large as the input; needs stride 1. Where their number is odd,
+    /// there is one more at the end.
+    Same,
+    /// So many on both sides, of rows and of columns.
+    By([usize; 2]),
+}
+
+impl From<usize> for Padding {
+    fn from(both: usize) -> Self {
+        Self::By([both; 2])
+    }
+}
+
+impl From<[usize; 2]> for Padding {
+    fn from(sides: [usize; 2]) -> Self {
+        Self::By(sides)
+    }
+}
+
+/// A number for each of the axes of a window: one for both, or rows and columns. In one dimension the
+/// columns count.
+pub trait Pair {
+    /// Rows and columns.
+    fn pair(self) -> [usize; 2];
+}
+
+impl Pair for usize {
+    fn pair(self) -> [usize; 2] {
+        [self; 2]
+    }
+}
+
+impl Pair for [usize; 2] {
+    fn pair(self) -> [usize; 2] {
+        self
+    }
+}
+
+/// How a kernel slides: at first with stride 1 and dilation 1, without padding, in one group.
+///
+/// ```
+/// use wengert_core::{Array, Convolution, Padding};
+///
+/// let (x, w) = (Array::<f64>::ones([1, 2, 8, 8]), Array::ones([4, 1, 3, 3]));
+/// let y = x.conv2d(&w, Convolution::new().stride(2).padding(1).groups(2));
+/// assert_eq!(*y.shape(), [1, 4, 4, 4]);
+/// let y = x.conv2d(&w, Convolution::new().padding(Padding::Same).groups(2));
+/// assert_eq!(*y.shape(), [1, 4, 8, 8]);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Convolution {
+    stride: [usize; 2],
+    padding: Padding,
+    dilation: [usize; 2],
+    groups: usize,
+}
+
+impl Convolution {
+    /// Stride 1, no padding, dilation 1, one group.
+    pub fn new() -> Self {
+        Self { stride: [1; 2], padding: Padding::Valid, dilation: [1; 2], groups: 1 }
+    }
+
+    /// Windows so many places apart.
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
+    }
+
+    /// Zeros around the planes: a number, one for rows and one for columns, or a [`Padding`].
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
+        Self { padding: padding.into(), ..self }
+    }
+
+    /// Elements of the kernel so many places apart.
+    pub fn dilation(self, dilation: impl Pair) -> Self {
+        Self { dilation: dilation.pair(), ..self }
+    }
+
+    /// The channels in so many groups, each with kernels of its own.
+    pub fn groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// How the kernel slides along one axis (0 rows, 1 columns).
+    fn slide(&self, axis: usize, input: usize, kernel: usize) -> Result<Slide, ShapeError> {
+        let (stride, dilation) = (self.stride[axis], self.dilation[axis]);
+        if stride == 0 || dilation == 0 || kernel == 0 || input == 0 {
+            return Err(ShapeError::new(format!(
+                "a kernel of {kernel} on {input} with stride {stride}, dilation {dilation} (none may be 0)"
+            )));
+        }
+        let reach = dilation * (kernel - 1) + 1;
+        let (before, both) = match self.padding {
+            Padding::Valid => (0, 0),
+            Padding::By(sides) => (sides[axis], 2 * sides[axis]),
+            Padding::Same if stride == 1 => ((reach - 1) / 2, reach - 1),
+            Padding::Same => {
+                return Err(ShapeError::new(format!("padding 'same' with stride {stride}, not 1")));
+            }
+        };
+        if reach > input + both {
+            let padded = input + both;
+            return Err(ShapeError::new(format!(
+                "a kernel that reaches over {reach} does not fit into {padded} with padding"
+            )));
+        }
+        let output = (input + both - reach) / stride + 1;
+        Ok(Slide { input, kernel, output, stride, dilation, before })
+    }
+
+    /// What there is to do for an input and a weight, and the shape that comes out.
+    fn plan(&self, x: Shape, w: Shape) -> Result<(Correlation, Shape), ShapeError> {
+        let groups = self.groups;
+        let mistake = |what: String| {
+            ShapeError::new(format!("{x:?} with weight {w:?} in {groups} groups: {what}"))
+        };
+        let (x4, w4) = match (&*x, &*w) {
+            (&[n, c, l], &[o, i, k]) => ([n, c, 1, l], [o, i, 1, k]),
+            (&[n, c, h, l], &[o, i, kh, kw]) => ([n, c, h, l], [o, i, kh, kw]),
+            _ => {
+                let wanted =
+                    "expected [n, channels, ..] and [out, channels / groups, ..] of as many axes";
+                return Err(mistake(wanted.into()));
+            }
+        };
+        let ([images, channels, ..], [outputs, inputs, ..]) = (x4, w4);
+        if groups == 0 || outputs % groups != 0 {
+            return Err(mistake(format!("{outputs} outputs do not divide into groups")));
+        }
+        if channels != inputs * groups {
+            return Err(mistake(format!("{channels} channels against {inputs} in each group")));
+        }
+        let outputs = outputs / groups;
+        // One dimension is a plane of one row, which neither padding nor stride concerns.
+        let rows = if x.rank() == 3 { Self::new() } else { *self };
+        let along = |axis: usize, on: &Self| {
+            on.slide(axis, x4[2 + axis], w4[2 + axis]).map_err(|error| mistake(error.to_string()))
+        };
+        let slides = [along(0, &rows)?, along(1, self)?];
+        let out = x.with(1, outputs * groups).with(x.rank() - 1, slides[1].output);
+        let out = if x.rank() == 4 { out.with(2, slides[0].output) } else { out };
+        Ok((Correlation { images, groups, inputs, outputs, slides }, out))
+    }
+
+    /// The plan of shapes that [`Op::shape`] has seen.
+    fn planned(&self, x: Shape, w: Shape) -> Correlation {
+        self.plan(x, w).unwrap_or_else(|_| unreachable!("checked by shape")).0
+    }
+}
+
+impl Default for Convolution {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The correlation of `x` `[n, c, h, w]` with weights `[out, c / groups, kh, kw]`, or of `[n, c, l]`
+/// with `[out, c / groups, k]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv(pub Convolution);
+
+/// The cotangent of the input of [`Conv`] from that of its output and the weight.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvInput {
+    /// How the kernel slides.
+    pub by: Convolution,
+    /// The shape of the input.
+    pub input: Shape,
+}
+
+/// The cotangent of the weight of [`Conv`] from the input and the cotangent of the output.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvWeight {
+    /// How the kernel slides.
+    pub by: Convolution,
+    /// The shape of the weight.
+    pub weight: Shape,
+}
+
+/// Whether a cotangent has the shape of what came out.
+fn agree(g: Shape, out: Shape) -> Result<(), ShapeError> {
+    if g == out {
+        return Ok(());
+    }
+    Err(ShapeError::new(format!("a cotangent {g:?} of an output {out:?}")))
+}
+
+/// Runs `f` with so much scratch memory, which comes from the pool.
+fn with_scratch<F: Float>(len: usize, f: impl FnOnce(&mut [F])) {
+    f(Array::scratch(Shape::from([len])).as_mut_slice());
+}
+
+impl Op<2> for Conv {
+    fn shape(&self, [x, w]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        Ok(self.0.plan(x, w)?.1)
+    }
+    fn forward<F: Float>(&self, [x, w]: [&Array<F>; 2], out: Shape) -> Array<F> {
+        let plan = self.0.planned(x.shape(), w.shape());
+        Array::written(out, |y| {
+            with_scratch(plan.scratch(), |scratch| {
+                plan.forward(x.as_slice(), w.as_slice(), y, scratch, false);
+            });
+        })
+    }
+    fn pull<V: Value>(&self, i: usize, [x, w]: [&V; 2], _: &V, g: &V) -> V {
+        if i == 0 {
+            V::apply(ConvInput { by: self.0, input: x.shape() }, [g, w])
+        } else {
+            V::apply(ConvWeight { by: self.0, weight: w.shape() }, [x, g])
+        }
+    }
+    fn pull_into<F: Float>(
+        &self,
+        i: usize,
+        [x, w]: [&Array<F>; 2],
+        _: &Array<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let plan = self.0.planned(x.shape(), w.shape());
+        let (x, w, g) = (x.as_slice(), w.as_slice(), g.as_slice());
+        into.write(|out, accumulate| {
+            if i == 0 {
+                with_scratch(plan.scratch(), |s| plan.towards_input(g, w, out, s, accumulate));
+            } else {
+                let len = plan.scratch_for_weight();
+                with_scratch(len, |s| plan.towards_weight(x, g, out, s, accumulate));
+            }
+        });
+    }
+}
+
+impl Op<2> for ConvInput {
+    fn shape(&self, [g, w]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        agree(g, self.by.plan(self.input, w)?.1)?;
+        Ok(self.input)
+    }
+    fn forward<F: Float>(&self, [g, w]: [&Array<F>; 2], out: Shape) -> Array<F> {
+        let plan = self.by.planned(out, w.shape());
+        Array::written(out, |x| {
+            with_scratch(plan.scratch(), |scratch| {
+                plan.towards_input(g.as_slice(), w.as_slice(), x, scratch, false);
+            });
+        })
+    }
+    fn pull<V: Value>(&self, i: usize, [g, w]: [&V; 2], _: &V, c: &V) -> V {
+        if i == 0 {
+            V::apply(Conv(self.by), [c, w])
+        } else {
+            V::apply(ConvWeight { by: self.by, weight: w.shape() }, [c, g])
+        }
+    }
+}
+
+impl Op<2> for ConvWeight {
+    fn shape(&self, [x, g]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        agree(g, self.by.plan(x, self.weight)?.1)?;
+        Ok(self.weight)
+    }
+    fn forward<F: Float>(&self, [x, g]: [&Array<F>; 2], out: Shape) -> Array<F> {
+        let plan = self.by.planned(x.shape(), out);
+        Array::written(out, |w| {
+            with_scratch(plan.scratch_for_weight(), |scratch| {
+                plan.towards_weight(x.as_slice(), g.as_slice(), w, scratch, false);
+            });
+        })
+    }
+    fn pull<V: Value>(&self, i: usize, [x, g]: [&V; 2], _: &V, c: &V) -> V {
+        if i == 0 {
+            V::apply(ConvInput { by: self.by, input: x.shape() }, [g, c])
+        } else {
+            V::apply(Conv(self.by), [x, c])
+        }
+    }
+}
+
+/// [`Conv`] with a number added to each output channel.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvBias(pub Convolution);
+
+impl Op<3> for ConvBias {
+    fn shape(&self, [x, w, bias]: [Shape; 3]) -> Result<Shape, ShapeError> {
+        let out = self.0.plan(x, w)?.1;
+        if *bias != [w[0]] {
+            return Err(ShapeError::new(format!("weight {w:?} and bias {bias:?} disagree")));
+        }
+        Ok(out)
+    }
+    fn forward<F: Float>(&self, [x, w, bias]: [&Array<F>; 3], out: Shape) -> Array<F> {
+        let plan = self.0.planned(x.shape(), w.shape());
+        let plane = out[2..].iter().product::<usize>();
+        Array::written(out, |y| {
+            let channels = bias.as_slice().iter().cycle();
+            y.chunks_exact_mut(plane).zip(channels).for_each(|(y, &bias)| y.fill(bias));
+            with_scratch(plan.scratch(), |scratch| {
+                plan.forward(x.as_slice(), w.as_slice(), y, scratch, true);
+            });
+        })
+    }
+    fn pull<V: Value>(&self, i: usize, [x, w, _]: [&V; 3], y: &V, g: &V) -> V {
+        if i < 2 {
+            return Conv(self.0).pull(i, [x, w], y, g);
+        }
+        let others: &[isize] = if g.shape().rank() == 3 { &[0, 2] } else { &[0, 2, 3] };
+        let axes = Axes::of(g.shape(), others).unwrap_or_else(|_| unreachable!("three or four"));
+        V::apply(Sum { axes, keepdim: false }, [g])
+    }
+    fn pull_into<F: Float>(
+        &self,
+        i: usize,
+        [x, w, bias]: [&Array<F>; 3],
+        y: &Array<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        if i < 2 {
+            Conv(self.0).pull_into(i, [x, w], y, g, into);
+        } else {
+            into.add(self.pull(i, [x, w, bias], y, g));
+        }
+    }
+}
+
+// One dimension and two differ in the rank that they insist on.
+#[track_caller]
+fn expect_axes<V: Value>(name: &str, x: &V, w: &V, rank: usize) {
+    let (x, w) = (x.shape(), w.shape());
+    if x.rank() != rank || w.rank() != rank {
+        panic!("{name}: {x:?} with weight {w:?} ({rank} axes each are needed)");
+    }
+}
+
+macro_rules! convolutions {
+    ($($method:ident $with_bias:ident $rank:literal $input:literal $weight:literal $output:literal $page:literal)*) => {
+        impl<'t, F: Float> Var<'t, F> {$(
+            #[doc = concat!("The correlation with a weight: from `", $input, "` and `", $weight,
+                "` to `", $output, "`, where an output extent is",
+                " `(input + padding - dilation * (kernel - 1) - 1) / stride + 1`, rounded down.\n",
+                "[PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.",
+                $page, ".html).\n\n# Panics\nIf the shapes disagree, the groups do not divide the",
+                " channels, or the kernel does not fit.")]
+            #[track_caller]
+            pub fn $method(self, weight: impl Operand<'t, F>, by: Convolution) -> Self {
+                let weight = weight.on(self.tape);
+                expect_axes(stringify!($method), &self, &weight, $rank);
+                Self::apply(Conv(by), [&self, &weight])
+            }
+
+            #[doc = concat!("As [`Var::", stringify!($method),
+                "`], with the elements of `bias` `[out]` added to the output channels.")]
+            #[track_caller]
+            pub fn $with_bias(
+                self,
+                weight: impl Operand<'t, F>,
+                bias: impl Operand<'t, F>,
+                by: Convolution,
+            ) -> Self {
+                let (weight, bias) = (weight.on(self.tape), bias.on(self.tape));
+                expect_axes(stringify!($with_bias), &self, &weight, $rank);
+                Self::apply(ConvBias(by), [&self, &weight, &bias])
+            }
+        )*}
+
+        impl<F: Float> Array<F> {$(
+            #[doc = concat!("The correlation with a weight; as [`Var::", stringify!($method), "`].")]
+            #[track_caller]
+            pub fn $method(&self, weight: &Self, by: Convolution) -> Self {
+                expect_axes(stringify!($method), self, weight, $rank);
+                Self::apply(Conv(by), [self, weight])
+            }
+
+            #[doc = concat!("With a bias; as [`Var::", stringify!($with_bias), "`].")]
+            #[track_caller]
+            pub fn $with_bias(&self, weight: &Self, bias: &Self, by: Convolution) -> Self {
+                expect_axes(stringify!($with_bias), self, weight, $rank);
+                Self::apply(ConvBias(by), [self, weight, bias])
+            }
+        )*}
+    };
+}
+
+convolutions! {
+    conv1d conv1d_with_bias 3 "[n, c, l]" "[out, c / groups, k]" "[n, out, l']" "conv1d"
+    conv2d conv2d_with_bias 4 "[n, c, h, w]" "[out, c / groups, kh, kw]" "[n, out, h', w']" "conv2d"
+}

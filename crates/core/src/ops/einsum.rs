@@ -1,0 +1,343 @@
+//! Products said in indices: `dot`, `outer`, `einsum`. All are compositions of operations that are
+//! closed under differentiation, so that nothing is left to derive here.
+
+use smallvec::SmallVec;
+
+use super::matmul::Matmul;
+use super::rearrange::{Narrow, Permute, Rearrangements, Widen};
+use super::reduce::Reductions;
+use crate::op::Value;
+use crate::shape::expect_shape;
+use crate::{Array, Float, Operand, Shape, ShapeError, Var};
+
+/// An index of an einsum: a letter, or an axis of the ellipsis counted from the last (0, 1, ..).
+type Label = u8;
+type Labels = SmallVec<[Label; 8]>;
+
+/// What a specification says of operands of known ranks.
+struct Plan {
+    inputs: SmallVec<[Labels; 4]>,
+    output: Labels,
+}
+
+fn mistake<T>(message: impl Into<Box<str>>) -> Result<T, ShapeError> {
+    Err(ShapeError::new(message))
+}
+
+/// The letters of one operand, with `ellipsis` axes where the three dots are. The dots must be there
+/// if that is to be more than none.
+fn labels(term: &str, ellipsis: usize) -> Result<Labels, ShapeError> {
+    let mut labels = Labels::new();
+    let (before, after) = term.split_once("...").unwrap_or((term, ""));
+    for c in before.chars() {
+        labels.push(label(c, term)?);
+    }
+    if term.contains("...") {
+        labels.extend((0..ellipsis as Label).rev());
+    }
+    for c in after.chars() {
+        labels.push(label(c, term)?);
+    }
+    Ok(labels)
+}
+
+fn label(c: char, term: &str) -> Result<Label, ShapeError> {
+    if c.is_ascii_alphabetic() {
+        return Ok(c as Label);
+    }
+    mistake(format!("'{c}' in '{term}' is neither a letter nor part of a single '...'"))
+}
+
+impl Plan {
+    fn of(spec: &str, shapes: &[Shape]) -> Result<Self, ShapeError> {
+        let spec = spec.split_whitespace().collect::<String>();
+        let (terms, wanted) = match spec.split_once("->") {
+            Some((terms, wanted)) => (terms, Some(wanted)),
+            None => (&*spec, None),
+        };
+        let terms = terms.split(',').collect::<SmallVec<[_; 4]>>();
+        if terms.len() != shapes.len() {
+            let (named, given) = (terms.len(), shapes.len());
+            return mistake(format!("'{spec}' names {named} operands, {given} were handed in"));
+        }
+        let (mut inputs, mut widest) = (SmallVec::new(), 0);
+        for (term, shape) in terms.iter().zip(shapes) {
+            let named = labels(term, 0)?.len();
+            let rest = shape.rank().checked_sub(named);
+            match rest {
+                Some(rest) if rest == 0 || term.contains("...") => {
+                    widest = widest.max(rest);
+                    inputs.push(labels(term, rest)?);
+                }
+                _ => {
+                    let axes = shape.rank();
+                    return mistake(format!("'{term}' does not name the {axes} axes of {shape:?}"));
+                }
+            }
+        }
+        let output = match wanted {
+            Some(wanted) => labels(wanted, widest)?,
+            None => implicit(&inputs, widest),
+        };
+        for (k, &index) in output.iter().enumerate() {
+            let name = name(index);
+            if output[..k].contains(&index) {
+                return mistake(format!("{name} stands twice in the output of '{spec}'"));
+            }
+            if !inputs.iter().any(|input: &Labels| input.contains(&index)) {
+                return mistake(format!("{name} of the output is in no operand of '{spec}'"));
+            }
+        }
+        if output.len() > crate::MAX_RANK {
+            return mistake(format!("'{spec}' has more than {} axes", crate::MAX_RANK));
+        }
+        Ok(Self { inputs, output })
+    }
+
+    /// The extent of each label, or which operands disagree.
+    fn extents(&self, shapes: &[Shape]) -> Result<[usize; 128], ShapeError> {
+        let mut extents = [1; 128];
+        for (input, shape) in self.inputs.iter().zip(shapes) {
+            for (k, (&index, &extent)) in input.iter().zip(&**shape).enumerate() {
+                let known = &mut extents[index as usize];
+                let repeated = input[..k].iter().position(|&other| other == index);
+                if repeated.is_some_and(|other| shape[other] != extent)
+                    || *known != 1 && extent != 1 && *known != extent
+                {
+                    let known = repeated.map_or(*known, |other| shape[other]);
+                    let name = name(index);
+                    return mistake(format!("{name} is {known} and, in {shape:?}, {extent}"));
+                }
+                if *known == 1 {
+                    *known = extent;
+                }
+            }
+        }
+        Ok(extents)
+    }
+}
+
+/// The output of a specification that names none: the ellipsis, then the letters that stand once, in
+/// alphabetical order.
+fn implicit(inputs: &[Labels], ellipsis: usize) -> Labels {
+    let count = |label| inputs.iter().flatten().filter(|&&other| other == label).count();
+    let letters = (b'A'..=b'z').filter(|&letter| count(letter) == 1);
+    (0..ellipsis as Label).rev().chain(letters).collect()
+}
+
+fn name(index: Label) -> String {
+    if index.is_ascii_alphabetic() {
+        format!("index '{}'", index as char)
+    } else {
+        format!("axis {} of the ellipsis", -1 - isize::from(index))
+    }
+}
+
+/// A value and the index of each of its axes.
+struct Term<V> {
+    value: V,
+    labels: Labels,
+}
+
+impl<V: Value> Term<V> {
+    /// Without axes that repeat an index (the diagonal stays), and without axes of extent 1 whose
+    /// index is longer elsewhere.
+    fn plain(value: &V, labels: &Labels, extents: &[usize; 128]) -> Self {
+        let mut term = Self { value: value.clone(), labels: labels.clone() };
+        while let Some((first, second)) = repeated(&term.labels) {
+            term.diagonal(first, second);
+        }
+        let shape = term.value.shape();
+        let stays = |&k: &usize| shape[k] == extents[term.labels[k] as usize];
+        let kept = (0..shape.rank()).filter(stays).collect::<SmallVec<[usize; 8]>>();
+        if kept.len() < shape.rank() {
+            let extents = kept.iter().map(|&k| shape[k]).collect::<SmallVec<[usize; 8]>>();
+            term.labels = kept.iter().map(|&k| term.labels[k]).collect();
+            term.value = term.value.reshape(&*extents);
+        }
+        term
+    }
+
+    /// The elements at which two axes agree. Element `i` of the diagonal lies `n + 1` after the one
+    /// before: with rows of that length, the diagonal is the first column.
+    fn diagonal(&mut self, first: usize, second: usize) {
+        let index = self.labels[second];
+        let order = self.labels.iter().enumerate().filter(|(k, _)| *k != first && *k != second);
+        let mut order = order.map(|(k, _)| k).collect::<SmallVec<[usize; 8]>>();
+        self.labels = order.iter().map(|&k| self.labels[k]).chain([index]).collect();
+        order.extend([first, second]);
+        let x = permute(&self.value, &order);
+        let (shape, rank) = (x.shape(), x.shape().rank());
+        let (lead, n) = (shape[..rank - 2].iter().product::<usize>(), shape[rank - 1]);
+        let x = x.reshape([lead, n * n]);
+        let x = V::apply(Widen { axis: 1, start: 0, extent: n * (n + 1) }, [&x]);
+        let x = x.reshape([lead * n, n + 1]);
+        let x = V::apply(Narrow { axis: 1, start: 0, len: 1 }, [&x]);
+        self.value = x.reshape(Shape::new(&shape[..rank - 1]));
+    }
+
+    /// Summed over every index that is not in `keep`.
+    fn summed(mut self, keep: impl Fn(Label) -> bool) -> Self {
+        let gone = |(k, &index): (usize, &Label)| (!keep(index)).then_some(k as isize);
+        let axes = self.labels.iter().enumerate().filter_map(gone);
+        let axes = axes.collect::<SmallVec<[isize; 8]>>();
+        if !axes.is_empty() {
+            self.value = self.value.sum_axes(&axes[..], false);
+            self.labels.retain(|index| keep(*index));
+        }
+        self
+    }
+
+    /// The axes in the order of `labels`.
+    fn ordered(&self, labels: &Labels) -> V {
+        let place = |index| self.labels.iter().position(|other| other == index);
+        let order = labels.iter().filter_map(place).collect::<SmallVec<[usize; 8]>>();
+        permute(&self.value, &order)
+    }
+
+    /// The product, summed over the indices that both have and `keep` does not want.
+    #[track_caller]
+    fn times(self, other: Self, extents: &[usize; 128], keep: impl Fn(Label) -> bool) -> Self {
+        let (a, b) = (self.summed(|k| keep(k) || other.labels.contains(&k)), other);
+        let b = b.summed(|k| keep(k) || a.labels.contains(&k));
+        let pick = |from: &Labels, wanted: &dyn Fn(Label) -> bool| {
+            from.iter().copied().filter(|&index| wanted(index)).collect::<Labels>()
+        };
+        let shared = |k: Label| a.labels.contains(&k) && b.labels.contains(&k);
+        let batch = pick(&a.labels, &|k| shared(k) && keep(k));
+        let inner = pick(&a.labels, &|k| shared(k) && !keep(k));
+        let left = pick(&a.labels, &|k| !shared(k));
+        let right = pick(&b.labels, &|k| !shared(k));
+        let count = |labels: &Labels| labels.iter().map(|&k| extents[k as usize]).product();
+        let (g, m, n, p): (usize, usize, usize, usize) =
+            (count(&batch), count(&left), count(&right), count(&inner));
+        // Where an operand lies the other way round already, the product reads it transposed.
+        let join = |parts: [&Labels; 3]| parts.into_iter().flatten().copied().collect::<Labels>();
+        let transpose_a = a.labels == join([&batch, &inner, &left]);
+        let transpose_b = b.labels == join([&batch, &right, &inner]);
+        let x = a.ordered(&if transpose_a {
+            join([&batch, &inner, &left])
+        } else {
+            join([&batch, &left, &inner])
+        });
+        let y = b.ordered(&if transpose_b {
+            join([&batch, &right, &inner])
+        } else {
+            join([&batch, &inner, &right])
+        });
+        let labels = join([&batch, &left, &right]);
+        let shape = labels.iter().map(|&k| extents[k as usize]).collect::<SmallVec<[usize; 8]>>();
+        let value = if inner.is_empty() && (m == 1 || n == 1) {
+            x.reshape([g, m, 1]) * y.reshape([g, 1, n])
+        } else {
+            let x = x.reshape(if transpose_a { [g, p, m] } else { [g, m, p] });
+            let y = y.reshape(if transpose_b { [g, n, p] } else { [g, p, n] });
+            V::apply(Matmul { transpose_a, transpose_b }, [&x, &y])
+        };
+        Self { value: value.reshape(&*shape), labels }
+    }
+}
+
+/// The first two axes with the same index.
+fn repeated(labels: &Labels) -> Option<(usize, usize)> {
+    (0..labels.len()).find_map(|second| {
+        let first = labels[..second].iter().position(|other| *other == labels[second])?;
+        Some((first, second))
+    })
+}
+
+/// The axes in another order, if it is another.
+fn permute<V: Value>(x: &V, order: &[usize]) -> V {
+    if order.is_sorted() {
+        return x.clone();
+    }
+    V::apply(Permute { order: Shape::new(order) }, [x])
+}
+
+/// The sum of products that a specification says in Einstein's notation, such as `"bij,bjk->bik"`.
+///
+/// Each operand's axes are named by letters, the operands separated by commas. Axes of the same letter
+/// run together, and are summed over if the output does not name the letter; a letter twice in one
+/// operand is its diagonal. Without `->` the output has the letters that stand once, in alphabetical
+/// order. `...` stands for any further axes, which broadcast; an output that is written without it
+/// sums over them. An axis of extent 1 goes with any extent. Operands are contracted from the left.
+/// Works for tensors and for variables, at any order of differentiation; a parameter comes in as
+/// `tape.param(&p)`.
+/// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.einsum.html).
+///
+/// # Panics
+/// If there are no operands, if the specification is no such one or does not fit the operands, or if a
+/// product has more than eight axes.
+#[track_caller]
+pub fn einsum<V: Value>(spec: &str, operands: &[V]) -> V {
+    let shapes = operands.iter().map(Value::shape).collect::<SmallVec<[Shape; 4]>>();
+    let plan = expect_shape("einsum", Plan::of(spec, &shapes));
+    let extents = expect_shape("einsum", plan.extents(&shapes));
+    let mut terms = operands.iter().zip(&plan.inputs);
+    let Some((value, labels)) = terms.next() else { panic!("einsum: there are no operands") };
+    let mut product = Term::plain(value, labels, &extents);
+    for (k, (value, labels)) in terms.enumerate() {
+        let later = &plan.inputs[k + 2..];
+        let keep = |index| plan.output.contains(&index) || later.iter().any(|l| l.contains(&index));
+        product = product.times(Term::plain(value, labels, &extents), &extents, keep);
+    }
+    product.summed(|index| plan.output.contains(&index)).ordered(&plan.output)
+}
+
+#[track_caller]
+fn dot<V: Value>(a: &V, b: &V) -> V {
+    let (left, right) = (a.shape(), b.shape());
+    if left.rank() != 1 || left != right {
+        let error = format!("{left:?} and {right:?} are not two vectors of one length");
+        expect_shape("dot", mistake::<()>(error));
+    }
+    let n = left[0];
+    let product = Matmul { transpose_a: false, transpose_b: false };
+    V::apply(product, [&a.reshape([1, n]), &b.reshape([n, 1])]).reshape([])
+}
+
+#[track_caller]
+fn outer<V: Value>(a: &V, b: &V) -> V {
+    let (left, right) = (a.shape(), b.shape());
+    let (&[m], &[n]) = (&*left, &*right) else {
+        panic!("outer: {left:?} and {right:?} are not both vectors")
+    };
+    let product = Matmul { transpose_a: false, transpose_b: false };
+    V::apply(product, [&a.reshape([m, 1]), &b.reshape([1, n])])
+}
+
+impl<'t, F: Float> Var<'t, F> {
+    /// The sum of products of two vectors, `[n]` and `[n]` to `[]`.
+    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.dot.html).
+    ///
+    /// # Panics
+    /// If they are not two vectors of one length.
+    #[track_caller]
+    pub fn dot(self, other: impl Operand<'t, F>) -> Self {
+        dot(&self, &other.on(self.tape))
+    }
+
+    /// Every product of an element of one vector and one of another, `[m]` and `[n]` to `[m, n]`.
+    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.outer.html).
+    ///
+    /// # Panics
+    /// If they are not both vectors.
+    #[track_caller]
+    pub fn outer(self, other: impl Operand<'t, F>) -> Self {
+        outer(&self, &other.on(self.tape))
+    }
+}
+
+impl<F: Float> Array<F> {
+    /// The sum of products of two vectors; as [`Var::dot`].
+    #[track_caller]
+    pub fn dot(&self, other: &Self) -> Self {
+        dot(self, other)
+    }
+
+    /// Every product of elements of two vectors; as [`Var::outer`].
+    #[track_caller]
+    pub fn outer(&self, other: &Self) -> Self {
+        outer(self, other)
+    }
+}

@@ -1,0 +1,344 @@
+//! Convolution, pooling and upsampling: values against plain loops, derivatives against finite
+//! differences.
+
+mod common;
+
+use common::{Outcome, differentiates, mistake, near, of, part_of_property};
+use proptest::prelude::*;
+use wengert::f64::prelude::*;
+use wengert::{Value, ops};
+
+/// One axis: input, kernel, stride, padding in front and behind, dilation.
+type Along = [usize; 6];
+
+/// Correlation by the definition: input `[n, c, h, w]`, weight `[out, c / groups, kh, kw]`.
+fn correlation(x: &Tensor, w: &Tensor, [rows, columns]: [Along; 2], groups: usize) -> Tensor {
+    let (n, out, inputs) = (x.shape()[0], w.shape()[0], w.shape()[1]);
+    let extent = |[input, kernel, stride, before, behind, dilation]: Along| {
+        (input + before + behind - dilation * (kernel - 1) - 1) / stride + 1
+    };
+    let at = |[input, _, stride, before, _, dilation]: Along, o: usize, k: usize| {
+        (o * stride + k * dilation).checked_sub(before).filter(|&i| i < input)
+    };
+    let (oh, ow) = (extent(rows), extent(columns));
+    Tensor::from_fn([n, out, oh, ow], |flat| {
+        let (image, o) = (flat / (ow * oh * out), flat / (ow * oh) % out);
+        let mut sum = 0.0;
+        for c in 0..inputs {
+            for ki in 0..rows[1] {
+                for kj in 0..columns[1] {
+                    let places = (at(rows, flat / ow % oh, ki), at(columns, flat % ow, kj));
+                    if let (Some(i), Some(j)) = places {
+                        let channel = o / (out / groups) * inputs + c;
+                        sum += x.at(&[image, channel, i, j]) * w.at(&[o, c, ki, kj]);
+                    }
+                }
+            }
+        }
+        sum
+    })
+}
+
+/// Images, groups, channels and outputs of a group; two axes; whether padding is "same".
+fn convolutions() -> impl Strategy<Value = ([usize; 4], [Along; 2], bool)> {
+    let along = || {
+        let parts = (1usize..=5, 1usize..=3, 1usize..=3, 0usize..=2, 1usize..=2);
+        parts.prop_filter_map("the kernel fits", |(input, kernel, stride, padding, dilation)| {
+            let fits = dilation * (kernel - 1) < input + 2 * padding;
+            fits.then_some([input, kernel, stride, padding, padding, dilation])
+        })
+    };
+    let counts = [0usize..=2, 1..=2, 1..=2, 1..=2];
+    let same = prop::bool::weighted(0.2);
+    (counts, along(), along(), same).prop_map(|(counts, mut rows, mut columns, same)| {
+        if same {
+            for axis in [&mut rows, &mut columns] {
+                let [_, kernel, stride, before, behind, dilation] = axis;
+                let total = *dilation * (*kernel - 1);
+                (*stride, *before, *behind) = (1, total / 2, total - total / 2);
+            }
+        }
+        (counts, [rows, columns], same)
+    })
+}
+
+fn settings([rows, columns]: [Along; 2], groups: usize, same: bool) -> Convolution {
+    let by = Convolution::new().groups(groups).dilation([rows[5], columns[5]]);
+    let by = by.stride([rows[2], columns[2]]);
+    if same { by.padding(Padding::Same) } else { by.padding([rows[3], columns[3]]) }
+}
+
+#[test]
+fn convolution_in_two_dimensions() {
+    let drawn = convolutions().prop_flat_map(|drawn| {
+        let ([n, groups, c, o], [rows, columns], _) = drawn;
+        let x = of(&[n, groups * c, rows[0], columns[0]]);
+        (Just(drawn), x, of(&[groups * o, c, rows[1], columns[1]]), of(&[groups * o]))
+    });
+    part_of_property("Conv", 2, drawn, |(([_, groups, ..], axes, same), x, w, bias)| {
+        let by = settings(axes, groups, same);
+        let (y, loops) = (x.conv2d(&w, by), correlation(&x, &w, axes, groups));
+        near("conv2d", &y, &loops)?;
+        let spread = bias.reshape([w.shape()[0], 1, 1]);
+        near("conv2d_with_bias", &x.conv2d_with_bias(&w, &bias, by), &(loops + &spread))?;
+        let (input, weight) = (x.shape(), w.shape());
+        differentiates(|x| x[0].conv2d(x[1], by), [x.clone(), w.clone()])?;
+        differentiates(
+            |x| Value::apply(ops::ConvInput { by, input }, [&x[0], &x[1]]),
+            [y.clone(), w.clone()],
+        )?;
+        differentiates(
+            |x| Value::apply(ops::ConvWeight { by, weight }, [&x[0], &x[1]]),
+            [x.clone(), y],
+        )?;
+        differentiates(|x| x[0].conv2d_with_bias(x[1], x[2], by), [x, w, bias])
+    });
+}
+
+#[test]
+fn convolution_in_one_dimension() {
+    let drawn = convolutions().prop_flat_map(|drawn| {
+        let ([n, groups, c, o], [_, along], _) = drawn;
+        let x = of(&[n, groups * c, along[0]]);
+        (Just(drawn), x, of(&[groups * o, c, along[1]]), of(&[groups * o]))
+    });
+    part_of_property("Conv of rows", 4, drawn, |(([n, groups, c, o], axes, same), x, w, bias)| {
+        // Stride, padding and dilation of the rows must not matter.
+        let by = settings(axes, groups, same);
+        let (flat, along) = ([1, 1, 1, 0, 0, 1], axes[1]);
+        let (plane, kernel) = ([n, groups * c, 1, along[0]], [groups * o, c, 1, along[1]]);
+        let loops = correlation(&x.reshape(plane), &w.reshape(kernel), [flat, along], groups);
+        let y = x.conv1d(&w, by);
+        near("conv1d", &y, &loops.reshape(y.shape()))?;
+        differentiates(|x| x[0].conv1d_with_bias(x[1], x[2], by), [x, w, bias])
+    });
+}
+
+/// Sizes at which the images are shared among threads, and weight gradients are summed in parts.
+#[test]
+fn large_batches() {
+    let draw = |shape: &[usize], seed: usize| {
+        Tensor::from_fn(shape, |i| ((i * 7919 + seed * 31) % 1009) as f64 / 500.0 - 1.0)
+    };
+    let plain = [16, 3, 1, 1, 1, 1];
+    let single = [16, 1, 1, 0, 0, 1];
+    for (axes, groups) in [([plain; 2], 1), ([plain, [16, 2, 2, 1, 1, 2]], 2), ([single; 2], 2)] {
+        let channels = if axes == [single; 2] { 16 } else { 8 };
+        let x = draw(&[37, channels, 16, 16], 0);
+        let w = draw(&[2 * channels, channels / groups, axes[0][1], axes[1][1]], 1);
+        let by = settings(axes, groups, false);
+        let loops = correlation(&x, &w, axes, groups);
+        let g = draw(&loops.shape(), 2);
+        let run = || {
+            let tape = Tape::new();
+            let (x, w) = (tape.variable(&x), tape.variable(&w));
+            let y = x.conv2d(w, by);
+            let gradients = (y * &g).sum().backward();
+            [y.value(), gradients.wrt(x).unwrap().clone(), gradients.wrt(w).unwrap().clone()]
+        };
+        let [y, dx, dw] = run();
+        near("large", &y, &loops).unwrap();
+        // The derivatives are those of a function linear in each: <dx, x> = <g, y> = <dw, w>; and in
+        // single directions they are differences, exactly.
+        let inner = |a: &Tensor, b: &Tensor| (a * b).sum().item();
+        let value = inner(&g, &y);
+        assert!((inner(&dx, &x) - value).abs() < 1e-9 * value.abs().max(1e3));
+        assert!((inner(&dw, &w) - value).abs() < 1e-9 * value.abs().max(1e3));
+        let (u, v) = (draw(&x.shape(), 3), draw(&w.shape(), 4));
+        let along_x = inner(&g, &correlation(&u, &w, axes, groups));
+        let along_w = inner(&g, &correlation(&x, &v, axes, groups));
+        assert!((inner(&dx, &u) - along_x).abs() < 1e-9 * along_x.abs().max(1e3));
+        assert!((inner(&dw, &v) - along_w).abs() < 1e-9 * along_w.abs().max(1e3));
+        for threads in [1, 2] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(pool.install(run) == [y.clone(), dx.clone(), dw.clone()], "threads matter");
+        }
+    }
+}
+
+/// The parts of an axis of `n` that pooling takes together, without padding.
+type Cells = Vec<std::ops::Range<usize>>;
+
+fn sliding(n: usize, kernel: usize, stride: usize, padding: usize) -> Cells {
+    let count = (n + 2 * padding - kernel) / stride + 1;
+    let cell = |i: usize| {
+        let inside =
+            (i * stride..i * stride + kernel).filter(|k| (padding..n + padding).contains(k));
+        let inside = inside.map(|k| k - padding).collect::<Vec<_>>();
+        inside[0]..inside[inside.len() - 1] + 1
+    };
+    (0..count).map(cell).collect()
+}
+
+fn adaptive(n: usize, m: usize) -> Cells {
+    let cell = |i: usize| {
+        let (from, to) = (i as f64 * n as f64 / m as f64, (i + 1) as f64 * n as f64 / m as f64);
+        from.floor() as usize..to.ceil() as usize
+    };
+    (0..m).map(cell).collect()
+}
+
+/// `f` of the elements of each cell of the planes of `x`.
+fn pooled(x: &Tensor, [rows, columns]: [&Cells; 2], f: impl Fn(&[f64]) -> f64) -> Tensor {
+    let shape = x.shape();
+    let (n, c) = (shape[0], shape[1]);
+    Tensor::from_fn([n, c, rows.len(), columns.len()], |flat| {
+        let plane = flat / (rows.len() * columns.len());
+        let (row, column) = (flat / columns.len() % rows.len(), flat % columns.len());
+        let mut cell = Vec::new();
+        for i in rows[row].clone() {
+            for j in columns[column].clone() {
+                cell.push(x.at(&[plane / c, plane % c, i, j]));
+            }
+        }
+        f(&cell)
+    })
+}
+
+fn largest(cell: &[f64]) -> f64 {
+    cell.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn average(cell: &[f64]) -> f64 {
+    cell.iter().sum::<f64>() / cell.len() as f64
+}
+
+/// Distinct elements, a tenth apart, in random order: no step reaches a tie.
+fn distinct(shape: [usize; 4]) -> impl Strategy<Value = Tensor> {
+    let numel = shape.iter().product::<usize>();
+    let order = Just((0..numel).collect::<Vec<_>>()).prop_shuffle();
+    order.prop_map(move |order| Tensor::from_fn(shape, |i| order[i] as f64 * 0.1 - 2.0))
+}
+
+/// Input, kernel, stride, padding.
+fn pooling() -> impl Strategy<Value = [usize; 4]> {
+    let parts = (1usize..=5, 1usize..=3, 1usize..=3, 0usize..=1);
+    parts.prop_filter_map("the kernel fits", |(input, kernel, stride, padding)| {
+        let padding = padding.min(kernel / 2);
+        (kernel <= input + 2 * padding).then_some([input, kernel, stride, padding])
+    })
+}
+
+#[test]
+fn sliding_pools() {
+    let drawn = (pooling(), pooling(), 0usize..=2, 1usize..=2, any::<bool>()).prop_flat_map(
+        |(rows, columns, n, c, counts)| {
+            (Just((rows, columns, counts)), distinct([n, c, rows[0], columns[0]]))
+        },
+    );
+    part_of_property("sliding pools", 2, drawn, |((rows, columns, counts), x)| {
+        let by = Pooling::new([rows[1], columns[1]]).stride([rows[2], columns[2]]);
+        let by = by.padding([rows[3], columns[3]]).padding_counts(counts);
+        let [r, c] =
+            [rows, columns].map(|[n, kernel, stride, pad]| sliding(n, kernel, stride, pad));
+        near("max_pool2d", &x.max_pool2d(by), &pooled(&x, [&r, &c], largest))?;
+        let area = (rows[1] * columns[1]) as f64;
+        let mean = |cell: &[f64]| {
+            if counts { cell.iter().sum::<f64>() / area } else { average(cell) }
+        };
+        near("avg_pool2d", &x.avg_pool2d(by), &pooled(&x, [&r, &c], mean))?;
+        differentiates(|x| x[0].max_pool2d(by), [x.clone()])?;
+        differentiates(|x| x[0].avg_pool2d(by), [x.clone()])?;
+        // In one dimension each line is a plane of its own.
+        let line = vec![0..1; rows[0]].iter().enumerate().map(|(i, _)| i..i + 1).collect();
+        near("max_pool1d", &x.max_pool1d(by), &pooled(&x, [&line, &c], largest))?;
+        let mean = |cell: &[f64]| {
+            if counts { cell.iter().sum::<f64>() / columns[1] as f64 } else { average(cell) }
+        };
+        near("avg_pool1d", &x.avg_pool1d(by), &pooled(&x, [&line, &c], mean))?;
+        differentiates(|x| x[0].max_pool1d(by) + x[0].avg_pool1d(by), [x])
+    });
+}
+
+#[test]
+fn adaptive_pools() {
+    let drawn = ([1usize..=5, 1..=5, 1..=4, 1..=4])
+        .prop_flat_map(|[h, w, rows, columns]| (Just([rows, columns]), distinct([2, 1, h, w])));
+    part_of_property("adaptive pools", 2, drawn, |([rows, columns], x)| {
+        let (r, c) = (adaptive(x.shape()[2], rows), adaptive(x.shape()[3], columns));
+        let cells = [&r, &c];
+        near("max", &x.adaptive_max_pool2d([rows, columns]), &pooled(&x, cells, largest))?;
+        near("avg", &x.adaptive_avg_pool2d([rows, columns]), &pooled(&x, cells, average))?;
+        let line = (0..x.shape()[2]).map(|i| i..i + 1).collect();
+        near("max", &x.adaptive_max_pool1d(columns), &pooled(&x, [&line, &c], largest))?;
+        near("avg", &x.adaptive_avg_pool1d(columns), &pooled(&x, [&line, &c], average))?;
+        differentiates(|x| x[0].adaptive_max_pool2d([rows, columns]), [x.clone()])?;
+        differentiates(|x| x[0].adaptive_avg_pool2d([rows, columns]), [x.clone()])?;
+        let lines =
+            |x: Var<'_>| (x.adaptive_max_pool1d(columns) * x.adaptive_avg_pool1d(columns)).value();
+        let tape = Tape::new();
+        let product = x.adaptive_max_pool1d(columns) * x.adaptive_avg_pool1d(columns);
+        near("on the tape", &lines(tape.constant(&x)), &product)
+    });
+}
+
+#[test]
+fn nearest_upsampling() {
+    let drawn = (1usize..=3, 1usize..=3, of(&[2, 1, 2, 3]));
+    part_of_property("upsampling", 4, drawn, |(rows, columns, x)| {
+        let loops = Tensor::from_fn([2, 1, 2 * rows, 3 * columns], |flat| {
+            let (i, j) = (flat / (3 * columns) % (2 * rows), flat % (3 * columns));
+            x.at(&[flat / (6 * rows * columns), 0, i / rows, j / columns])
+        });
+        near("upsample_nearest2d", &x.upsample_nearest2d([rows, columns]), &loops)?;
+        let line = Tensor::from_fn([2, 1, 2, 3 * columns], |flat| {
+            x.as_slice()[flat / (3 * columns) * 3 + flat % (3 * columns) / columns]
+        });
+        near("upsample_nearest1d", &x.upsample_nearest1d(columns), &line)?;
+        differentiates(|x| x[0].upsample_nearest2d([rows, columns]), [x.clone()])?;
+        differentiates(|x| x[0].upsample_nearest1d(columns), [x])
+    });
+}
+
+#[test]
+fn nan_wins_and_takes_the_gradient() {
+    let nan = f64::NAN;
+    let x = tensor![[[5.0, nan, 9.0, nan], [1.0, 2.0, 3.0, -f64::INFINITY]]];
+    let tape = Tape::new();
+    let v = tape.variable(&x);
+    let y = v.max_pool1d(4);
+    assert!(y.value().as_slice()[0].is_nan() && y.value().as_slice()[1] == 3.0);
+    let expected = tensor![[[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]];
+    assert_eq!(*y.sum().backward().wrt(v).unwrap(), expected);
+    let least = tensor![[[-f64::INFINITY, -f64::INFINITY]]];
+    assert_eq!(least.max_pool1d(2), tensor![[[-f64::INFINITY]]]);
+}
+
+/// The winner follows the values when the derivative is differentiated: by x it is constant, by the
+/// cotangent it is where the winner is.
+#[test]
+fn winners_have_a_derivative_of_exactly_zero() {
+    let outcome = || -> Outcome {
+        let tape = Tape::new();
+        let x = tape.variable(&tensor![[[1.0, 3.0, 2.0, 0.0]]]);
+        let c = tape.variable(&tensor![[[5.0, 7.0]]]);
+        let first = wengert::vjp(x.max_pool1d(2), &[x], c)[0];
+        near("first", &first.value(), &tensor![[[0.0, 5.0, 7.0, 0.0]]])?;
+        let second = grad(first.square().sum(), &[x, c]);
+        near("by x", &second[0].value(), &tensor![[[0.0, 0.0, 0.0, 0.0]]])?;
+        near("by the cotangent", &second[1].value(), &tensor![[[10.0, 14.0]]])?;
+        let third = grad((second[1] * second[1]).sum(), &[x, c]);
+        near("by x again", &third[0].value(), &tensor![[[0.0, 0.0, 0.0, 0.0]]])?;
+        near("by the cotangent again", &third[1].value(), &tensor![[[40.0, 56.0]]])
+    };
+    outcome().unwrap();
+}
+
+#[test]
+#[rustfmt::skip] // one line each: the line is part of the claim
+fn mistakes_say_what_does_not_fit() {
+    let (x, w) = (Tensor::zeros([1, 4, 5, 5]), Tensor::zeros([2, 4, 3, 3]));
+    let by = Convolution::new();
+    mistake("4 channels against 3 in each group", || { x.conv2d(&Tensor::zeros([2, 3, 3, 3]), by); });
+    mistake("2 outputs do not divide into groups", || { x.conv2d(&w, by.groups(3)); });
+    mistake("4 channels against 4 in each group", || { x.conv2d(&w, by.groups(2)); });
+    mistake("reaches over 7 does not fit into 5", || { x.conv2d(&w, by.dilation(3)); });
+    mistake("padding 'same' with stride 2", || { x.conv2d(&w, by.stride(2).padding(Padding::Same)); });
+    mistake("none may be 0", || { x.conv2d(&w, by.stride(0)); });
+    mistake("conv1d: [1, 4, 5, 5] with weight [2, 4, 3, 3] (3 axes", || { x.conv1d(&w, by); });
+    mistake("weight [2, 4, 3, 3] and bias [3] disagree", || { x.conv2d_with_bias(&w, &Tensor::zeros([3]), by); });
+    mistake("max_pool: a kernel of 6 does not fit into 5", || { x.max_pool2d(6); });
+    mistake("avg_pool: a kernel of 2 with stride 2 and padding 2", || { x.avg_pool2d(Pooling::new(2).padding(2)); });
+    mistake("max_pool: [] has no 1 axes", || { Tensor::scalar(1.0).max_pool1d(1); });
+    mistake("upsample_nearest2d: [3] has no two axes", || { Tensor::zeros([3]).upsample_nearest2d(2); });
+}

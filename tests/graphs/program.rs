@@ -16,7 +16,7 @@ const CLEAR: f64 = 0.01;
 const MAX_RANK: usize = 3;
 const MAX_NUMEL: usize = 32;
 
-/// A value, by its place in the program: the inputs first, then the results of the steps.
+/// A value, by its place: the inputs first, then the results of the steps.
 #[derive(Clone, Copy)]
 struct V(usize);
 
@@ -202,7 +202,8 @@ impl Step {
             |x: Var<'_, f64>| x.value().as_slice().iter().filter(|x| x.abs() >= CLEAR).count();
         match self {
             Self::Unary(Unary::Relu | Unary::Abs, v) => {
-                far(values[v.0]) == values[v.0].shape().numel()
+                let x = values[v.0];
+                far(x) == x.shape().numel()
             }
             Self::Pair(Pair::Maximum | Pair::Minimum, v, w) => {
                 let apart = values[v.0] - values[w.0];

@@ -1,26 +1,17 @@
 //! Random programs of many operations, with values used again and broadcast: what holds for each rule
 //! holds for what is built of them. 256 cases each; `PROPTEST_CASES` asks for another number.
 
+mod common;
+#[path = "graphs/program.rs"]
 mod program;
 
+use common::{Outcome, property};
 use program::{Program, programs};
-use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestRunner};
 use wengert::core::{Param, Tape};
 use wengert::{Array, Check, Float, Reductions, check_model, gradients, jvp, vjp};
 
-type Outcome = Result<(), String>;
-
 fn every_program(check: impl Fn(&Program) -> Outcome) {
-    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(0);
-    }
-    let outcome = TestRunner::new(config)
-        .run(&programs(), |program| check(&program).map_err(TestCaseError::fail));
-    if let Err(error) = outcome {
-        panic!("{error}");
-    }
+    property("a random program", programs(), |program| check(&program));
 }
 
 /// The inputs as parameters in some precision.

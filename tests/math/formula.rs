@@ -41,11 +41,17 @@ impl<'a> Reader<'a> {
 
     fn comparison(&mut self) -> f64 {
         let left = self.sum();
-        let signs: [(&str, fn(&f64, &f64) -> bool); 5] =
-            [("<=", f64::le), (">=", f64::ge), ("==", f64::eq), ("<", f64::lt), (">", f64::gt)];
-        for (sign, holds) in signs {
+        for sign in ["<=", ">=", "==", "<", ">"] {
             if self.takes(sign) {
-                return f64::from(u8::from(holds(&left, &self.sum())));
+                let right = self.sum();
+                let holds = match sign {
+                    "<=" => left <= right,
+                    ">=" => left >= right,
+                    "==" => left == right,
+                    "<" => left < right,
+                    _ => left > right,
+                };
+                return f64::from(u8::from(holds));
             }
         }
         left
@@ -126,7 +132,7 @@ fn call(name: &str, arguments: &[f64]) -> f64 {
         ("max", &[a, b]) => a.max(b),
         ("atan2", &[a, b]) => a.atan2(b),
         ("abs", &[x]) => x.abs(),
-        ("sign", &[x]) if x == 0.0 => 0.0,
+        ("sign", &[0.0]) => 0.0,
         ("sign", &[x]) => x.signum(),
         ("floor", &[x]) => x.floor(),
         ("ceil", &[x]) => x.ceil(),

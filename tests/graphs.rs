@@ -1,0 +1,115 @@
+//! Random programs of many operations, with values used again and broadcast: what holds for each rule
+//! holds for what is built of them. 256 cases each; `PROPTEST_CASES` asks for another number.
+
+mod common;
+#[path = "graphs/program.rs"]
+mod program;
+
+use common::{Outcome, property};
+use program::{Program, programs};
+use wengert::core::{Param, Tape};
+use wengert::{Array, Check, Float, Reductions, check_model, gradients, jvp, vjp};
+
+fn every_program(check: impl Fn(&Program) -> Outcome) {
+    property("a random program", programs(), |program| check(&program));
+}
+
+/// The inputs as parameters in some precision.
+fn params<F: Float>(program: &Program) -> Vec<Param<F>> {
+    program.inputs.iter().map(|x| Param::new(x.cast())).collect()
+}
+
+/// The loss and its gradients by the inputs.
+fn differentiate<F: Float>(program: &Program) -> (F, Vec<Array<F>>) {
+    let params = params(program);
+    let (loss, grads) = gradients(|tape| {
+        let inputs = params.iter().map(|param| tape.param(param)).collect::<Vec<_>>();
+        program.run(&inputs).sum()
+    });
+    (loss, params.iter().map(|param| grads.get(param).expect("a gradient").clone()).collect())
+}
+
+/// A tensor of numbers that have nothing to do with each other.
+fn irregular(shape: wengert::Shape, key: usize) -> Array<f64> {
+    Array::from_fn(shape, |i| ((i + 1) * (key + 3)) as f64 % 1.618 - 0.7)
+}
+
+/// Orders one and two; the checker also compares the recorded sweep and forward mode.
+#[test]
+fn gradients_agree_with_finite_differences() {
+    every_program(|program| {
+        let checked = Check::new().gradients(|x| program.run(x), &program.inputs);
+        checked.map(drop).map_err(|error| error.to_string())
+    });
+}
+
+#[test]
+fn a_program_in_single_precision_replays_in_double() {
+    every_program(|program| {
+        let params = params::<f32>(program);
+        let checked = check_model(&params, |tape| {
+            let inputs = params.iter().map(|param| tape.param(param)).collect::<Vec<_>>();
+            program.run(&inputs)
+        });
+        let comparisons = checked.map_err(|error| error.to_string())?.comparisons;
+        // Two orders, two directions, three answers for each input.
+        if comparisons == 12 * params.len() { Ok(()) } else { Err("an input was left out".into()) }
+    });
+}
+
+/// `<u, J v> = <J^T u, v>`.
+#[test]
+fn forward_and_reverse_mode_are_each_others_transpose() {
+    every_program(|program| {
+        let tape = Tape::new();
+        let x = program.inputs.iter().map(|x| tape.variable(x)).collect::<Vec<_>>();
+        let y = program.run(&x);
+        let u = tape.constant(&irregular(y.shape(), 0));
+        let tangent = |(i, x): (usize, &wengert::core::Var<'_, f64>)| irregular(x.shape(), i + 1);
+        let v = x.iter().enumerate().map(|x| tape.constant(&tangent(x))).collect::<Vec<_>>();
+        let terms = (u * jvp(y, &x, &v)).value();
+        let forward = terms.as_slice().iter().sum::<f64>();
+        let scale = terms.as_slice().iter().map(|term| term.abs()).sum::<f64>();
+        let reverse = vjp(y, &x, u).iter().zip(&v).map(|(g, v)| (*g * v).sum().item()).sum::<f64>();
+        if (forward - reverse).abs() <= 1e-12 * scale.max(1.0) {
+            return Ok(());
+        }
+        Err(format!("forward {forward:e}, reverse {reverse:e}"))
+    });
+}
+
+#[test]
+fn single_precision_agrees_with_double() {
+    every_program(|program| {
+        let (single_loss, single) = differentiate::<f32>(program);
+        let (double_loss, double) = differentiate::<f64>(program);
+        let agree = |single: f32, double: f64, scale: f64| {
+            (f64::from(single) - double).abs() <= 1e-5 * scale.max(1.0)
+        };
+        if !agree(single_loss, double_loss, double_loss.abs()) {
+            return Err(format!("loss {single_loss:e} against {double_loss:e}"));
+        }
+        for (input, (single, double)) in single.iter().zip(&double).enumerate() {
+            let (single, double) = (single.as_slice(), double.as_slice());
+            let scale = double.iter().fold(0.0f64, |scale, x| scale.max(x.abs()));
+            if !single.iter().zip(double).all(|(s, d)| agree(*s, *d, scale)) {
+                return Err(format!("v{input}: {single:?} against {double:?}"));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_same_program_gives_the_same_bits() {
+    fn bits(program: &Program) -> Vec<u32> {
+        let (loss, grads) = differentiate::<f32>(program);
+        let grads = grads.iter().flat_map(|g| g.as_slice()).map(|g| g.to_bits());
+        [loss.to_bits()].into_iter().chain(grads).collect()
+    }
+    every_program(
+        |program| {
+            if bits(program) == bits(program) { Ok(()) } else { Err("other bits".into()) }
+        },
+    );
+}

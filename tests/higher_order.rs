@@ -152,7 +152,7 @@ fn the_derivative_by_what_does_not_matter_is_zero() {
     let constant = tape.constant(&tensor![5.0, 6.0]);
     let later = x.square();
     let loss = (x * constant).sum();
-    let found = grad(loss, &[unused, later, x, constant]);
+    let found = grad(loss, &[unused, later, x]);
     assert_eq!(found[0].value(), Tensor::zeros([1, 2]));
     assert_eq!(found[1].value(), Tensor::zeros([2]));
     assert_eq!(found[2].value(), tensor![5.0, 6.0]);

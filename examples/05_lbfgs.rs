@@ -1,7 +1,6 @@
 //! L-BFGS (Nocedal and Wright, algorithm 7.4) with a line search for the strong Wolfe conditions,
-//! written outside of the library, of which it asks values and flat gradients.
-//!
-//! On the chained Rosenbrock function of ten numbers, whose minimum is 0 at (1, .., 1).
+//! written outside of the library, of which it asks values and flat gradients. On the chained
+//! Rosenbrock function of ten numbers, whose minimum is 0 at (1, .., 1).
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -17,16 +16,14 @@ struct Chain {
 params! { Chain { head, tail } }
 
 impl Chain {
-    fn loss<'t>(&self, tape: &'t Tape) -> Var<'t> {
-        let x = Var::concat(&[tape.param(&self.head), tape.param(&self.tail)], 0);
-        let (a, b) = (x.narrow(0, 0, 9), x.narrow(0, 1, 9));
-        ((b - a.square()).square() * 100.0 + (1.0 - a).square()).sum()
-    }
-
     /// Value and gradient at `x`.
     fn at(&mut self, x: &Tensor) -> (f64, Tensor) {
         self.set_flat(x.as_slice());
-        let (value, grads) = gradients(|tape| self.loss(tape));
+        let (value, grads) = gradients(|tape| {
+            let x = Var::concat(&[tape.param(&self.head), tape.param(&self.tail)], 0);
+            let (a, b) = (x.narrow(0, 0, 9), x.narrow(0, 1, 9));
+            ((b - a.square()).square() * 100.0 + (1.0 - a).square()).sum()
+        });
         (value, grads.flatten_for(self))
     }
 }

@@ -168,6 +168,30 @@ fn a_parameter_may_mean_another_variable_on_a_tape() {
 }
 
 #[test]
+fn what_a_parameter_is_bound_to_receives_its_gradient() {
+    let (p, q) = (Param::new(Tensor::scalar(5.0)), Param::new(Tensor::scalar(2.0)));
+    let tape = Tape::new();
+    let x = tape.variable(&Tensor::scalar(3.0));
+    tape.bind(&p, x);
+    let grads = tape.param(&p).square().backward();
+    assert_eq!(grads.wrt(x).unwrap().item(), 6.0);
+    assert!(grads.get(&p).is_none());
+    // On a tape that is used again, whichever parameter came first the last time.
+    let loss = |bound| {
+        gradients(|tape| {
+            if bound {
+                tape.bind(&p, tape.param(&q));
+            }
+            tape.param(&p).square() + tape.param(&q)
+        })
+    };
+    assert_eq!(loss(false).1.get(&p).unwrap().item(), 10.0);
+    let (value, grads) = loss(true);
+    assert_eq!((value, grads.get(&q).unwrap().item()), (6.0, 5.0));
+    assert!(grads.get(&p).is_none());
+}
+
+#[test]
 #[should_panic(expected = "bind: the parameter is on this tape already")]
 fn binding_after_use_is_refused() {
     let (w, tape) = (Param::new(Tensor::scalar(5.0)), Tape::new());

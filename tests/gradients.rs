@@ -93,6 +93,36 @@ fn a_flat_slice_of_another_length_is_refused() {
 }
 
 #[test]
+fn a_model_and_its_gradients_are_flat_in_the_same_order() {
+    // The recording meets b first, the model declares a first.
+    let mut pair = Pair::new();
+    let (_, found) = gradients(|tape| (tape.param(&pair.b) * 3.0 * &pair.a).sum());
+    pair.set_flat(&[5.0, 6.0, 7.0]);
+    assert_eq!((pair.a.value().to_vec(), pair.b.value().to_vec()), (vec![5.0, 6.0], vec![7.0]));
+    assert_eq!(pair.flatten(), tensor![5.0, 6.0, 7.0]);
+    assert_eq!(found.flatten_for(&pair).as_slice()[..2], found.get(&pair.a).unwrap().to_vec());
+    assert_eq!(found.flatten_for(&pair).as_slice()[2..], found.get(&pair.b).unwrap().to_vec());
+    pair.a.set_frozen(true);
+    pair.set_flat(&[1.0]);
+    assert_eq!(pair.a.value(), &tensor![5.0, 6.0]);
+    assert_eq!(pair.flatten(), tensor![1.0]);
+    assert_eq!(&found.flatten_for(&pair).to_vec(), &found.get(&pair.b).unwrap().to_vec());
+}
+
+#[test]
+#[should_panic(expected = "set_flat: 2 numbers for 3 of the model")]
+fn a_model_refuses_a_flat_slice_of_another_length() {
+    Pair::new().set_flat(&[1.0, 2.0]);
+}
+
+#[test]
+#[should_panic(expected = "flatten_for: no gradient arrived at a")]
+fn a_missing_gradient_does_not_flatten() {
+    let pair = Pair::new();
+    gradients(|tape| tape.param(&pair.b).square().sum()).1.flatten_for(&pair);
+}
+
+#[test]
 fn parameters_without_a_gradient_are_listed_by_name() {
     let mut pair = Pair::new();
     let (_, found) = gradients(|tape| tape.param(&pair.b).square());

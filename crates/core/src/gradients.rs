@@ -95,6 +95,27 @@ impl<F: Float> Gradients<F> {
         })
     }
 
+    /// The gradients of a model's parameters as one array of shape `[n]`, in the model's order: as
+    /// [`Params::flatten`] lays out the parameters themselves. Frozen ones are left out.
+    ///
+    /// # Panics
+    /// If a parameter received no gradient, with the names of all such.
+    #[track_caller]
+    pub fn flatten_for(&self, model: &(impl Params<F> + ?Sized)) -> Array<F> {
+        let missing = self.missing(model);
+        assert!(missing.is_empty(), "flatten_for: no gradient arrived at {}", missing.join(", "));
+        let mut flat = Vec::new();
+        model.visit(Path::ROOT, &mut |_, leaf| {
+            if let Leaf::Param(param) = leaf
+                && !param.is_frozen()
+            {
+                flat.extend(self.get(param).iter().flat_map(|g| g.as_slice()));
+            }
+        });
+        let n = flat.len();
+        Array::from_vec(flat, [n])
+    }
+
     /// Replaces all parameters' gradients by those of a flat slice, as [`Self::flatten`] lays it out.
     ///
     /// # Panics

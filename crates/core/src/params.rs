@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::{Buffer, Float, Param};
+use crate::{Array, Buffer, Float, Param};
 
 /// Where in a model a visitor stands. Prints as the dotted name, `layers.2.weight`; nothing is
 /// allocated until it does.
@@ -97,6 +97,41 @@ pub trait Params<F: Float = f32> {
         self.visit_mut(Path::ROOT, &mut |path, leaf| {
             if let LeafMut::Param(param) = leaf {
                 f(path, param);
+            }
+        });
+    }
+
+    /// The numbers of all parameters that are not frozen as one array of shape `[n]`, in order of
+    /// declaration: what a method that thinks in vectors works on, with
+    /// [`Gradients::flatten_for`](crate::Gradients::flatten_for).
+    fn flatten(&self) -> Array<F> {
+        let mut flat = Vec::new();
+        self.visit(Path::ROOT, &mut |_, leaf| {
+            if let Leaf::Param(param) = leaf
+                && !param.is_frozen()
+            {
+                flat.extend_from_slice(param.value().as_slice());
+            }
+        });
+        let n = flat.len();
+        Array::from_vec(flat, [n])
+    }
+
+    /// Replaces the numbers of all parameters that are not frozen by those of a flat slice, as
+    /// [`Params::flatten`] lays it out.
+    ///
+    /// # Panics
+    /// If the slice has another length; the model is untouched then.
+    #[track_caller]
+    fn set_flat(&mut self, flat: &[F]) {
+        let n = self.flatten().numel();
+        assert!(flat.len() == n, "set_flat: {} numbers for {n} of the model", flat.len());
+        let mut rest = flat;
+        self.for_each_param_mut(&mut |_, param| {
+            if !param.is_frozen() {
+                let (part, tail) = rest.split_at(param.value().numel());
+                param.value_mut().as_mut_slice().copy_from_slice(part);
+                rest = tail;
             }
         });
     }
@@ -218,7 +253,6 @@ macro_rules! params_f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Array;
 
     struct Net {
         layers: Vec<Param<f32>>,

@@ -8,6 +8,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::op::{Flow, Value};
+use crate::ops::Reshape;
 use crate::recorded::{Recorded, Seen};
 use crate::segment::Segment;
 use crate::{Array, Buffer, Float, Indices, Param, ParamId};
@@ -172,11 +173,14 @@ impl<F: Float> Tape<F> {
     pub fn bind(&self, param: &Param<F>, var: Var<'_, F>) {
         let (own, given) = (param.value().shape(), Value::shape(&var));
         assert!(own == given, "bind: a parameter of shape {own:?} was handed {given:?}");
-        let (leaf, params) = (var.on_tape(self), &mut self.record.borrow_mut().params);
+        var.on_tape(self);
+        // A node of its own: what arrives here goes on to the variable, none of it stays.
+        let node = Var::apply(Reshape { to: own }, [&var]).id;
+        let params = &mut self.record.borrow_mut().params;
         match params.iter_mut().find(|(known, _)| *known == param.id()) {
             Some((_, Some(_))) => panic!("bind: the parameter is on this tape already"),
-            Some((_, free)) => *free = Some(leaf),
-            None => params.push((param.id(), Some(leaf))),
+            Some((_, free)) => *free = Some(node),
+            None => params.push((param.id(), Some(node))),
         }
     }
 

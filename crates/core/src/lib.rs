@@ -42,6 +42,7 @@ mod pairs;
 mod param;
 mod params;
 mod print;
+mod products;
 mod recorded;
 mod segment;
 mod shape;

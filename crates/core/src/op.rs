@@ -97,22 +97,7 @@ pub trait Arithmetic:
 {
 }
 
-impl<T> Arithmetic for T where
-    T: Clone
-        + Neg<Output = T>
-        + Add<Output = T>
-        + Sub<Output = T>
-        + Mul<Output = T>
-        + Div<Output = T>
-        + Add<f64, Output = T>
-        + Sub<f64, Output = T>
-        + Mul<f64, Output = T>
-        + for<'a> Add<&'a T, Output = T>
-        + for<'a> Sub<&'a T, Output = T>
-        + for<'a> Mul<&'a T, Output = T>
-        + for<'a> Div<&'a T, Output = T>
-{
-}
+impl<F: Float> Arithmetic for Array<F> {}
 
 /// What operations apply to: an [`Array`], which computes, or a variable on a tape, which computes
 /// and records.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use smallvec::SmallVec;
 
-use crate::op::{Cotangent, Flow, IndexOp, ManyOp, Op, Value, op_name};
+use crate::op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value, op_name};
 use crate::tape::{IndexVar, Inputs, Kind, Node};
 use crate::{Array, Float, Indices, Shape, ShapeError, Var};
 
@@ -212,6 +212,8 @@ impl<O: IndexOp> Kindred for Indexed<O> {
         self.0.pull(&x, &IndexVar { tape: y.tape, id: inputs[1] }, &y, &g)
     }
 }
+
+impl<F: Float> Arithmetic for Var<'_, F> {}
 
 impl<'t, F: Float> Value for Var<'t, F> {
     type Index = IndexVar<'t, F>;

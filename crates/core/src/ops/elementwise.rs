@@ -97,6 +97,8 @@ macro_rules! scalar_operators {
 
 scalar_operators! { Add add +; Sub sub -; Mul mul *; Div div /; }
 
+impl<F: Float> Arithmetic for Scalar<F> {}
+
 impl<F: Float> std::ops::Neg for Scalar<F> {
     type Output = Self;
     #[inline(always)]

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 pub use super::functions::*;
 use crate::kernels::{zip1, zip3};
-use crate::op::{Cotangent, Op, Value};
+use crate::op::{Arithmetic, Cotangent, Op, Value};
 use crate::{Array, Float, Shape, ShapeError};
 
 /// A function of one number that acts on each element by itself.

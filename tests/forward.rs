@@ -85,7 +85,7 @@ fn a_loss_of_several_elements_has_no_gradient() {
 }
 
 #[test]
-#[should_panic(expected = "value 0 is a constant")]
+#[should_panic(expected = "grad: value 0 is a constant")]
 fn a_constant_has_no_derivative() {
     let tape = Tape::new();
     let x = tape.constant(&Tensor::scalar(1.0));

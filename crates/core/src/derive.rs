@@ -18,6 +18,7 @@ use crate::{Array, Float, Shape, Tape, Var};
 #[track_caller]
 pub fn grad<'t, F: Float>(loss: Var<'t, F>, wrt: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
     check_scalar(loss.shape());
+    check_variables("grad", loss.tape, wrt);
     vjp(loss, wrt, loss.constant_like(loss.shape(), 1.0))
 }
 

@@ -10,7 +10,6 @@ use std::f32::consts::PI;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
 
-#[derive(Clone)]
 struct Net {
     first: Linear,
     second: Linear,
@@ -48,15 +47,16 @@ fn loss<'t>(net: &Net, tape: &'t Tape, (x, y): &(Tensor, Tensor)) -> Var<'t> {
     net.forward(tape.constant(x)).mse(y)
 }
 
-/// The loss on a task after one step from `start`; `moved` lends its form, not its numbers.
-fn adapted<'t>(start: &Net, moved: &Net, tape: &'t Tape, task: &Task, rate: f64) -> Var<'t> {
-    let inner = loss(start, tape, &task.known);
-    let (from, to) = (start.named_params(), moved.named_params());
-    let from = from.iter().map(|(_, param)| tape.param(param)).collect::<Vec<_>>();
-    for ((from, (_, to)), slope) in from.iter().zip(to).zip(grad(inner, &from)) {
-        tape.bind(to, *from - slope * rate);
+/// The loss on a task after one step of this rate, on a tape where the parameters mean what they are
+/// then.
+fn adapted<'t>(net: &Net, tape: &'t Tape, task: &Task, rate: f64) -> Var<'t> {
+    let inner = loss(net, tape, &task.known);
+    let params = net.named_params();
+    let from = params.iter().map(|(_, param)| tape.param(param)).collect::<Vec<_>>();
+    for ((from, (_, param)), slope) in from.iter().zip(params).zip(grad(inner, &from)) {
+        tape.bind(param, *from - slope * rate);
     }
-    loss(moved, tape, &task.asked)
+    loss(net, tape, &task.asked)
 }
 
 /// A net trained for the loss after one step of this rate, four tasks at a time.
@@ -64,10 +64,9 @@ fn train(rate: f64) -> Result<Net, Box<dyn Error>> {
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
     let (first, second) = (Linear::new(1, 32, rng), Linear::new(32, 32, rng));
     let mut net = Net { first, second, output: Linear::new(32, 1, rng) };
-    let moved = net.clone();
     let mut optimizer = Optimizer::from_toml("kind = 'adam'\nlr = 0.002\nclip_norm = 10.0")?;
     for _ in 0..3000 {
-        let one = |task| gradients(|tape| adapted(&net, &moved, tape, &task, rate)).1;
+        let one = |task| gradients(|tape| adapted(&net, tape, &task, rate)).1;
         let mut grads = one(Task::draw(rng));
         for _ in 1..4 {
             grads += &one(Task::draw(rng));
@@ -81,8 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let unseen = (0..200).map(|_| Task::draw(&mut rng)).collect::<Vec<_>>();
     let mean_loss = |net: &Net, rate| {
-        let moved = net.clone();
-        let loss = |task| adapted(net, &moved, &Tape::new(), task, rate).item();
+        let loss = |task| adapted(net, &Tape::new(), task, rate).item();
         unseen.iter().map(loss).sum::<f32>() / unseen.len() as f32
     };
     let (maml, conventional) = (train(0.05)?, train(0.0)?);

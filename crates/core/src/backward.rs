@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use crate::op::Cotangent;
 use crate::recorded::Seen;
 use crate::segment::Segment;
-use crate::tape::{Kind, Record, Setting};
+use crate::tape::{Kind, Known, Record, Setting};
 use crate::workshop::{borrow_tape, return_tape, spare_list};
 use crate::{Array, Float, Gradients, Shape, Tape, Var};
 
@@ -156,7 +156,7 @@ impl<F: Float> Record<F> {
         }
         let mut params = spare_list();
         let mut arrived = |leaf: u32| cotangents.get_mut(leaf as usize).and_then(Option::take);
-        for &(id, leaf) in &self.params {
+        for &Known { id, leaf, .. } in &self.params {
             if let Some(g) = leaf.and_then(&mut arrived) {
                 params.push((id, g));
             }

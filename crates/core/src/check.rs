@@ -168,8 +168,8 @@ impl Check {
         model.visit(Path::ROOT, &mut |path, leaf| {
             let Leaf::Param(param) = leaf else { return };
             let record = recorded.record.borrow();
-            let known = record.params.iter().find(|(id, _)| *id == param.id());
-            if let Some(&(_, Some(leaf))) = known
+            let known = record.params.iter().find(|known| known.id == param.id());
+            if let Some(leaf) = known.and_then(|known| known.leaf)
                 && record.nodes[leaf as usize].tracked
             {
                 leaves.push(leaf);

@@ -91,8 +91,9 @@ impl<F: Float> Record<F> {
         self.nodes.truncate(first);
         self.variables.retain(kept);
         self.updates.retain(|(_, leaf)| kept(leaf));
-        for (_, leaf) in &mut self.params {
-            *leaf = leaf.filter(kept);
+        for known in &mut self.params {
+            known.leaf = known.leaf.filter(kept);
+            known.meaning = known.meaning.filter(kept);
         }
         self.segments.retain(|segment| segment.nodes.end as usize <= first);
         self.generation += 1;

@@ -8,7 +8,6 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::op::{Flow, Value};
-use crate::ops::Reshape;
 use crate::recorded::{Recorded, Seen};
 use crate::segment::Segment;
 use crate::{Array, Buffer, Float, Indices, Param, ParamId};
@@ -39,7 +38,7 @@ pub(crate) struct Record<F: Float> {
     /// same operation at the same place needs no allocation.
     pub(crate) ops: Vec<Option<Box<dyn Recorded<F>>>>,
     /// The parameters met so far, in the order of the last recording, with their leaf in this one.
-    pub(crate) params: Vec<(ParamId, Option<u32>)>,
+    pub(crate) params: Vec<Known>,
     /// Where the next parameter is expected in `params`.
     cursor: usize,
     pub(crate) variables: Vec<u32>,
@@ -56,6 +55,16 @@ pub(crate) struct Record<F: Float> {
     places: Vec<Place>,
     /// While a sweep is recorded: the line of the operation that is being differentiated.
     pub(crate) origin: Option<&'static Location<'static>>,
+}
+
+/// A parameter as a tape knows it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) id: ParamId,
+    /// Its leaf, where its gradient arrives.
+    pub(crate) leaf: Option<u32>,
+    /// The node that it means: its leaf, or what it was bound to.
+    pub(crate) meaning: Option<u32>,
 }
 
 /// A part of a model: its name, and its number if it is one of a list.
@@ -144,44 +153,36 @@ impl<F: Float> Tape<F> {
         let id = param.id();
         let mut record = self.record.borrow_mut();
         let Record { params, cursor, .. } = &mut *record;
-        if params.get(*cursor).is_none_or(|(expected, _)| *expected != id) {
-            *cursor = params.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
-                params.push((id, None));
-                params.len() - 1
-            });
+        if params.get(*cursor).is_none_or(|expected| expected.id != id) {
+            *cursor = place_of(params, id);
         }
         let place = *cursor;
         *cursor += 1;
-        if let Some(id) = params[place].1 {
+        if let Some(id) = params[place].meaning {
             drop(record);
             return self.handle(id);
         }
         drop(record);
         let tracked = self.setting.get().tracking && !param.is_frozen();
         let var = self.leaf(param.value().clone(), tracked);
-        self.record.borrow_mut().params[place].1 = Some(var.id);
+        let known = &mut self.record.borrow_mut().params[place];
+        (known.leaf, known.meaning) = (Some(var.id), Some(var.id));
         var
     }
 
-    /// On this tape the parameter means that variable, from here on: a model runs with other weights,
+    /// From here on the parameter means that variable on this tape: a model runs with other weights,
     /// which themselves were computed, without a copy of it. Derivatives flow to what they were computed
-    /// from; the parameter itself receives none.
+    /// from; where that is the parameter as it was before, its gradient is the whole derivative.
     ///
     /// # Panics
-    /// If the shapes differ, or if the parameter is on this tape already.
+    /// If the shapes differ.
     #[track_caller]
     pub fn bind(&self, param: &Param<F>, var: Var<'_, F>) {
         let (own, given) = (param.value().shape(), Value::shape(&var));
         assert!(own == given, "bind: a parameter of shape {own:?} was handed {given:?}");
-        var.on_tape(self);
-        // A node of its own: what arrives here goes on to the variable, none of it stays.
-        let node = Var::apply(Reshape { to: own }, [&var]).id;
-        let params = &mut self.record.borrow_mut().params;
-        match params.iter_mut().find(|(known, _)| *known == param.id()) {
-            Some((_, Some(_))) => panic!("bind: the parameter is on this tape already"),
-            Some((_, free)) => *free = Some(node),
-            None => params.push((param.id(), Some(node))),
-        }
+        let (node, params) = (var.on_tape(self), &mut self.record.borrow_mut().params);
+        let place = place_of(params, param.id());
+        params[place].meaning = Some(node);
     }
 
     /// A leaf of positions, such as labels.
@@ -251,7 +252,10 @@ impl<F: Float> Tape<F> {
         record.places.clear();
         record.origin = None;
         record.cursor = 0;
-        record.params.retain_mut(|(_, leaf)| leaf.take().is_some());
+        record.params.retain_mut(|known| {
+            known.leaf = None;
+            known.meaning.take().is_some()
+        });
         if record.ops.len() > KEPT {
             record.ops = Vec::new();
             record.nodes = Vec::new();
@@ -336,6 +340,14 @@ impl<F: Float> Tape<F> {
         drop(guard);
         again
     }
+}
+
+/// The place of a parameter among those known; a new one comes last.
+fn place_of(params: &mut Vec<Known>, id: ParamId) -> usize {
+    params.iter().position(|known| known.id == id).unwrap_or_else(|| {
+        params.push(Known { id, leaf: None, meaning: None });
+        params.len() - 1
+    })
 }
 
 impl<F: Float> Default for Tape<F> {

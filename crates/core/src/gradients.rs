@@ -8,7 +8,7 @@ use crate::{Array, Float, Leaf, Param, ParamId, Params, Path, Var};
 
 /// The gradients of one loss: by parameter, and by variable of the tape. With them travel the new
 /// values of buffers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gradients<F: Float> {
     /// By parameter, in the order in which the recording first met them.
     pub(crate) params: Vec<(ParamId, Array<F>)>,

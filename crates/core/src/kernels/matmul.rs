@@ -83,10 +83,9 @@ fn library<F: Float>(
     let (a_column, a_row) = (a.column as isize, a.row as isize);
     let (b_column, b_row) = (b.column as isize, b.row as isize);
     assert_eq!([a.data.len(), b.data.len(), c.len()], [m * k, k * n, m * n]);
-    // SAFETY: the strides come from `matrix`, for a dense matrix or its transpose, and C is dense;
-    // so every element that `gemm` visits lies inside a slice of the length asserted above. It
-    // writes C alone, which is borrowed mutably, and reads it only when accumulating; both types
-    // that `Float` is sealed to are among those it knows.
+    // SAFETY: the strides are those of dense matrices or their transposes, so that all that `gemm`
+    // visits lies inside slices of the lengths asserted above; it writes C alone, borrowed mutably;
+    // and the two types that `Float` is sealed to are among those it knows.
     unsafe {
         gemm::gemm(
             m,

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{differentiates, mistake, near, of, part_of_property};
+use common::{differentiates, mistake, near, of, property};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 
@@ -45,7 +45,7 @@ fn loops(inputs: &[&str], output: &str, x: &[Tensor]) -> Tensor {
 fn holds(spec: &str, spelled: &[&str], output: &str, extents: &[&[usize]]) {
     let operands = extents.iter().map(|extents| of(extents)).collect::<Vec<_>>();
     // Shapes are fixed, so a few draws are enough.
-    part_of_property(spec, 32, operands, |x| {
+    property(spec, operands, |x| {
         near(spec, &einsum(spec, &x), &loops(spelled, output, &x))?;
         differentiates(|x| einsum(spec, x), x)
     });
@@ -114,7 +114,7 @@ fn random_specifications() {
             let (x, many) = (shapes.collect::<Vec<_>>(), used.len());
             (Just(operands), Just(used).prop_shuffle(), 0..=many, x)
         });
-    part_of_property("einsum", 1, drawn, |(operands, letters, many, x)| {
+    property("einsum", drawn, |(operands, letters, many, x)| {
         let word = |letters: &[usize]| {
             letters.iter().map(|&letter| (b'a' + letter as u8) as char).collect::<String>()
         };
@@ -129,11 +129,11 @@ fn random_specifications() {
 
 #[test]
 fn dot_and_outer() {
-    part_of_property("dot", 1, (of(&[3]), of(&[3])), |(a, b)| {
+    property("dot", (of(&[3]), of(&[3])), |(a, b)| {
         near("dot", &a.dot(&b), &loops(&["i", "i"], "", &[a.clone(), b.clone()]))?;
         differentiates(|x| x[0].dot(x[1]), [a, b])
     });
-    part_of_property("outer", 1, (of(&[3]), of(&[2])), |(a, b)| {
+    property("outer", (of(&[3]), of(&[2])), |(a, b)| {
         near("outer", &a.outer(&b), &loops(&["i", "j"], "ij", &[a.clone(), b.clone()]))?;
         differentiates(|x| x[0].outer(x[1]), [a, b])
     });

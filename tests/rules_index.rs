@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Outcome, differentiates, mistake, near, of, part_of_property};
+use common::{Outcome, differentiates, mistake, near, of, property};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 use wengert::{Value, ops};
@@ -51,7 +51,7 @@ fn gather_and_scatter() {
     let drawn = gathered().prop_flat_map(|(extents, axis, index)| {
         (of(&extents), of(&index.shape()), Just(axis), Just(index))
     });
-    part_of_property("gather", 1, drawn, |(x, src, axis, index)| {
+    property("gather", drawn, |(x, src, axis, index)| {
         let places = looked_up(&x.shape(), axis, &index);
         let loops = places.iter().map(|place| x.at(place)).collect();
         let loops = Tensor::from_vec(loops, index.shape());
@@ -83,46 +83,41 @@ fn selected() -> impl Strategy<Value = (Tensor, usize, Indices)> {
 
 #[test]
 fn index_select_and_index_add() {
-    part_of_property(
-        "index_select",
-        1,
-        (selected(), any::<bool>()),
-        |((x, axis, index), skips)| {
-            let skip = skips.then_some(0);
-            let select = ops::IndexSelect { axis, skip };
-            let run = |x: Var<'_>| x.value();
-            let tape = Tape::new();
-            let at = tape.positions(&index);
-            let y = run(Value::apply_indexed(select, &tape.constant(&x), &at));
-            let (shape, rank) = (x.shape(), index.shape().rank());
-            // Every element of the result comes from the position that its index axes name.
-            let loops = Tensor::from_fn(y.shape(), |i| {
-                let mut place = vec![0; y.shape().rank()];
-                let mut rest = i;
-                for k in (0..place.len()).rev() {
-                    place[k] = rest % y.shape()[k];
-                    rest /= y.shape()[k];
-                }
-                let position = index.as_slice()[flat(&index.shape(), &place[axis..axis + rank])];
-                place.splice(axis..axis + rank, [position]);
-                if skip == Some(position) { 0.0 } else { x.at(&place) }
-            });
-            near("index_select", &y, &loops)?;
-            if !skips {
-                near("index_select", &x.index_select(axis as isize, &index), &loops)?;
+    property("index_select", (selected(), any::<bool>()), |((x, axis, index), skips)| {
+        let skip = skips.then_some(0);
+        let select = ops::IndexSelect { axis, skip };
+        let run = |x: Var<'_>| x.value();
+        let tape = Tape::new();
+        let at = tape.positions(&index);
+        let y = run(Value::apply_indexed(select, &tape.constant(&x), &at));
+        let (shape, rank) = (x.shape(), index.shape().rank());
+        // Every element of the result comes from the position that its index axes name.
+        let loops = Tensor::from_fn(y.shape(), |i| {
+            let mut place = vec![0; y.shape().rank()];
+            let mut rest = i;
+            for k in (0..place.len()).rev() {
+                place[k] = rest % y.shape()[k];
+                rest /= y.shape()[k];
             }
-            differentiates(
-                |x| Value::apply_indexed(select, &x[0], &x[0].tape().positions(&index)),
-                [x.clone()],
-            )?;
-            let add = ops::IndexAdd { axis, extent: shape[axis], skip };
-            differentiates(
-                |x| Value::apply_indexed(add, &x[0], &x[0].tape().positions(&index)),
-                [y.clone()],
-            )?;
-            differentiates(|x| x[0].index_add(axis as isize, &index, x[1]), [x, y])
-        },
-    );
+            let position = index.as_slice()[flat(&index.shape(), &place[axis..axis + rank])];
+            place.splice(axis..axis + rank, [position]);
+            if skip == Some(position) { 0.0 } else { x.at(&place) }
+        });
+        near("index_select", &y, &loops)?;
+        if !skips {
+            near("index_select", &x.index_select(axis as isize, &index), &loops)?;
+        }
+        differentiates(
+            |x| Value::apply_indexed(select, &x[0], &x[0].tape().positions(&index)),
+            [x.clone()],
+        )?;
+        let add = ops::IndexAdd { axis, extent: shape[axis], skip };
+        differentiates(
+            |x| Value::apply_indexed(add, &x[0], &x[0].tape().positions(&index)),
+            [y.clone()],
+        )?;
+        differentiates(|x| x[0].index_add(axis as isize, &index, x[1]), [x, y])
+    });
 }
 
 #[test]
@@ -136,7 +131,7 @@ fn index_add_adds_what_meets() {
 #[test]
 fn masked_fill() {
     let drawn = wengert::core::testing::pair([-2.0..2.0, 0.0..2.0], false);
-    part_of_property("masked_fill", 1, drawn, |[x, mask]| {
+    property("masked_fill", drawn, |[x, mask]| {
         let mask = mask.above(&Tensor::scalar(1.0)).step();
         let out = x.shape().broadcast(mask.shape()).expect("a pair that broadcasts");
         let (wide, set) = (x.expand(out), mask.expand(out));
@@ -181,7 +176,7 @@ fn one_hot() {
 #[test]
 fn embedding() {
     let tokens = prop::collection::vec(0usize..4, 6);
-    part_of_property("embedding", 1, (of(&[4, 3]), tokens), |(weight, tokens)| {
+    property("embedding", (of(&[4, 3]), tokens), |(weight, tokens)| {
         let tokens = Indices::from_vec(tokens, [2, 3]);
         let looked_up = |i: usize| weight.at(&[tokens.as_slice()[i / 3], i % 3]);
         near("embedding", &weight.embedding(&tokens), &Tensor::from_fn([2, 3, 3], looked_up))?;

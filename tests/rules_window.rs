@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Outcome, differentiates, mistake, near, of, part_of_property};
+use common::{Outcome, differentiates, mistake, near, of, property};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 use wengert::{Value, ops};
@@ -75,7 +75,7 @@ fn convolution_in_two_dimensions() {
         let x = of(&[n, groups * c, rows[0], columns[0]]);
         (Just(drawn), x, of(&[groups * o, c, rows[1], columns[1]]), of(&[groups * o]))
     });
-    part_of_property("Conv", 2, drawn, |(([_, groups, ..], axes, same), x, w, bias)| {
+    property("Conv", drawn, |(([_, groups, ..], axes, same), x, w, bias)| {
         let by = settings(axes, groups, same);
         let (y, loops) = (x.conv2d(&w, by), correlation(&x, &w, axes, groups));
         near("conv2d", &y, &loops)?;
@@ -102,7 +102,7 @@ fn convolution_in_one_dimension() {
         let x = of(&[n, groups * c, along[0]]);
         (Just(drawn), x, of(&[groups * o, c, along[1]]), of(&[groups * o]))
     });
-    part_of_property("Conv of rows", 4, drawn, |(([n, groups, c, o], axes, same), x, w, bias)| {
+    property("Conv of rows", drawn, |(([n, groups, c, o], axes, same), x, w, bias)| {
         // Stride, padding and dilation of the rows must not matter.
         let by = settings(axes, groups, same);
         let (flat, along) = ([1, 1, 1, 0, 0, 1], axes[1]);
@@ -226,7 +226,7 @@ fn sliding_pools() {
             (Just((rows, columns, counts)), distinct([n, c, rows[0], columns[0]]))
         },
     );
-    part_of_property("sliding pools", 2, drawn, |((rows, columns, counts), x)| {
+    property("sliding pools", drawn, |((rows, columns, counts), x)| {
         let by = Pooling::new([rows[1], columns[1]]).stride([rows[2], columns[2]]);
         let by = by.padding([rows[3], columns[3]]).padding_counts(counts);
         let [r, c] =
@@ -254,7 +254,7 @@ fn sliding_pools() {
 fn adaptive_pools() {
     let drawn = ([1usize..=5, 1..=5, 1..=4, 1..=4])
         .prop_flat_map(|[h, w, rows, columns]| (Just([rows, columns]), distinct([2, 1, h, w])));
-    part_of_property("adaptive pools", 2, drawn, |([rows, columns], x)| {
+    property("adaptive pools", drawn, |([rows, columns], x)| {
         let (r, c) = (adaptive(x.shape()[2], rows), adaptive(x.shape()[3], columns));
         let cells = [&r, &c];
         near("max", &x.adaptive_max_pool2d([rows, columns]), &pooled(&x, cells, largest))?;
@@ -275,7 +275,7 @@ fn adaptive_pools() {
 #[test]
 fn nearest_upsampling() {
     let drawn = (1usize..=3, 1usize..=3, of(&[2, 1, 2, 3]));
-    part_of_property("upsampling", 4, drawn, |(rows, columns, x)| {
+    property("upsampling", drawn, |(rows, columns, x)| {
         let loops = Tensor::from_fn([2, 1, 2 * rows, 3 * columns], |flat| {
             let (i, j) = (flat / (3 * columns) % (2 * rows), flat % (3 * columns));
             x.at(&[flat / (6 * rows * columns), 0, i / rows, j / columns])

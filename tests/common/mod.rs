@@ -18,23 +18,12 @@ pub(crate) fn property<S: Strategy + 'static>(
     strategy: S,
     check: impl Fn(S::Value) -> Outcome,
 ) {
-    part_of_property(name, 1, strategy, check);
-}
-
-/// As [`property`], one time in `part` of the usual number.
-pub(crate) fn part_of_property<S: Strategy + 'static>(
-    name: &str,
-    part: u32,
-    strategy: S,
-    check: impl Fn(S::Value) -> Outcome,
-) {
-    run(name, part, strategy.boxed(), &check);
+    run(name, strategy.boxed(), &check);
 }
 
 // Behind `dyn`, because there are many operations: the machinery is compiled once.
-fn run<T: Debug>(name: &str, part: u32, strategy: BoxedStrategy<T>, check: &dyn Fn(T) -> Outcome) {
+fn run<T: Debug>(name: &str, strategy: BoxedStrategy<T>, check: &dyn Fn(T) -> Outcome) {
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    config.cases = config.cases.div_ceil(part);
     if config.rng_seed == RngSeed::Random {
         config.rng_seed = RngSeed::Fixed(0);
     }

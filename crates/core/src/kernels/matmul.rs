@@ -42,7 +42,13 @@ pub(crate) fn matmul<F: Float>(
         0 => (),
         1..=TINY => tiny(n, k, a, b, c, accumulate),
         ..=SMALL if !vector => block::product([m, n, k], a, b, c, accumulate),
-        _ => library([m, n, k], a, b, c, accumulate),
+        work => {
+            // Work inside a parallel loop has its thread already.
+            let threads = work >= PARALLEL
+                && rayon::current_thread_index().is_none()
+                && rayon::current_num_threads() > 1;
+            library([m, n, k], a, b, c, accumulate, threads);
+        }
     }
 }
 
@@ -66,7 +72,7 @@ fn tiny<F: Float>(n: usize, k: usize, a: Matrix<F>, b: Matrix<F>, c: &mut [F], a
     }
 }
 
-/// The product by the `gemm` crate.
+/// The product by the `gemm` crate, on all threads or on one.
 #[allow(unsafe_code)]
 fn library<F: Float>(
     [m, n, k]: [usize; 3],
@@ -74,12 +80,9 @@ fn library<F: Float>(
     b: Matrix<F>,
     c: &mut [F],
     accumulate: bool,
+    threads: bool,
 ) {
-    // Work inside a parallel loop has its thread already.
-    let parallel = m * n * k >= PARALLEL
-        && rayon::current_thread_index().is_none()
-        && rayon::current_num_threads() > 1;
-    let parallelism = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    let parallelism = if threads { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     let (a_column, a_row) = (a.column as isize, a.row as isize);
     let (b_column, b_row) = (b.column as isize, b.row as isize);
     assert_eq!([a.data.len(), b.data.len(), c.len()], [m * k, k * n, m * n]);
@@ -121,15 +124,8 @@ mod tests {
         let (a, b, c) = (random::<F>(m * k, 1), random::<F>(k * n, 2), random::<F>(m * n, 3));
         for flags in 0..8 {
             let [ta, tb, accumulate] = [1, 2, 4].map(|bit| flags & bit != 0);
-            let run = |threads| {
-                let mut c = c.clone();
-                on_threads(threads, || matmul(m, n, k, &a, ta, &b, tb, &mut c, accumulate));
-                c
-            };
-            let got = run(0);
-            if m * n * k >= PARALLEL {
-                assert!(got == run(1) && got == run(2), "{m}x{n}x{k}: threads matter");
-            }
+            let mut got = c.clone();
+            matmul(m, n, k, &a, ta, &b, tb, &mut got, accumulate);
             for i in 0..m {
                 for j in 0..n {
                     let start = if accumulate { c[i * n + j].to_f64() } else { 0.0 };
@@ -159,10 +155,31 @@ mod tests {
     }
 
     #[test]
+    fn large_products_agree_with_a_plain_loop() {
+        check::<f32>(130, 129, 131);
+        check::<f64>(64, 300, 140);
+        check::<f32>(1, 2200, 1000);
+    }
+
+    #[test]
     fn large_products_do_not_depend_on_the_number_of_threads() {
-        check::<f32>(260, 257, 131);
-        check::<f64>(164, 300, 180);
-        check::<f32>(1, 2200, 4000);
+        fn same_bits<F: Float>(m: usize, n: usize, k: usize) {
+            let (a, b) = (random::<F>(m * k, 1), random::<F>(k * n, 2));
+            for flags in 0..4 {
+                let [ta, tb] = [1, 2].map(|bit| flags & bit != 0);
+                let run = |threads: usize| {
+                    let mut c = vec![F::ZERO; m * n];
+                    let (a, b) = (matrix(&a, m, k, ta), matrix(&b, k, n, tb));
+                    // Past the guard of `matmul`, which keeps work in a pool on its thread.
+                    on_threads(threads, || library([m, n, k], a, b, &mut c, false, threads > 1));
+                    c
+                };
+                assert!(run(1) == run(2) && run(1) == run(3), "{m}x{n}x{k} {flags}");
+            }
+        }
+        same_bits::<f32>(260, 257, 131);
+        same_bits::<f64>(164, 300, 180);
+        same_bits::<f32>(1, 2200, 4000);
     }
 
     #[test]

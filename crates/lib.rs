@@ -6,7 +6,7 @@ pub use wengert_nn as nn;
 
 pub use wengert_core::{
     Against, Arithmetic, Array, Axes, AxisList, Check, Checked, Convolution, Cotangent, Diagonals,
-    Elementary, Elementwise, Float, Flow, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch,
+    Elementary, Elementwise, Float, Flow, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Noise,
     NotFinite, Op, Operand, Padding, Paddings, ParamId, Params, Path, Pooling, Rearrangements,
     Reductions, Scans, Seeded, Shape, ShapeError, Slices, Statistics, Value, Windows,
     check_gradients, check_model, einsum, evaluate, grad, gradients, gradients_checked,

@@ -229,21 +229,21 @@ fn what_a_layer_remembers_leaves_with_the_gradients() {
 fn training_evaluation_and_the_key_belong_to_the_tape() {
     let seen = |tape: &Tape| (tape.is_training(), tape.seed());
     let (_, _, train) = gradients_with(|tape| (tape.variable(&Tensor::scalar(1.0)), seen(tape)));
-    assert_eq!(train, (true, 0));
+    assert_eq!(train, (true, None));
     let one = Tensor::scalar(1.0);
     let (_, _, train) = seeded(7).gradients_with(|tape| (tape.constant(&one), seen(tape)));
-    assert_eq!(train, (true, 7));
+    assert_eq!(train, (true, Some(7)));
     let mut eval = None;
     evaluate(|tape| {
         eval = Some(seen(tape));
         tape.constant(&one)
     });
-    assert_eq!(eval, Some((false, 0)));
+    assert_eq!(eval, Some((false, None)));
     seeded(9).evaluate(|tape| {
         eval = Some(seen(tape));
         tape.constant(&one)
     });
-    assert_eq!(eval, Some((false, 9)));
+    assert_eq!(eval, Some((false, Some(9))));
 }
 
 #[test]

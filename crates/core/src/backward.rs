@@ -20,7 +20,7 @@ use crate::{Array, Float, Gradients, Shape, Tape, Var};
 /// If the loss has more than one element.
 #[track_caller]
 pub fn gradients<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> (F, Gradients<F>) {
-    seeded(0).gradients(f)
+    Seeded(None).gradients(f)
 }
 
 /// As [`gradients`], with something else that `f` computed on the way: `(loss, gradients, aux)`.
@@ -28,26 +28,32 @@ pub fn gradients<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) ->
 pub fn gradients_with<F: Float, A>(
     f: impl for<'t> FnOnce(&'t Tape<F>) -> (Var<'t, F>, A),
 ) -> (F, Gradients<F>, A) {
-    seeded(0).gradients_with(f)
+    Seeded(None).gradients_with(f)
 }
 
 /// Runs `f` on a tape that records for evaluation, and gives the value that it returns. Nothing is
 /// differentiated.
 pub fn evaluate<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> Array<F> {
-    seeded(0).evaluate(f)
+    Seeded(None).evaluate(f)
 }
 
 /// [`gradients`] and [`evaluate`] with a key that random layers draw from:
-/// `seeded(7).gradients(|tape| ..)`. The functions without one use key 0.
+/// `seeded(7).gradients(|tape| ..)`. Take another key for each step. Without a key a random layer
+/// panics in training, rather than draw the same numbers at every step.
 pub fn seeded(seed: u64) -> Seeded {
-    Seeded(seed)
+    Seeded(Some(seed))
 }
 
 /// What [`seeded`] returns.
 #[derive(Clone, Copy, Debug)]
-pub struct Seeded(u64);
+pub struct Seeded(Option<u64>);
 
 impl Seeded {
+    /// A tape that records for training with this key, for whoever takes derivatives by hand.
+    pub fn tape<F: Float>(self) -> Tape<F> {
+        Tape::with_setting(Setting { tracking: true, training: true, seed: self.0 })
+    }
+
     /// As [`gradients`].
     #[track_caller]
     pub fn gradients<F: Float>(

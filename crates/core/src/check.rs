@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use crate::op::Value;
 use crate::ops::reduce::Reductions;
-use crate::{Array, Float, Leaf, Params, Path, Tape, Var, jvp, vjp};
+use crate::{Array, Float, Leaf, Params, Path, Tape, Var, jvp, seeded, vjp};
 
 /// How gradients are checked. `Check::new()` is what [`check_gradients`] and [`check_model`] do.
 ///
@@ -148,7 +148,7 @@ impl Check {
         inputs: &[Array<f64>],
     ) -> Result<Checked, Mismatch> {
         let run = |inputs: &[Array<f64>]| {
-            let tape = Tape::new();
+            let tape = seeded(self.seed).tape();
             let vars = inputs.iter().map(|x| tape.variable(x)).collect::<Vec<_>>();
             let output = f(&vars).on_tape(&tape);
             Program { inputs: vars.iter().map(|x| x.id).collect(), output, tape }
@@ -162,7 +162,7 @@ impl Check {
         model: &impl Params<F>,
         loss: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
     ) -> Result<Checked, Mismatch> {
-        let recorded = Tape::new();
+        let recorded = seeded(self.seed).tape();
         let output = loss(&recorded).on_tape(&recorded);
         let (mut leaves, mut names, mut values) = (Vec::new(), Vec::new(), Vec::new());
         model.visit(Path::ROOT, &mut |path, leaf| {

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use crate::backward::check_scalar;
 use crate::tape::{Kind, Record};
-use crate::{Array, Float, Gradients, Tape, Var};
+use crate::{Array, Float, Gradients, Seeded, Tape, Var};
 
 /// As [`gradients`](crate::gradients), but fails where a value or a cotangent is infinite or NaN although
 /// all that it was computed from is finite. Slower, since nothing is released and everything is looked
@@ -20,7 +20,28 @@ use crate::{Array, Float, Gradients, Tape, Var};
 pub fn gradients_checked<F: Float>(
     f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
 ) -> Result<(F, Gradients<F>), NotFinite> {
-    let mut tape = Tape::new();
+    checked(Tape::new(), f)
+}
+
+impl Seeded {
+    /// As [`gradients_checked`].
+    ///
+    /// # Errors
+    /// As there.
+    #[track_caller]
+    pub fn gradients_checked<F: Float>(
+        self,
+        f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
+    ) -> Result<(F, Gradients<F>), NotFinite> {
+        checked(self.tape(), f)
+    }
+}
+
+#[track_caller]
+fn checked<F: Float>(
+    mut tape: Tape<F>,
+    f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
+) -> Result<(F, Gradients<F>), NotFinite> {
     let loss = f(&tape);
     check_scalar(loss.shape());
     let (id, value) = (loss.on_tape(&tape), loss.item());

@@ -212,8 +212,8 @@ transparent! {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! params_of_precision {
-    ($F:ty; $Model:ident { $($field:ident),* $(,)? $(; $($plain:ident),* $(,)?)? }) => {
-        impl $crate::Params<$F> for $Model {
+    ([$($generics:tt)*] $F:ty; $Model:ty { $($field:ident),* $(,)? $(; $($plain:ident),* $(,)?)? }) => {
+        impl<$($generics)*> $crate::Params<$F> for $Model {
             fn visit<'a>(
                 &'a self,
                 path: $crate::Path<'_>,
@@ -234,6 +234,9 @@ macro_rules! params_of_precision {
             }
         }
     };
+    ($F:ty; $Model:ident $($fields:tt)*) => {
+        $crate::params_of_precision! { [] $F; $Model $($fields)* }
+    };
 }
 
 /// [`Params`] in single precision for a struct: `params! { Net { hidden, output } }`. Fields without
@@ -242,6 +245,19 @@ macro_rules! params_of_precision {
 #[macro_export]
 macro_rules! params_f32 {
     ($($model:tt)*) => { $crate::params_of_precision! { f32; $($model)* } };
+}
+
+/// As `params_f32`, for a struct of any precision: `params_generic! { Linear { weight, bias } }` where
+/// it is declared as `Linear<F: Float>`. A struct without a precision is
+/// `plain`: `params_generic! { plain Dropout {; p } }`.
+#[macro_export]
+macro_rules! params_generic {
+    (plain $Model:ident $($fields:tt)*) => {
+        $crate::params_of_precision! { [F: $crate::Float] F; $Model $($fields)* }
+    };
+    ($Model:ident $($fields:tt)*) => {
+        $crate::params_of_precision! { [F: $crate::Float] F; $Model<F> $($fields)* }
+    };
 }
 
 /// As `params_f32`, in double precision.

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::op::{Flow, Value};
 use crate::recorded::{Recorded, Seen};
 use crate::segment::Segment;
-use crate::{Array, Buffer, Float, Indices, Param, ParamId};
+use crate::{Array, Buffer, Float, Indices, Noise, Param, ParamId};
 
 /// A Wengert list: what was computed, in order. Variables are handles into it.
 ///
@@ -27,8 +27,8 @@ pub(crate) struct Setting {
     pub(crate) tracking: bool,
     /// Whether layers behave as in training.
     pub(crate) training: bool,
-    /// The key that random layers draw from.
-    pub(crate) seed: u64,
+    /// The key that random layers draw from, if there is one.
+    pub(crate) seed: Option<u64>,
 }
 
 /// The contents of a tape.
@@ -44,6 +44,8 @@ pub(crate) struct Record<F: Float> {
     pub(crate) variables: Vec<u32>,
     /// The positions that leaves refer to.
     pub(crate) positions: Vec<Indices>,
+    /// What random leaves were drawn from.
+    pub(crate) noises: Vec<Noise>,
     pub(crate) updates: Vec<(ParamId, u32)>,
     /// The gathered cotangents of a first-order sweep.
     pub(crate) cotangents: Vec<Option<Array<F>>>,
@@ -91,6 +93,8 @@ pub(crate) enum Kind {
     /// Positions from outside, by their place in the record's list: they are too large to be carried
     /// by every node.
     Positions(u32),
+    /// Random numbers, by their place in the record's list.
+    Noise(u32),
     Op,
 }
 
@@ -109,9 +113,9 @@ pub struct IndexVar<'t, F: Float> {
 }
 
 impl<F: Float> Tape<F> {
-    /// An empty tape that records for training, with key 0.
+    /// An empty tape that records for training, without a key to draw from.
     pub fn new() -> Self {
-        Self::with_setting(Setting { tracking: true, training: true, seed: 0 })
+        Self::with_setting(Setting { tracking: true, training: true, seed: None })
     }
 
     pub(crate) fn with_setting(setting: Setting) -> Self {
@@ -122,6 +126,7 @@ impl<F: Float> Tape<F> {
             cursor: 0,
             variables: Vec::new(),
             positions: Vec::new(),
+            noises: Vec::new(),
             updates: Vec::new(),
             cotangents: Vec::new(),
             generation: 0,
@@ -214,8 +219,9 @@ impl<F: Float> Tape<F> {
         self.setting.get().training
     }
 
-    /// The key that random layers draw from, together with their own place on the tape.
-    pub fn seed(&self) -> u64 {
+    /// The key that random layers draw from, together with their own place on the tape; see
+    /// [`Tape::noise`].
+    pub fn seed(&self) -> Option<u64> {
         self.setting.get().seed
     }
 
@@ -246,6 +252,7 @@ impl<F: Float> Tape<F> {
         record.nodes.clear();
         record.variables.clear();
         record.positions.clear();
+        record.noises.clear();
         record.updates.clear();
         record.cotangents.clear();
         record.segments.clear();
@@ -269,7 +276,13 @@ impl<F: Float> Tape<F> {
     }
 
     #[track_caller]
-    fn push(&self, value: Option<Array<F>>, kind: Kind, inputs: Inputs, tracked: bool) -> u32 {
+    pub(crate) fn push(
+        &self,
+        value: Option<Array<F>>,
+        kind: Kind,
+        inputs: Inputs,
+        tracked: bool,
+    ) -> u32 {
         let record = &mut *self.record.borrow_mut();
         let location = record.location(Location::caller());
         let generation = record.generation;
@@ -309,37 +322,6 @@ impl<F: Float> Tape<F> {
     pub(crate) fn handle(&self, id: u32) -> Var<'_, F> {
         Var { tape: self, id, generation: self.record.borrow().nodes[id as usize].generation }
     }
-
-    /// Records the operations of this tape once more, in double precision, on other leaves: `leaf`
-    /// answers for each leaf that is not positions. The nodes keep their numbers; of the leaves,
-    /// `variables` receive gradients.
-    pub(crate) fn replay(
-        &self,
-        variables: &[u32],
-        mut leaf: impl FnMut(u32, &Node<F>) -> Array<f64>,
-    ) -> Tape<f64> {
-        let again = Tape::with_setting(self.setting.get());
-        let (from, mut guard) = (self.record.borrow(), again.record.borrow_mut());
-        let to = &mut *guard;
-        to.variables.extend_from_slice(variables);
-        to.positions.clone_from(&from.positions);
-        for (id, node) in from.nodes.iter().enumerate() {
-            let op = from.ops.get(id).and_then(Option::as_deref).map(Recorded::in_f64);
-            let value = match (&node.kind, &op) {
-                (Kind::Positions(_), _) => None,
-                (Kind::Op, Some(op)) => Some(
-                    op.run(to.seen(), &node.inputs).unwrap_or_else(|e| unreachable!("replay: {e}")),
-                ),
-                _ => Some(leaf(id as u32, node)),
-            };
-            let (kind, inputs) = (node.kind, node.inputs.clone());
-            to.ops.push(op);
-            let (tracked, location) = (node.tracked, node.location);
-            to.push(Node { value, kind, inputs, tracked, generation: 0, location });
-        }
-        drop(guard);
-        again
-    }
 }
 
 /// The place of a parameter among those known; a new one comes last.
@@ -363,7 +345,7 @@ impl<F: Float> Debug for Tape<F> {
 }
 
 impl<F: Float> Record<F> {
-    fn push(&mut self, node: Node<F>) -> u32 {
+    pub(crate) fn push(&mut self, node: Node<F>) -> u32 {
         let id = u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes on a tape");
         self.nodes.push(node);
         id

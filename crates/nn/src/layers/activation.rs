@@ -1,6 +1,6 @@
 //! Activations as modules, for places that take a module. Elsewhere call the method: `x.relu()`.
 
-use wengert_core::{Elementary, Float, Leaf, LeafMut, Params, Path, Var};
+use wengert_core::{Elementary, Float, Var, params_generic};
 
 use crate::Module;
 
@@ -10,10 +10,7 @@ macro_rules! activations {
         #[derive(Clone, Copy, Debug)]
         pub struct $Layer;
 
-        impl<F: Float> Params<F> for $Layer {
-            fn visit<'a>(&'a self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {}
-            fn visit_mut<'a>(&'a mut self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>)) {}
-        }
+        params_generic! { plain $Layer {} }
 
         impl<F: Float> Module<F> for $Layer {
             #[track_caller]

@@ -1,7 +1,7 @@
 //! The fully connected layer.
 
 use rand::Rng;
-use wengert_core::{Array, Float, Leaf, LeafMut, Param, Params, Path, Var};
+use wengert_core::{Array, Float, Param, Var, params_generic};
 
 use crate::{Module, init};
 
@@ -49,20 +49,7 @@ impl<F: Float> Linear<F> {
     }
 }
 
-impl<F: Float> Params<F> for Linear<F> {
-    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
-        self.weight.visit(path.field("weight"), visit);
-        self.bias.visit(path.field("bias"), visit);
-    }
-    fn visit_mut<'a>(
-        &'a mut self,
-        path: Path<'_>,
-        visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
-    ) {
-        self.weight.visit_mut(path.field("weight"), visit);
-        self.bias.visit_mut(path.field("bias"), visit);
-    }
-}
+params_generic! { Linear { weight, bias } }
 
 impl<F: Float> Module<F> for Linear<F> {
     #[track_caller]

@@ -17,6 +17,11 @@ pub struct Gradients<F: Float> {
 }
 
 impl<F: Float> Gradients<F> {
+    /// Gradients that come from elsewhere, such as a file or another machine, by parameter.
+    pub fn from_params(params: Vec<(ParamId, Array<F>)>) -> Self {
+        Self { params, variables: Vec::new(), updates: Vec::new() }
+    }
+
     /// The gradient of a parameter; `None` if none arrived.
     pub fn get(&self, param: &Param<F>) -> Option<&Array<F>> {
         self.find(param.id(), 0).map(|place| &self.params[place].1)

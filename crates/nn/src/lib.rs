@@ -14,7 +14,9 @@ mod layers;
 mod loss;
 mod module;
 pub mod optim;
+mod pattern;
 
 pub use layers::{Gelu, Linear, Relu, Sigmoid, Silu, Tanh};
 pub use loss::{Loss, Reduction};
 pub use module::{Module, Sequential};
+pub use pattern::Pattern;

@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use wengert_core::Float;
+use wengert_core::{Array, Float};
 use wengert_nn::optim::{
     Adam, At, BadSetting, Chain, ClipNorm, ConfigError, Elements, Mapped, Recipe, Registry,
-    RmsProp, Rule, Sgd, WeightDecay, setting, sum_of_squares,
+    RmsProp, Rule, Sgd, Slots, WeightDecay, setting, sum_of_squares,
 };
 
 /// Numbers that look like nothing in particular, of both signs.
@@ -17,14 +17,19 @@ fn noise<F: Float>(len: usize, seed: f64) -> Vec<F> {
 /// Steps over a whole array.
 fn train<F: Float>(recipe: &Recipe, start: &[F], steps: u64) -> Vec<F> {
     let chain = Chain::new(recipe.chain());
-    let mut param = start.to_vec();
-    let mut memory = chain.memory(param.len());
+    let mut param = vector(start);
+    let mut slots = chain.slots(param.shape());
     for step in 0..steps {
-        let gradient: Vec<F> = param.iter().map(|p| p.sin() + F::of(0.1)).collect();
-        let at = At::new(step + 1, step, recipe.lr().at(step));
-        chain.finish(at, &gradient, &mut param, &mut memory);
+        let x = param.as_slice();
+        let gradient = Array::from_fn([x.len()], |i| x[i].sin() + F::of(0.1));
+        let at = At::new(step, recipe.lr().at(step));
+        chain.finish(at, &gradient, &mut param, &mut slots);
     }
-    param
+    param.to_vec()
+}
+
+fn vector<F: Float>(x: &[F]) -> Array<F> {
+    Array::from_vec(x.to_vec(), [x.len()])
 }
 
 fn recipes() -> [Recipe; 4] {
@@ -81,21 +86,20 @@ fn sum_of_squares_is_accurate() {
 /// A step over the parameters of a model as a driver takes it, barriers included.
 fn step<F: Float>(
     chain: &Chain<F>,
-    lr: f64,
-    step: u64,
+    at: At,
     gradients: &[Vec<F>],
-    params: &mut [Vec<F>],
-    memories: &mut [Vec<F>],
+    params: &mut [Array<F>],
+    slots: &mut [Slots<F>],
 ) {
-    let mut updates = gradients.to_vec();
-    for segment in 0..chain.segments() {
-        let mut at = At::new(step + 1, step, lr);
-        if chain.needs_norm(segment) {
-            at.norm = updates.iter().map(|u| sum_of_squares(u)).sum::<f64>().sqrt();
+    let mut updates: Vec<_> = gradients.iter().map(|g| vector(g)).collect();
+    for phase in 0..chain.phases() {
+        let mut at = at;
+        if chain.needs_norm(phase) {
+            at.norm = updates.iter().map(|u| sum_of_squares(u.as_slice())).sum::<f64>().sqrt();
         }
-        let last = segment + 1 == chain.segments();
-        for ((u, p), m) in updates.iter_mut().zip(&mut *params).zip(&mut *memories) {
-            if last { chain.finish(at, u, p, m) } else { chain.advance(segment, at, u, p, m) }
+        let last = phase + 1 == chain.phases();
+        for ((u, p), m) in updates.iter_mut().zip(&mut *params).zip(&mut *slots) {
+            if last { chain.finish(at, u, p, m) } else { chain.advance(phase, at, u, p, m) }
         }
     }
 }
@@ -104,17 +108,18 @@ fn step<F: Float>(
 fn clipping_first_scales_the_gradient_of_the_whole_model() {
     let recipe = Recipe::from_toml("kind = 'sgd'\nlr = 1.0\nclip_norm = 1.0").unwrap();
     let chain = Chain::<f64>::new(recipe.chain());
-    assert_eq!((chain.segments(), chain.needs_norm(0)), (1, true));
-    let mut params = [vec![0.0], vec![0.0]];
-    let mut memories = [vec![], vec![]];
-    step(&chain, 1.0, 0, &[vec![3.0], vec![4.0]], &mut params, &mut memories);
+    assert_eq!((chain.phases(), chain.needs_norm(0)), (1, true));
+    let mut params = [vector(&[0.0]), vector(&[0.0])];
+    let mut slots = [(); 2].map(|()| chain.slots([1].into()));
+    let mut run = |t, gradients: [f64; 2]| {
+        step(&chain, At::new(t, 1.0), &gradients.map(|g| vec![g]), &mut params, &mut slots);
+        params.each_ref().map(|p| p.as_slice()[0])
+    };
     let scale = 1.0 / (5.0 + 1e-6);
-    assert_eq!(params, [vec![-3.0 * scale], vec![-4.0 * scale]]);
+    assert_eq!(run(0, [3.0, 4.0]), [-3.0 * scale, -4.0 * scale]);
     // Short gradients pass as they are; NaN reaches every element.
-    step(&chain, 1.0, 1, &[vec![0.3], vec![0.4]], &mut params, &mut memories);
-    assert_eq!(params, [vec![-3.0 * scale - 0.3], vec![-4.0 * scale - 0.4]]);
-    step(&chain, 1.0, 2, &[vec![f64::NAN], vec![0.4]], &mut params, &mut memories);
-    assert!(params.iter().all(|p| p[0].is_nan()));
+    assert_eq!(run(1, [0.3, 0.4]), [-3.0 * scale - 0.3, -4.0 * scale - 0.4]);
+    assert!(run(2, [f64::NAN, 0.4]).iter().all(|p| p.is_nan()));
 }
 
 #[test]
@@ -123,14 +128,14 @@ fn a_barrier_in_the_middle_sees_the_updates_of_the_rule_before_it() {
         .then(ClipNorm { max_norm: 2.0 })
         .then(WeightDecay { weight_decay: 0.1 });
     let chain = Chain::<f64>::new(recipe.chain());
-    assert_eq!((chain.segments(), chain.needs_norm(0), chain.needs_norm(1)), (2, false, true));
-    let mut params = [noise::<f64>(5000, 0.1), noise(3, 0.2)];
-    let mut memories = [chain.memory(5000), chain.memory(3)];
-    let mut plain = params.concat();
+    assert_eq!((chain.phases(), chain.needs_norm(0), chain.needs_norm(1)), (2, false, true));
+    let mut params = [vector(&noise::<f64>(5000, 0.1)), vector(&noise(3, 0.2))];
+    let mut slots = [chain.slots([5000].into()), chain.slots([3].into())];
+    let mut plain = params.each_ref().map(|p| p.to_vec()).concat();
     let mut buffer = vec![0.0; plain.len()];
     for t in 0..4 {
         let gradients = [noise::<f64>(5000, t as f64), noise(3, -(t as f64))];
-        step(&chain, 0.5, t, &gradients, &mut params, &mut memories);
+        step(&chain, At::new(t, 0.5), &gradients, &mut params, &mut slots);
         for (v, g) in buffer.iter_mut().zip(gradients.concat()) {
             *v = 0.5 * *v + g;
         }
@@ -138,7 +143,7 @@ fn a_barrier_in_the_middle_sees_the_updates_of_the_rule_before_it() {
         for (p, v) in plain.iter_mut().zip(&buffer) {
             *p -= 0.5 * (v * (2.0 / (norm + 1e-6)).min(1.0) + 0.1 * *p);
         }
-        for (found, expected) in params.concat().iter().zip(&plain) {
+        for (found, expected) in params.iter().flat_map(|p| p.as_slice()).zip(&plain) {
             assert!((found - expected).abs() < 1e-12);
         }
     }
@@ -150,11 +155,11 @@ proptest! {
     fn centered_rmsprop_of_a_constant_gradient_stays_finite(g in -1e3..1e3f64) {
         let recipe = Recipe::from_toml("kind = 'rmsprop'\ncentered = true\nalpha = 0.5").unwrap();
         let chain = Chain::new(recipe.chain());
-        let (mut param, mut memory) = (vec![0.0], chain.memory(1));
+        let (mut param, mut slots) = (vector(&[0.0]), chain.slots([1].into()));
         for step in 0..200 {
-            chain.finish(At::new(step + 1, step, 0.01), &[g], &mut param, &mut memory);
+            chain.finish(At::new(step, 0.01), &vector(&[g]), &mut param, &mut slots);
         }
-        prop_assert!(param[0].is_finite());
+        prop_assert!(param.is_finite());
     }
 }
 
@@ -215,13 +220,13 @@ fn registry() -> Registry {
 fn foreign_rule_runs<F: Float>() -> Result<(), ConfigError> {
     let recipe = Recipe::from_toml_with(&registry(), "kind = 'heavy_ball'")?;
     let chain = Chain::<F>::new(recipe.chain());
-    let (mut param, mut memory) = (vec![F::ZERO; 2], chain.memory(2));
+    let (mut param, mut slots) = (Array::zeros([2]), chain.slots([2].into()));
     for step in 0..2 {
-        let at = At::new(step + 1, step, recipe.lr().at(step));
-        chain.finish(at, &[F::ONE, F::of(2.0)], &mut param, &mut memory);
+        let at = At::new(step, recipe.lr().at(step));
+        chain.finish(at, &vector(&[F::ONE, F::of(2.0)]), &mut param, &mut slots);
     }
     // Velocities 1.5 and 1.75, 2.5 and 3.25, times 1/4.
-    assert_eq!(param, [F::of(-0.8125), F::of(-1.4375)]);
+    assert_eq!(param.to_vec(), [F::of(-0.8125), F::of(-1.4375)]);
     Ok(())
 }
 
@@ -268,8 +273,10 @@ fn a_rate_out_of_range_is_refused_in_rust_too() {
 }
 
 #[test]
-#[should_panic(expected = "2 parameters meet 3 updates and 0 numbers of memory (0 expected)")]
+#[should_panic(expected = "a parameter [2] meets an update [3]")]
 fn lengths_must_belong_together() {
     let recipe = Recipe::new(0.1, Sgd::default());
-    Chain::new(recipe.chain()).finish(At::new(1, 0, 0.1), &[1.0; 3], &mut [0.0; 2], &mut []);
+    let chain = Chain::new(recipe.chain());
+    let (mut param, mut slots) = (vector(&[0.0; 2]), chain.slots([2].into()));
+    chain.finish(At::new(0, 0.1), &vector(&[1.0; 3]), &mut param, &mut slots);
 }

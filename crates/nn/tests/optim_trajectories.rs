@@ -4,6 +4,7 @@
 //! written in the file. Tolerance: `|difference| <= 1e-12 max(1, |expected|)`.
 
 use serde_json::Value;
+use wengert_core::Array;
 use wengert_nn::optim::{At, Chain, Recipe};
 
 fn fixture() -> Value {
@@ -51,11 +52,13 @@ fn every_setting_follows_pytorch_for_fifty_steps() {
         }
         let recipe = Recipe::from_toml(&text).unwrap();
         let chain = Chain::<f64>::new(recipe.chain());
-        let mut param = start.clone();
-        let mut memory = chain.memory(3);
+        let mut param = Array::from_vec(start.clone(), [3]);
+        let mut slots = chain.slots(param.shape());
         for (step, expected) in (0..).zip(run["trajectory_hex"].as_array().unwrap()) {
-            let at = At::new(step + 1, step, recipe.lr().at(step));
-            chain.finish(at, &gradient(&param), &mut param, &mut memory);
+            let at = At::new(step, recipe.lr().at(step));
+            let g = Array::from(gradient(param.as_slice()));
+            chain.finish(at, &g, &mut param, &mut slots);
+            let param = param.as_slice();
             for (i, expected) in expected.as_array().unwrap().iter().enumerate() {
                 let expected = hex_float(expected.as_str().unwrap());
                 assert!(close(param[i], expected), "{name}, step {step}: {} {expected}", param[i]);

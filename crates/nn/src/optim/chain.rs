@@ -1,219 +1,377 @@
-//! The heart of a step: a chain of rules over slices, a cache-sized chunk at a time.
+//! The heart of a step: a chain of links over one parameter, a cache-sized chunk at a time.
 //!
-//! A chain is cut into *segments*: a rule that must see the whole model begins a new one. Within a
-//! segment each chunk of a parameter passes through all links while it is in the cache, so that a
-//! chain of five reads and writes memory once. The memory of a parameter is one flat vector, chunk
-//! by chunk (`[chunk 0: slot 0, slot 1, ..][chunk 1: ..]`), so that chunks are independent: results
-//! do not depend on where a chunk ends, nor on the number of threads.
+//! A chain is cut into *phases*: a rule that must see the whole model begins a new one, since all
+//! parameters have to arrive there first. A phase is cut into *segments*: a rule that must see its
+//! whole parameter begins a new one. Within a segment each chunk of the parameter passes through all
+//! links while it is in the cache, so that a chain of five reads and writes memory once. What is
+//! remembered of the elements is one flat vector, chunk by chunk
+//! (`[chunk 0: slot 0, slot 1, ..][chunk 1: ..]`), so that chunks are independent: results do not
+//! depend on where a chunk ends, nor on the number of threads.
 //!
-//! A driver keeps `chain.memory(n)` for each parameter, and steps so:
+//! A driver keeps `chain.slots(shape)` for each parameter, and steps so:
 //!
 //! ```text
-//! for segment in 0..chain.segments() {
-//!     if chain.needs_norm(segment)   { norm = root of the sum of sum_of_squares(update) }
-//!     if segment is not the last one { updates = copies of the gradients, once;
-//!                                      advance(segment, ..) each of them }
-//!     else                           { finish(..) each parameter }
+//! for phase in 0..chain.phases() {
+//!     if chain.needs_norm(phase)   { norm = root of the sum of sum_of_squares(update) }
+//!     if phase is not the last one { updates = copies of the gradients, once;
+//!                                    advance(phase, ..) each of them }
+//!     else                         { finish(..) each parameter }
 //! }
 //! ```
 //!
-//! With a single segment, clipping first or not at all, `finish` reads the gradients themselves
-//! and nothing is copied.
+//! With a single phase, clipping first or not at all, `finish` reads the gradients themselves and
+//! nothing is copied.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use wengert_core::{Float, vectorized};
+use wengert_core::{Array, Float, Shape, vectorized};
 
-use super::rule::{At, Link, Reach, Run};
+use super::link::{Link, Run, RunTensor, Work};
+use super::rule::{At, Reach};
 
 /// Elements that pass through the links together. With two slots of f32 they take 80 KB with the
 /// gradient, the parameter and the update in hand, which an L2 cache holds.
-const CHUNK: usize = 4096;
+pub(super) const CHUNK: usize = 4096;
 
 /// Elements of one parameter from which on a second thread is asked for help: a step of Adam takes
 /// some 25 us there, long enough to be worth waking it.
 const PARALLEL: usize = 1 << 17;
 
-/// A recipe's links, ready to run over slices of precision `F`.
+/// A recipe's links, ready to run in precision `F`.
 #[derive(Debug)]
 pub struct Chain<F: Float> {
-    links: Vec<Stage<F>>,
-    /// Where each segment begins; the first is 0.
-    starts: Vec<usize>,
-    slots: usize,
+    pub(super) links: Vec<Stage<F>>,
+    phases: Vec<Phase>,
+    /// Numbers remembered of one element.
+    pub(super) width: usize,
 }
 
-/// A link and its place in a parameter's memory.
+/// A link, its name among those of the chain, and its place in what is remembered.
 #[derive(Debug)]
-struct Stage<F: Float> {
-    rule: Arc<dyn Run<F>>,
-    /// Its slots among those of the chain, and what they hold before the first step.
-    slots: Range<usize>,
-    initial: Vec<f64>,
-    reach: Reach,
+pub(super) struct Stage<F: Float> {
+    pub(super) name: String,
+    pub(super) work: StageWork<F>,
+}
+
+#[derive(Debug)]
+pub(super) enum StageWork<F: Float> {
+    /// A rule of elements, and its slots among those of the chain.
+    Elements(Arc<dyn Run<F>>, Range<usize>),
+    /// A rule of whole tensors, and its number among those.
+    Tensor(Arc<dyn RunTensor<F>>, usize),
+}
+
+/// Segments that run without a look at the rest of the model.
+#[derive(Debug)]
+struct Phase {
+    needs_norm: bool,
+    segments: Vec<Segment>,
+}
+
+/// Links of elements that run over a chunk together, and what must happen before them.
+#[derive(Clone, Debug)]
+struct Segment {
+    head: Head,
+    links: Range<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Head {
+    Nothing,
+    /// The norms of the parameter and of its update are taken.
+    Norms,
+    /// This link transforms the update as a whole.
+    Whole(usize),
+}
+
+/// What a chain remembers of one parameter.
+#[derive(Clone, Debug)]
+pub struct Slots<F: Float> {
+    /// How often each link has been applied.
+    pub(super) counts: Vec<u64>,
+    /// Of each element, chunk by chunk.
+    pub(super) elements: Vec<F>,
+    /// Of the parameter as a whole, for each link that asks for it.
+    pub(super) tensors: Vec<Vec<Array<F>>>,
 }
 
 impl<F: Float> Chain<F> {
     /// The chain of these links, in this order.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there is none, or one is a method and no rule.
     #[track_caller]
     pub fn new(links: &[Link]) -> Self {
         assert!(!links.is_empty(), "optimizer chain: no rule");
-        let mut chain = Chain { links: Vec::new(), starts: vec![0], slots: 0 };
+        let mut chain = Chain { links: Vec::new(), phases: Vec::new(), width: 0 };
+        let mut tensors = 0;
         for (i, link) in links.iter().enumerate() {
-            if i > 0 && link.reach() == Reach::Model {
-                chain.starts.push(i);
-            }
-            let slots = link.memory().len();
-            chain.links.push(Stage {
-                rule: link.typed(),
-                initial: (0..slots).map(|slot| link.initial(slot)).collect(),
-                slots: chain.slots..chain.slots + slots,
-                reach: link.reach(),
-            });
-            chain.slots += slots;
+            let (work, head, barrier) = match link.work::<F>() {
+                Work::Rule(rule) => {
+                    let slots = chain.width..chain.width + rule.memory().len();
+                    chain.width = slots.end;
+                    let reach = rule.reach();
+                    let head = if reach == Reach::Tensor { Head::Norms } else { Head::Nothing };
+                    (StageWork::Elements(rule.clone(), slots), head, reach == Reach::Model)
+                }
+                Work::Tensor(rule) => {
+                    tensors += 1;
+                    (StageWork::Tensor(rule.clone(), tensors - 1), Head::Whole(i), false)
+                }
+                Work::Method(_) => panic!("optimizer chain: `{}` is a method", link.kind()),
+            };
+            chain.place(i, head, barrier);
+            let same = links[..i].iter().filter(|before| before.kind() == link.kind()).count();
+            let name = match same {
+                0 => link.kind().to_owned(),
+                _ => format!("{}#{}", link.kind(), same + 1),
+            };
+            chain.links.push(Stage { name, work });
         }
         chain
     }
 
-    /// The number of segments: 1, and 1 more for each barrier that is not the first link.
-    pub fn segments(&self) -> usize {
-        self.starts.len()
+    /// Gives link `i` its place: in the last segment, or in a new one, or in a new phase.
+    fn place(&mut self, i: usize, head: Head, barrier: bool) {
+        if barrier || self.phases.is_empty() {
+            self.phases.push(Phase { needs_norm: barrier, segments: Vec::new() });
+        }
+        let segments = &mut self.phases.last_mut().expect("one is there").segments;
+        let links = if matches!(head, Head::Whole(_)) { i + 1..i + 1 } else { i..i + 1 };
+        match segments.last_mut() {
+            Some(segment) if head == Head::Nothing => segment.links.end = i + 1,
+            _ => segments.push(Segment { head, links }),
+        }
     }
 
-    /// Whether segment `segment` begins with a rule that asks for [`At::norm`].
-    pub fn needs_norm(&self, segment: usize) -> bool {
-        self.links.get(self.starts[segment]).is_some_and(|link| link.reach == Reach::Model)
+    /// The number of phases: 1, and 1 more for each barrier that is not the first link.
+    pub fn phases(&self) -> usize {
+        self.phases.len()
     }
 
-    /// What the chain remembers of a parameter of `len` elements before its first step.
-    pub fn memory(&self, len: usize) -> Vec<F> {
-        let mut memory = Vec::with_capacity(len * self.slots);
-        for start in (0..len).step_by(CHUNK) {
-            let chunk = CHUNK.min(len - start);
-            for initial in self.links.iter().flat_map(|link| &link.initial) {
-                memory.resize(memory.len() + chunk, F::of(*initial));
+    /// Whether phase `phase` begins with a rule that asks for [`At::norm`] over the whole model.
+    pub fn needs_norm(&self, phase: usize) -> bool {
+        self.phases.get(phase).is_some_and(|phase| phase.needs_norm)
+    }
+
+    /// What the chain remembers of a parameter of this shape before its first step.
+    pub fn slots(&self, shape: Shape) -> Slots<F> {
+        let (len, mut elements, mut tensors) = (shape.numel(), Vec::new(), Vec::new());
+        let mut initial = Vec::new();
+        for link in &self.links {
+            match &link.work {
+                StageWork::Elements(rule, slots) => {
+                    initial.extend((0..slots.len()).map(|slot| F::of(rule.initial(slot))));
+                }
+                StageWork::Tensor(rule, _) => {
+                    let zeros = |(_, shape)| Array::zeros(shape);
+                    tensors.push(rule.memory(shape).into_iter().map(zeros).collect());
+                }
             }
         }
-        memory
+        elements.reserve_exact(len * self.width);
+        for start in (0..len).step_by(CHUNK) {
+            for initial in &initial {
+                elements.resize(elements.len() + CHUNK.min(len - start), *initial);
+            }
+        }
+        Slots { counts: vec![0; self.links.len()], elements, tensors }
     }
 
-    /// Runs one segment but the last over a parameter's update, in place.
+    /// Runs a phase that is not the last over a parameter's update, in place.
     ///
-    /// `at.norm` is the norm of all updates as they arrive, if the segment asks for it.
-    ///
-    /// # Panics
-    /// When the lengths do not belong together.
-    #[track_caller]
-    pub fn advance(&self, segment: usize, at: At, update: &mut [F], param: &[F], memory: &mut [F]) {
-        self.check_lengths(update.len(), param.len(), memory.len());
-        let links = self.starts[segment]..self.starts[segment + 1];
-        self.advance_half(&links, at, update, param, memory);
-    }
-
-    /// Runs the last segment and updates the parameter: `param -= at.lr * update`.
+    /// `at.norm` is the norm of all updates as they arrive, if the phase asks for it.
     ///
     /// # Panics
-    /// When the lengths do not belong together.
+    /// When the shapes do not belong together.
     #[track_caller]
-    pub fn finish(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
-        self.check_lengths(update.len(), param.len(), memory.len());
-        self.finish_half(at, update, param, memory);
+    pub fn advance(
+        &self,
+        phase: usize,
+        at: At,
+        update: &mut Array<F>,
+        param: &Array<F>,
+        slots: &mut Slots<F>,
+    ) {
+        self.check(update, param, slots);
+        for segment in &self.phases[phase].segments {
+            self.pass(segment, at, update, param, slots);
+        }
+    }
+
+    /// Runs the last phase and updates the parameter: `param -= at.lr * update`.
+    ///
+    /// # Panics
+    /// When the shapes do not belong together.
+    #[track_caller]
+    pub fn finish(&self, at: At, update: &Array<F>, param: &mut Array<F>, slots: &mut Slots<F>) {
+        self.check(update, param, slots);
+        let phase = self.phases.last().expect("a chain has a phase");
+        let (last, before) = phase.segments.split_last().expect("a phase has a segment");
+        // A copy is made for whoever transforms the update ahead of the last segment.
+        let mut own = None;
+        for segment in before {
+            let own = own.get_or_insert_with(|| update.clone());
+            self.pass(segment, at, own, param, slots);
+        }
+        let at = match last.head {
+            Head::Nothing => at,
+            Head::Norms => norms(at, own.as_ref().unwrap_or(update), param),
+            Head::Whole(link) => {
+                let arrived = own.take().unwrap_or_else(|| update.clone());
+                own = Some(self.whole(link, at, arrived, param, slots));
+                at
+            }
+        };
+        let update = own.as_ref().unwrap_or(update).as_slice();
+        let param = param.as_mut_slice();
+        if last.links.is_empty() {
+            let lr = F::of(at.lr);
+            return param.iter_mut().zip(update).for_each(|(p, u)| *p -= lr * *u);
+        }
+        slots.counts[last.links.clone()].iter_mut().for_each(|count| *count += 1);
+        let run = Running { chain: self, links: last.links.clone(), at, counts: &slots.counts };
+        run.finish_half(update, param, &mut slots.elements);
     }
 
     #[track_caller]
-    fn check_lengths(&self, update: usize, param: usize, memory: usize) {
+    fn check(&self, update: &Array<F>, param: &Array<F>, slots: &Slots<F>) {
+        let (own, given) = (param.shape(), update.shape());
+        assert!(own == given, "optimizer chain: a parameter {own:?} meets an update {given:?}");
+        let (found, expected) = (slots.elements.len(), param.numel() * self.width);
         assert!(
-            update == param && memory == param * self.slots,
-            "optimizer chain: {param} parameters meet {update} updates and {memory} numbers of \
-             memory ({} expected)",
-            param * self.slots,
+            found == expected,
+            "optimizer chain: a parameter {own:?} meets {found} numbers of memory ({expected} expected)"
         );
     }
 
-    fn advance_half(
+    /// Runs one segment over an update, in place.
+    fn pass(
         &self,
-        links: &Range<usize>,
+        segment: &Segment,
         at: At,
-        update: &mut [F],
-        param: &[F],
-        memory: &mut [F],
+        update: &mut Array<F>,
+        param: &Array<F>,
+        slots: &mut Slots<F>,
     ) {
+        let at = match segment.head {
+            Head::Nothing => at,
+            Head::Norms => norms(at, update, param),
+            Head::Whole(link) => {
+                let arrived = std::mem::replace(update, Array::zeros([0]));
+                *update = self.whole(link, at, arrived, param, slots);
+                at
+            }
+        };
+        slots.counts[segment.links.clone()].iter_mut().for_each(|count| *count += 1);
+        let run = Running { chain: self, links: segment.links.clone(), at, counts: &slots.counts };
+        run.advance_half(update.as_mut_slice(), param.as_slice(), &mut slots.elements);
+    }
+
+    /// Lets a link transform an update as a whole.
+    #[track_caller]
+    fn whole(
+        &self,
+        link: usize,
+        at: At,
+        update: Array<F>,
+        param: &Array<F>,
+        slots: &mut Slots<F>,
+    ) -> Array<F> {
+        let Stage { name, work: StageWork::Tensor(rule, number) } = &self.links[link] else {
+            unreachable!("the head of a segment is a rule of tensors");
+        };
+        slots.counts[link] += 1;
+        let at = At { count: slots.counts[link], ..at };
+        let update = rule.apply(at, update, param, &mut slots.tensors[*number]);
+        let (own, given) = (param.shape(), update.shape());
+        assert!(own == given, "{name}: the update of a parameter {own:?} became {given:?}");
+        update
+    }
+}
+
+/// Both norms that a rule of [`Reach::Tensor`] may read.
+fn norms<F: Float>(at: At, update: &Array<F>, param: &Array<F>) -> At {
+    let norm = |x: &Array<F>| sum_of_squares(x.as_slice()).sqrt();
+    At { norm: norm(update), param_norm: norm(param), ..at }
+}
+
+/// The links of one segment on their way over a parameter.
+struct Running<'a, F: Float> {
+    chain: &'a Chain<F>,
+    links: Range<usize>,
+    at: At,
+    counts: &'a [u64],
+}
+
+impl<F: Float> Running<'_, F> {
+    fn advance_half(&self, update: &mut [F], param: &[F], memory: &mut [F]) {
         let Some(mid) = middle(param.len()) else {
-            for link in &self.links[links.clone()] {
-                link.rule.pass(at, update, param, link.memory(memory, param.len()));
+            for link in self.links.clone() {
+                let (rule, at, memory) = self.link(link, memory, param.len());
+                rule.pass(at, update, param, memory);
             }
             return;
         };
         let (u, v) = update.split_at_mut(mid);
         let (p, q) = param.split_at(mid);
-        let (m, n) = memory.split_at_mut(mid * self.slots);
-        both(
-            param.len(),
-            || self.advance_half(links, at, u, p, m),
-            || self.advance_half(links, at, v, q, n),
-        );
+        let (m, n) = memory.split_at_mut(mid * self.chain.width);
+        both(param.len(), || self.advance_half(u, p, m), || self.advance_half(v, q, n));
     }
 
-    fn finish_half(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
+    fn finish_half(&self, update: &[F], param: &mut [F], memory: &mut [F]) {
         let Some(mid) = middle(param.len()) else {
-            return self.finish_chunk(at, update, param, memory);
+            return self.finish_chunk(update, param, memory);
         };
         let len = param.len();
         let (u, v) = update.split_at(mid);
         let (p, q) = param.split_at_mut(mid);
-        let (m, n) = memory.split_at_mut(mid * self.slots);
-        both(len, || self.finish_half(at, u, p, m), || self.finish_half(at, v, q, n));
+        let (m, n) = memory.split_at_mut(mid * self.chain.width);
+        both(len, || self.finish_half(u, p, m), || self.finish_half(v, q, n));
     }
 
-    fn finish_chunk(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
-        let last = self.links.len() - 1;
-        let first = self.starts[self.starts.len() - 1];
-        if first == last {
+    fn finish_chunk(&self, update: &[F], param: &mut [F], memory: &mut [F]) {
+        if self.links.len() == 1 {
             // The most frequent case: one rule, which reads the update where it is.
-            return self.links[last].finish(at, update, param, memory);
+            let (rule, at, memory) = self.link(self.links.start, memory, param.len());
+            return rule.finish(at, update, param, memory);
         }
         // Clearing a scratch of 4,096 numbers would cost a bias more than its step.
         match param.len() {
-            0..=64 => self.finish_chain::<64>(first, at, update, param, memory),
-            65..=512 => self.finish_chain::<512>(first, at, update, param, memory),
-            _ => self.finish_chain::<CHUNK>(first, at, update, param, memory),
+            0..=64 => self.finish_links::<64>(update, param, memory),
+            65..=512 => self.finish_links::<512>(update, param, memory),
+            _ => self.finish_links::<CHUNK>(update, param, memory),
         }
     }
 
     /// Not inlined, so that the recursion above does not carry the scratch on its stack.
     #[inline(never)]
-    fn finish_chain<const N: usize>(
-        &self,
-        first: usize,
-        at: At,
-        update: &[F],
-        param: &mut [F],
-        memory: &mut [F],
-    ) {
+    fn finish_links<const N: usize>(&self, update: &[F], param: &mut [F], memory: &mut [F]) {
         let mut scratch = [F::ZERO; N];
         let scratch = &mut scratch[..update.len()];
         scratch.copy_from_slice(update);
-        let last = self.links.len() - 1;
-        for link in &self.links[first..last] {
-            link.rule.pass(at, scratch, param, link.memory(memory, param.len()));
+        let last = self.links.end - 1;
+        for link in self.links.start..last {
+            let (rule, at, memory) = self.link(link, memory, param.len());
+            rule.pass(at, scratch, param, memory);
         }
-        self.links[last].finish(at, scratch, param, memory);
-    }
-}
-
-impl<F: Float> Stage<F> {
-    /// The slots of this link in the memory of a chunk of `len` elements.
-    fn memory<'a>(&self, chunk: &'a mut [F], len: usize) -> &'a mut [F] {
-        &mut chunk[self.slots.start * len..self.slots.end * len]
+        let (rule, at, memory) = self.link(last, memory, param.len());
+        rule.finish(at, scratch, param, memory);
     }
 
-    fn finish(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
-        let memory = self.memory(memory, param.len());
-        self.rule.finish(at, update, param, memory);
+    /// A link, where it stands, and its slots in the memory of a chunk of `len` elements.
+    fn link<'m>(
+        &self,
+        link: usize,
+        chunk: &'m mut [F],
+        len: usize,
+    ) -> (&dyn Run<F>, At, &'m mut [F]) {
+        let StageWork::Elements(rule, slots) = &self.chain.links[link].work else {
+            unreachable!("the links of a segment are rules of elements");
+        };
+        let at = At { count: self.counts[link], ..self.at };
+        (&**rule, at, &mut chunk[slots.start * len..slots.end * len])
     }
 }
 

@@ -10,24 +10,44 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use serde::Deserialize;
 
 use super::error::{ConfigError, Fault, nearest};
-use super::recipe::{Recipe, UnusedParameters};
-use super::registry::Registry;
-use super::rule::Link;
+use super::link::Link;
+use super::links::{Average, ClipTensorNorm, ClipValue, Maximize};
+use super::overrides::Texts;
+use super::recipe::{Choice, Group, Manners, Plan, Recipe};
+use super::registry::{Registry, RuleKind};
+use super::rules::ClipNorm;
 use super::schedule::{Constant, Rate, Schedule};
 use super::setting::BadSetting;
-use super::settings::{Settings, clip_norm, refuse_others, weight_decay, wrong_type};
+use super::settings::{Settings, refuse_others, shared_link, weight_decay, wrong_type};
+use crate::Pattern;
 
-/// The keys of the short form that belong to no rule.
-const SHARED: [&str; 4] = ["lr", "weight_decay", "clip_norm", "unused_parameters"];
-/// The keys of the long form.
-const LONG: [&str; 3] = ["chain", "lr", "unused_parameters"];
+/// The keys that every plan in the short form has, besides those of its rule.
+const SHARED: [&str; 8] = [
+    "lr",
+    "clip_value",
+    "clip_tensor_norm",
+    "clip_norm",
+    "maximize",
+    "weight_decay",
+    "decoupled_weight_decay",
+    "average",
+];
+/// Those that a group keeps although it has a rule of its own.
+const KEPT: [&str; 5] = ["clip_value", "clip_tensor_norm", "clip_norm", "maximize", "average"];
+/// The keys of a recipe as a whole.
+const RECIPE: [&str; 4] = ["accumulate", "non_finite", "unused_parameters", "groups"];
 
-/// The recipe that `text` holds.
-pub(crate) fn read(registry: &Registry, text: &str) -> Result<Recipe, ConfigError> {
-    parse(registry, text).map_err(|fault| ConfigError::locate(text, fault))
+/// The recipe that `text` holds, with these settings put in place of its own.
+pub(crate) fn read(
+    registry: &Registry,
+    text: &str,
+    overrides: &[&str],
+) -> Result<Recipe, ConfigError> {
+    let texts = Texts::new(text, overrides);
+    parse(registry, text, &texts).map_err(|fault| texts.locate(fault))
 }
 
-fn parse(registry: &Registry, text: &str) -> Result<Recipe, Fault> {
+fn parse(registry: &Registry, text: &str, texts: &Texts<'_>) -> Result<Recipe, Fault> {
     let document = DeTable::parse(text).map_err(|error| {
         let end = text.trim_end().len();
         Fault::new(error.span().unwrap_or(end..end), error.message())
@@ -37,15 +57,74 @@ fn parse(registry: &Registry, text: &str) -> Result<Recipe, Fault> {
         Some(value) => Settings::of("optimizer", value)?,
         None => Settings::new(table, 0..0),
     };
-    match (settings.table.remove("kind"), settings.table.remove_entry("chain")) {
-        (Some(kind), None) => short(registry, &kind, settings),
-        (None, Some((_, chain))) => long(registry, chain, settings),
-        (Some(_), Some((key, _))) => Err(Fault::new(
+    texts.apply(&mut settings.table)?;
+    let own = own_keys(registry, &settings.table);
+    let accumulate_span = settings.table.get("accumulate").map_or(0..0, Spanned::span);
+    let mut take = |key| (!own.contains(&key)).then(|| settings.table.remove(key)).flatten();
+    let manners = Manners {
+        accumulate: accumulate(take("accumulate"))?,
+        non_finite: choice("non_finite", take("non_finite"))?,
+        unused_parameters: choice("unused_parameters", take("unused_parameters"))?,
+    };
+    let groups = take("groups");
+    settings.also.extend(RECIPE);
+    let base = settings.table.clone();
+    let plan = plan(registry, settings, None)?;
+    let method = plan.chain[0].is_method().then(|| plan.chain[0].kind());
+    if let (Some(method), true) = (method, manners.accumulate > 1) {
+        let message = format!("`{method}` calls the loss itself, and accumulates no gradients");
+        return Err(Fault::new(accumulate_span, message));
+    }
+    let mut recipe = Recipe { plan, groups: Vec::new(), manners };
+    for table in tables("groups", groups)? {
+        let group = group(registry, table, &base, &recipe.plan, texts)?;
+        recipe.groups.push(group);
+    }
+    Ok(recipe)
+}
+
+/// The settings of the rule itself, if this is the short form.
+fn own_keys(registry: &Registry, table: &DeTable<'_>) -> &'static [&'static str] {
+    let kind = table.get("kind").and_then(|kind| registry.find_rule(kind).ok());
+    kind.map_or(&[], |kind| kind.fields.names())
+}
+
+/// The tables of an array, each with its place.
+fn tables<'t>(key: &str, value: Option<Spanned<DeValue<'t>>>) -> Result<Vec<Settings<'t>>, Fault> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    if !value.get_ref().is_array() {
+        return Err(wrong_type(key, &value, "an array of tables"));
+    }
+    match value.into_inner() {
+        DeValue::Array(tables) => {
+            tables.into_iter().map(|table| Settings::of(key, table)).collect()
+        }
+        _ => unreachable!("looked at above"),
+    }
+}
+
+/// A rate and its links, in the short form or in the long one; or, for a group, those of `base`.
+fn plan(
+    registry: &Registry,
+    mut settings: Settings<'_>,
+    base: Option<&Plan>,
+) -> Result<Plan, Fault> {
+    match (settings.table.remove("kind"), settings.table.remove_entry("chain"), base) {
+        (Some(kind), None, _) => short(registry, &kind, settings),
+        (None, Some((_, chain)), _) => long(registry, chain, settings, base),
+        (Some(_), Some((key, _)), _) => Err(Fault::new(
             key.span(),
             "both `kind` and `chain`: expected `kind` with its settings (the short form), or a \
              `chain` of rules (the long form)",
         )),
-        (None, None) => Err(neither(&settings)),
+        (None, None, Some(base)) => {
+            let lr = settings.table.remove("lr");
+            let right = || ["params", "lr", "frozen", "kind", "chain"].into_iter();
+            refuse_others(&settings.table, |_| false, right)?;
+            let lr = lr.map(|value| rate(registry, value)).transpose()?;
+            Ok(Plan { lr: lr.unwrap_or_else(|| base.lr.clone()), chain: base.chain.clone() })
+        }
+        (None, None, None) => Err(neither(&settings)),
     }
 }
 
@@ -74,32 +153,42 @@ fn short(
     registry: &Registry,
     kind: &Spanned<DeValue<'_>>,
     mut settings: Settings<'_>,
-) -> Result<Recipe, Fault> {
+) -> Result<Plan, Fault> {
     let rule = registry.find_rule(kind)?;
-    // A shared key that the rule has as a setting of its own is the rule's.
+    // A shared key that the rule has as a setting of its own is the rule's; a method has but a rate.
+    let shared = if rule.method { &SHARED[..1] } else { &SHARED[..] };
     let shared: Vec<&str> =
-        SHARED.into_iter().filter(|key| !rule.fields.names().contains(key)).collect();
-    let lr = match settings.table.remove("lr") {
+        shared.iter().copied().filter(|key| !rule.fields.names().contains(key)).collect();
+    let mut take = |key| shared.contains(&key).then(|| settings.table.remove(key)).flatten();
+    let lr = match take("lr") {
         Some(value) => rate(registry, value)?,
         None => Rate::from(rule.lr),
     };
-    let unused = unused_parameters(settings.table.remove("unused_parameters"))?;
-    let mut chain = Vec::new();
-    if shared.contains(&"clip_norm")
-        && let Some(value) = settings.table.remove("clip_norm")
-    {
-        chain.push(clip_norm(value)?);
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    before.extend(shared_link::<ClipValue>("clip_value", "clip_value", take("clip_value"))?);
+    let tensor_norm = take("clip_tensor_norm");
+    before.extend(shared_link::<ClipTensorNorm>("clip_tensor_norm", "max_norm", tensor_norm)?);
+    before.extend(shared_link::<ClipNorm>("clip_norm", "max_norm", take("clip_norm"))?);
+    if flag("maximize", take("maximize"))?.unwrap_or(false) {
+        before.push(Link::new(Maximize {}));
     }
-    if shared.contains(&"weight_decay")
-        && rule.decoupled.is_none()
-        && let Some(value) = settings.table.remove("weight_decay")
-    {
-        chain.extend(weight_decay(value)?);
+    let decoupled = flag("decoupled_weight_decay", take("decoupled_weight_decay"))?;
+    let decoupled = decoupled.unwrap_or(rule.decoupled.is_some());
+    let decay = match (take("weight_decay"), rule.decoupled) {
+        (None, Some(default)) => RuleKind::decay(default),
+        (None, None) => None,
+        (Some(value), _) => weight_decay(value)?,
+    };
+    if decoupled {
+        after.extend(decay)
+    } else {
+        before.extend(decay)
     }
-    settings.also = shared;
+    after.extend(shared_link::<Average>("average", "decay", take("average"))?);
+    settings.also.splice(0..0, shared);
     settings.span = kind.span();
-    chain.extend(rule.links(settings)?);
-    Ok(Recipe::from_parts(lr, chain, unused))
+    let chain = before.into_iter().chain(rule.rule(settings)?).chain(after).collect();
+    Ok(Plan { lr, chain })
 }
 
 /// `lr = ..` and the links one by one.
@@ -107,38 +196,112 @@ fn long(
     registry: &Registry,
     chain: Spanned<DeValue<'_>>,
     mut settings: Settings<'_>,
-) -> Result<Recipe, Fault> {
-    if let Some((key, _)) =
-        ["weight_decay", "clip_norm"].iter().find_map(|key| settings.table.get_key_value(*key))
-    {
+    base: Option<&Plan>,
+) -> Result<Plan, Fault> {
+    let link = SHARED[1..].iter().find_map(|key| settings.table.get_key_value(*key));
+    if let Some((key, _)) = link {
         let name = key.get_ref();
         return Err(Fault::new(
             key.span(),
             format!("unknown key `{name}`: in the long form it is a rule of the chain"),
         ));
     }
-    refuse_others(&settings.table, |key| LONG.contains(&key), || LONG.into_iter())?;
-    let lr = match settings.table.remove("lr") {
-        Some(value) => rate(registry, value)?,
-        None => return Err(Fault::new(settings.span, "missing key `lr`: the long form needs it")),
+    let lr = settings.table.remove("lr");
+    let also = settings.also.clone();
+    refuse_others(&settings.table, |_| false, || ["chain", "lr"].into_iter().chain(also.clone()))?;
+    let lr = match (lr, base) {
+        (Some(value), _) => rate(registry, value)?,
+        (None, Some(base)) => base.lr.clone(),
+        (None, None) => {
+            return Err(Fault::new(settings.span, "missing key `lr`: the long form needs it"));
+        }
     };
-    let unused = unused_parameters(settings.table.remove("unused_parameters"))?;
     let span = chain.span();
-    if !matches!(chain.get_ref(), DeValue::Array(_)) {
-        return Err(wrong_type("chain", &chain, "an array of tables"));
-    }
     let mut links: Vec<Link> = Vec::new();
-    if let DeValue::Array(chain) = chain.into_inner() {
-        for link in chain {
-            let mut settings = Settings::of("chain", link)?;
-            let kind = take_kind(&mut settings, "a rule")?;
-            links.extend(registry.find_rule(&kind)?.links(settings)?);
+    for mut settings in tables("chain", Some(chain))? {
+        let kind = take_kind(&mut settings, "a rule")?;
+        links.extend(registry.find_rule(&kind)?.links(settings)?);
+        let method = links.iter().find(|link| link.is_method());
+        if let (Some(method), true) = (method, links.len() > 1) {
+            let message =
+                format!("`{}` calls the loss itself: it stands alone in its chain", method.kind());
+            return Err(Fault::new(kind.span(), message));
         }
     }
     if links.is_empty() {
         return Err(Fault::new(span, "the chain is empty: expected at least one rule"));
     }
-    Ok(Recipe::from_parts(lr, links, unused))
+    Ok(Plan { lr, chain: links })
+}
+
+/// One of `groups`: the recipe's own table, with the keys replaced that the group gives.
+fn group<'t>(
+    registry: &Registry,
+    mut settings: Settings<'t>,
+    base: &DeTable<'t>,
+    plan_of_base: &Plan,
+    texts: &Texts<'_>,
+) -> Result<Group, Fault> {
+    let (params, sources) = patterns(&mut settings, texts)?;
+    settings.also.extend(["params", "frozen"]);
+    if flag("frozen", settings.table.remove("frozen"))?.unwrap_or(false) {
+        refuse_others(&settings.table, |_| false, || ["params", "frozen"].into_iter())?;
+        return Ok(Group { params, sources, plan: None });
+    }
+    let span = settings.span.clone();
+    if plan_of_base.chain[0].is_method() {
+        let kind = plan_of_base.chain[0].kind();
+        let message =
+            format!("`{kind}` works on all parameters at once: a group may but be `frozen`");
+        return Err(Fault::new(span, message));
+    }
+    let kind = |table: &DeTable<'_>| {
+        table.get("kind").and_then(|kind| kind.get_ref().as_str().map(str::to_owned))
+    };
+    let (own, of_base) = (kind(&settings.table), kind(base));
+    let chain = settings.table.contains_key("chain");
+    let kept = |key: &str| match (&own, &of_base) {
+        _ if chain => false,
+        (Some(own), Some(of_base)) if own != of_base => KEPT.contains(&key),
+        (_, Some(_)) => true,
+        (_, None) => false,
+    };
+    for (key, value) in base.iter().filter(|(key, _)| kept(key.get_ref())) {
+        settings.table.entry(key.clone()).or_insert(value.clone());
+    }
+    let plan = plan(registry, settings, Some(plan_of_base))?;
+    if plan.chain[0].is_method() {
+        let message = format!(
+            "`{}` works on all parameters at once: it is no rule for a group",
+            plan.chain[0].kind()
+        );
+        return Err(Fault::new(span, message));
+    }
+    Ok(Group { params, sources, plan: Some(plan) })
+}
+
+/// `params`: a pattern, or a list of them.
+fn patterns(
+    settings: &mut Settings<'_>,
+    texts: &Texts<'_>,
+) -> Result<(Vec<Pattern>, Vec<super::error::Source>), Fault> {
+    let expected = "a pattern such as \"*.bias\", or a list of them";
+    let Some(value) = settings.table.remove("params") else {
+        let message = format!("missing key `params`: {expected}");
+        return Err(Fault::new(settings.span.clone(), message));
+    };
+    let list: Vec<_> = match value.get_ref() {
+        DeValue::Array(list) => list.iter().collect(),
+        _ => vec![&value],
+    };
+    if list.is_empty() {
+        return Err(Fault::new(value.span(), format!("`params`: expected {expected}")));
+    }
+    let read = |value: &Spanned<DeValue<'_>>| match value.get_ref().as_str() {
+        Some(text) => Ok((Pattern::new(text), texts.source(value.span()))),
+        None => Err(wrong_type("params", value, expected)),
+    };
+    list.into_iter().map(read).collect()
 }
 
 /// `lr`: a number, or a table that describes a schedule.
@@ -162,7 +325,10 @@ fn rate(registry: &Registry, value: Spanned<DeValue<'_>>) -> Result<Rate, Fault>
     }
 }
 
-fn take_kind<'t>(settings: &mut Settings<'t>, what: &str) -> Result<Spanned<DeValue<'t>>, Fault> {
+pub(crate) fn take_kind<'t>(
+    settings: &mut Settings<'t>,
+    what: &str,
+) -> Result<Spanned<DeValue<'t>>, Fault> {
     settings.also.push("kind");
     if let Some(kind) = settings.table.remove("kind") {
         settings.span = kind.span();
@@ -177,16 +343,34 @@ fn take_kind<'t>(settings: &mut Settings<'t>, what: &str) -> Result<Spanned<DeVa
     })
 }
 
-fn unused_parameters(value: Option<Spanned<DeValue<'_>>>) -> Result<UnusedParameters, Fault> {
-    let Some(value) = value else {
-        return Ok(UnusedParameters::default());
+/// A setting that is on or off.
+fn flag(key: &str, value: Option<Spanned<DeValue<'_>>>) -> Result<Option<bool>, Fault> {
+    let read = |value: Spanned<DeValue<'_>>| {
+        value.get_ref().as_bool().ok_or_else(|| wrong_type(key, &value, "`true` or `false`"))
     };
-    let Some(word) = value.get_ref().as_str() else {
-        return Err(wrong_type("unused_parameters", &value, "`\"error\"` or `\"skip\"`"));
+    value.map(read).transpose()
+}
+
+fn accumulate(value: Option<Spanned<DeValue<'_>>>) -> Result<u64, Fault> {
+    let Some(value) = value else { return Ok(1) };
+    let expected = "a whole number of at least 1";
+    if !value.get_ref().is_integer() {
+        return Err(wrong_type("accumulate", &value, expected));
+    }
+    let span = value.span();
+    match u64::deserialize(ValueDeserializer::from(value)) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(Fault::new(span, format!("`accumulate`: expected {expected}"))),
+    }
+}
+
+/// A setting that is one of a few words.
+fn choice<C: Choice>(key: &str, value: Option<Spanned<DeValue<'_>>>) -> Result<C, Fault> {
+    let Some(value) = value else { return Ok(C::default()) };
+    let words: Vec<&str> = C::ALL.iter().map(|(word, _)| *word).collect();
+    let Some(given) = value.get_ref().as_str() else {
+        return Err(wrong_type(key, &value, &format!("one of \"{}\"", words.join("\", \""))));
     };
-    let words = UnusedParameters::ALL.map(UnusedParameters::as_str);
-    UnusedParameters::ALL
-        .into_iter()
-        .find(|choice| choice.as_str() == word)
-        .ok_or_else(|| Fault::unknown(value.span(), "value", word, words))
+    let found = C::ALL.iter().find_map(|(word, choice)| (*word == given).then_some(*choice));
+    found.ok_or_else(|| Fault::unknown(value.span(), "value", given, words))
 }

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 /// assert_eq!(
 ///     error.to_string(),
 ///     "line 2, column 1: unknown key `beta`; did you mean `betas`? Expected one of `betas`, \
-///      `eps`, `amsgrad`, `lr`, `weight_decay`, `clip_norm`, `unused_parameters`\n  \
+///      `eps`, `amsgrad`, `lr`, `clip_value`, `clip_tensor_norm`, `clip_norm`, `maximize`, \
+///      `weight_decay`, `decoupled_weight_decay`, `average`, `accumulate`, `non_finite`, \
+///      `unused_parameters`, `groups`\n  \
 ///        |\n\
 ///      2 | beta = [0.9, 0.99]\n  \
 ///        | ^^^^"
@@ -25,71 +27,82 @@ pub struct ConfigError(Box<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    file: Option<PathBuf>,
-    /// From 1; 0 when the file could not be read.
-    line: usize,
-    column: usize,
-    /// The line of the source, and how many of its characters are wrong.
-    source_line: String,
-    width: usize,
+    source: Source,
     message: String,
     io: Option<io::Error>,
 }
 
-impl ConfigError {
-    /// Turns the place in the text into a line and a column.
-    pub(crate) fn locate(text: &str, fault: Fault) -> Self {
-        let start = floor_char_boundary(text, fault.span.start);
-        let end = floor_char_boundary(text, fault.span.end).max(start);
+/// A place in a text, with what it takes to show it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Source {
+    file: Option<PathBuf>,
+    /// From 1; 0 where there is no text to point at.
+    line: usize,
+    column: usize,
+    /// The line of the text, and how many of its characters are meant.
+    text: String,
+    width: usize,
+}
+
+impl Source {
+    /// The place of these bytes in a text.
+    pub(crate) fn new(text: &str, span: Range<usize>) -> Self {
+        let start = floor_char_boundary(text, span.start);
+        let end = floor_char_boundary(text, span.end).max(start);
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let source_line = text[line_start..].lines().next().unwrap_or("");
+        let line = text[line_start..].lines().next().unwrap_or("");
         // A fault may begin at the very end of a line, or at its invisible `\r`.
-        let column = before[line_start..].chars().count().min(source_line.chars().count()) + 1;
-        let wrong = text[start..end].lines().next().unwrap_or("");
-        ConfigError(Box::new(Inner {
+        let column = before[line_start..].chars().count().min(line.chars().count()) + 1;
+        let meant = text[start..end].lines().next().unwrap_or("");
+        Source {
             file: None,
             line: before.matches('\n').count() + 1,
             column,
-            source_line: source_line.to_owned(),
-            width: wrong.chars().count().max(1),
-            message: fault.message,
-            io: None,
-        }))
+            text: line.to_owned(),
+            width: meant.chars().count().max(1),
+        }
     }
 
+    /// The text is that of a file.
+    pub(crate) fn in_file(&mut self, path: &Path) {
+        self.file = Some(path.to_owned());
+    }
+
+    /// What is wrong at this place.
+    pub(crate) fn error(self, message: String) -> ConfigError {
+        ConfigError(Box::new(Inner { source: self, message, io: None }))
+    }
+}
+
+impl ConfigError {
     /// The file could not be read.
     pub(crate) fn unreadable(path: &Path, error: io::Error) -> Self {
-        ConfigError(Box::new(Inner {
-            file: Some(path.to_owned()),
-            line: 0,
-            column: 0,
-            source_line: String::new(),
-            width: 0,
-            message: format!("cannot be read: {error}"),
-            io: Some(error),
-        }))
+        let source = Source { file: Some(path.to_owned()), ..Source::default() };
+        let message = format!("cannot be read: {error}");
+        ConfigError(Box::new(Inner { source, message, io: Some(error) }))
     }
 
     /// The same mistake, in a file.
     pub(crate) fn in_file(mut self, path: &Path) -> Self {
-        self.0.file = Some(path.to_owned());
+        // An override, which has a name already, is in no file.
+        self.0.source.file.get_or_insert_with(|| path.to_owned());
         self
     }
 
     /// The file, if the text came from one.
     pub fn file(&self) -> Option<&Path> {
-        self.0.file.as_deref()
+        self.0.source.file.as_deref()
     }
 
     /// The line, from 1; 0 when the file could not be read.
     pub fn line(&self) -> usize {
-        self.0.line
+        self.0.source.line
     }
 
     /// The column in characters, from 1; 0 when the file could not be read.
     pub fn column(&self) -> usize {
-        self.0.column
+        self.0.source.column
     }
 
     /// What was found and what was expected, without the place.
@@ -100,21 +113,19 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { file, line, column, source_line, width, message, io } = &*self.0;
+        let Inner { source: Source { file, line, column, text, width }, message, .. } = &*self.0;
         match file {
-            Some(file) if io.is_some() => return write!(f, "{}: {message}", file.display()),
+            Some(file) if *line == 0 => return write!(f, "{}: {message}", file.display()),
             Some(file) => writeln!(f, "{}:{line}:{column}: {message}", file.display())?,
+            None if *line == 0 => return f.write_str(message),
             None => writeln!(f, "line {line}, column {column}: {message}")?,
         }
         let gutter = " ".repeat(line.to_string().len());
         // Tabs stay tabs, so that the caret stands where the terminal puts the character.
-        let indent: String = source_line
-            .chars()
-            .take(column - 1)
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
+        let indent: String =
+            text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{line} | {source_line}")?;
+        writeln!(f, "{line} | {text}")?;
         write!(f, "{gutter} | {indent}{}", "^".repeat(*width))
     }
 }

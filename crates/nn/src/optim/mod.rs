@@ -9,12 +9,19 @@
 //! * [`Registry`]: what kinds a TOML text may name, where your own are added.
 //! * [`Optimizer`]: a recipe at work on a model; [`Chain`]: its links at work on slices.
 
+mod average;
 mod chain;
 mod config;
 mod elements;
 mod error;
 mod fields;
+mod link;
+mod links;
+mod memory;
+mod minimize;
 mod optimizer;
+mod overrides;
+mod print;
 mod recipe;
 mod registry;
 mod rule;
@@ -23,13 +30,16 @@ mod schedule;
 pub mod setting;
 mod settings;
 
-pub use chain::{Chain, sum_of_squares};
+pub use chain::{Chain, Slots, sum_of_squares};
 pub use elements::{Elements, Mapped};
 pub use error::ConfigError;
+pub use link::Link;
+pub use links::{Average, ClipTensorNorm};
+pub use memory::{Memory, Restored};
 pub use optimizer::Optimizer;
-pub use recipe::{Recipe, UnusedParameters};
+pub use recipe::{Group, NonFinite, Plan, Recipe, UnusedParameters};
 pub use registry::Registry;
-pub use rule::{At, Link, Reach, Rule};
+pub use rule::{At, Composite, Method, Reach, Remembered, Rule, TensorRule};
 pub use rules::{Adagrad, Adam, ClipNorm, RmsProp, Sgd, WeightDecay};
 pub use schedule::{Constant, Rate, Schedule, Step};
 pub use setting::BadSetting;

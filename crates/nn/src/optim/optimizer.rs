@@ -1,11 +1,14 @@
-//! The driver: it owns the schedule, the step counts and what the rules remember.
+//! The driver: it owns the steps, and what rules and schedules remember.
 
 use std::path::Path;
 
-use wengert_core::{Float, Gradients, LeafMut, Param, ParamId, Params, Path as Place};
+use wengert_core::{Array, Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path as Place};
 
-use super::chain::{Chain, sum_of_squares};
-use super::{At, ConfigError, Recipe, UnusedParameters};
+use super::chain::{Chain, Slots, sum_of_squares};
+use super::link::Link;
+use super::recipe::Plan;
+use super::rule::Remembered;
+use super::{At, ConfigError, NonFinite, Recipe, Registry, UnusedParameters};
 
 /// A recipe at work on one model: what its rules remember, by parameter name.
 ///
@@ -24,30 +27,61 @@ use super::{At, ConfigError, Recipe, UnusedParameters};
 /// ```
 #[derive(Debug)]
 pub struct Optimizer<F: Float = f32> {
-    recipe: Recipe,
-    chain: Chain<F>,
-    states: Vec<State<F>>,
-    steps: u64,
+    pub(super) recipe: Recipe,
+    /// That of the parameters which no group names, then those of the groups.
+    pub(super) plans: Vec<Running<F>>,
+    pub(super) states: Vec<State<F>>,
+    pub(super) steps: u64,
+    pub(super) skipped: u64,
+    /// The sum of the gradients that wait for others, and their number.
+    pub(super) waiting: Option<(Gradients<F>, u64)>,
+    /// What a method remembers.
+    pub(super) remembered: Remembered<F>,
+}
+
+/// A plan at work.
+#[derive(Debug)]
+pub(super) struct Running<F: Float> {
+    /// `None` where nothing is done: in a frozen group, and where a method takes its place.
+    pub(super) chain: Option<Chain<F>>,
+    /// What the schedule remembers.
+    pub(super) schedule: Vec<f64>,
 }
 
 /// What is kept of one parameter.
 #[derive(Debug)]
-struct State<F: Float> {
-    name: String,
+pub(super) struct State<F: Float> {
+    pub(super) name: String,
     /// The parameter that had this name at the last step, so that names are compared only when the
     /// model is another.
-    id: ParamId,
-    /// Updates so far.
-    count: u64,
-    memory: Vec<F>,
-    /// Where a chain with a barrier in the middle leaves the update between its segments.
-    update: Vec<F>,
+    pub(super) id: ParamId,
+    /// The number of its plan.
+    pub(super) plan: usize,
+    /// `None` if it is frozen.
+    pub(super) slots: Option<Slots<F>>,
+    /// Where a chain with a barrier in the middle leaves the update between its phases.
+    pub(super) update: Option<Array<F>>,
 }
 
 impl<F: Float> Optimizer<F> {
     /// An optimizer that has not made a step.
     pub fn new(recipe: Recipe) -> Self {
-        Self { chain: Chain::new(recipe.chain()), recipe, states: Vec::new(), steps: 0 }
+        let run = |plan: Option<&Plan>| Running {
+            chain: plan
+                .filter(|plan| !plan.chain[0].is_method())
+                .map(|plan| Chain::new(&plan.chain)),
+            schedule: plan.map_or(Vec::new(), |plan| plan.lr.memory()),
+        };
+        let groups = recipe.groups().iter().map(|group| group.plan());
+        Self {
+            plans: [Some(&recipe.plan)].into_iter().chain(groups).map(run).collect(),
+            recipe,
+            states: Vec::new(),
+            steps: 0,
+            skipped: 0,
+            waiting: None,
+            remembered: Remembered::new(),
+        }
     }
 
     /// The optimizer that a TOML text describes; see [`Recipe`].
@@ -58,6 +92,14 @@ impl<F: Float> Optimizer<F> {
         Recipe::from_toml(text).map(Self::new)
     }
 
+    /// The same, with the rules and schedules of `registry`.
+    ///
+    /// # Errors
+    /// As [`Optimizer::from_toml`].
+    pub fn from_toml_with(registry: &Registry, text: &str) -> Result<Self, ConfigError> {
+        Recipe::from_toml_with(registry, text).map(Self::new)
+    }
+
     /// The optimizer that a TOML file describes; see [`Recipe`].
     ///
     /// # Errors
@@ -66,19 +108,59 @@ impl<F: Float> Optimizer<F> {
         Recipe::load(path).map(Self::new)
     }
 
+    /// The same, with the rules and schedules of `registry`.
+    ///
+    /// # Errors
+    /// As [`Optimizer::load`].
+    pub fn load_with(registry: &Registry, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Recipe::load_with(registry, path).map(Self::new)
+    }
+
     /// What this optimizer was made from.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// Steps made so far.
+    /// Steps made so far. Gradients that were accumulated count together, those that were skipped not.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// The learning rate of the next step.
+    /// How many gradients were not finite, and skipped ([`NonFinite::Skip`]).
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The learning rate of the next step, of the parameters that no group names.
     pub fn lr(&self) -> f64 {
-        self.recipe.lr().at(self.steps)
+        self.recipe.lr().at_with(self.steps, &self.plans[0].schedule)
+    }
+
+    /// Shows the schedules a metric, such as the loss on held-out data; those that reduce the rate on a
+    /// plateau go by it, others do not look.
+    pub fn observe(&mut self, metric: f64) {
+        for (plan, running) in plans(&self.recipe).zip(&mut self.plans) {
+            if let Some(plan) = plan {
+                plan.lr.observe(metric, &mut running.schedule);
+            }
+        }
+    }
+
+    /// Whether the groups of the recipe fit a model: each pattern names at least one parameter.
+    ///
+    /// # Errors
+    /// With the first pattern that names none, where it stands, and the names that there are.
+    pub fn check(&self, model: &(impl Params<F> + ?Sized)) -> Result<(), ConfigError> {
+        if self.recipe.groups().is_empty() {
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        model.visit(Place::ROOT, &mut |place, leaf| {
+            if let Leaf::Param(_) = leaf {
+                names.push(place.to_string());
+            }
+        });
+        self.recipe.check_names(&names)
     }
 
     /// Updates the parameters of a model in place from their gradients, and puts the new values of
@@ -87,11 +169,76 @@ impl<F: Float> Optimizer<F> {
     /// # Panics
     /// If a parameter received no gradient, with the names of all such, unless the recipe says
     /// `unused_parameters = "skip"`; the model is untouched then. If a gradient has another shape
-    /// than its parameter.
+    /// than its parameter, or is not finite and the recipe says `non_finite = "error"`. If a pattern of
+    /// a group names no parameter ([`Optimizer::check`] tells beforehand), or the recipe is a method
+    /// that calls the loss itself.
     #[track_caller]
     pub fn step(&mut self, model: &mut (impl Params<F> + ?Sized), grads: &Gradients<F>) {
+        if let Some(method) = self.method() {
+            panic!("step: `{}` calls the loss itself; use `minimize`", method.kind());
+        }
+        if self.states.is_empty()
+            && let Err(error) = self.check(model)
+        {
+            panic!("step: {error}");
+        }
+        if !self.is_welcome(model, grads) {
+            self.skipped += 1;
+            return;
+        }
+        let all = self.recipe.accumulate();
+        if all == 1 {
+            self.update(model, grads);
+        } else {
+            let number = match &mut self.waiting {
+                None => self.waiting.insert((grads.clone(), 1)).1,
+                Some((sum, number)) => {
+                    *sum += grads;
+                    *number += 1;
+                    *number
+                }
+            };
+            if number >= all
+                && let Some((sum, number)) = self.waiting.take()
+            {
+                self.update(model, &(sum / number as f64));
+            }
+        }
+        if !grads.updates().is_empty() {
+            remember(model, grads);
+        }
+    }
+
+    /// Whether the recipe takes these gradients, finite or not.
+    #[track_caller]
+    fn is_welcome(&self, model: &(impl Params<F> + ?Sized), grads: &Gradients<F>) -> bool {
+        match self.recipe.non_finite() {
+            NonFinite::Ignore => true,
+            NonFinite::Skip => grads.is_finite(),
+            NonFinite::Error if grads.is_finite() => true,
+            NonFinite::Error => {
+                let mut names = Vec::new();
+                model.visit(Place::ROOT, &mut |place, leaf| {
+                    if let Leaf::Param(param) = leaf
+                        && grads.get(param).is_some_and(|g| !g.is_finite())
+                    {
+                        names.push(place.to_string());
+                    }
+                });
+                panic!(
+                    "step: the gradient is not finite at {}; `gradients_checked` finds where that \
+                     began",
+                    names.join(", ")
+                )
+            }
+        }
+    }
+
+    #[track_caller]
+    fn update(&mut self, model: &mut (impl Params<F> + ?Sized), grads: &Gradients<F>) {
         if self.recipe.unused_parameters() == UnusedParameters::Error {
-            let missing = grads.missing(model);
+            let mut missing = grads.missing(model);
+            missing.retain(|name| !self.is_frozen(name));
             assert!(
                 missing.is_empty(),
                 "step: no gradient arrived at {}; freeze what is not trained, or say \
@@ -99,68 +246,85 @@ impl<F: Float> Optimizer<F> {
                 missing.join(", ")
             );
         }
-        let (lr, step) = (self.lr(), self.steps);
-        let Self { chain, states, .. } = self;
-        let last = chain.segments() - 1;
-        for segment in 0..=last {
-            let mut at = At::new(0, step, lr);
-            if chain.needs_norm(segment) {
+        let (recipe, step) = (&self.recipe, self.steps);
+        let chains = || self.plans.iter().filter_map(|plan| plan.chain.as_ref());
+        let phases = chains().map(Chain::phases).max().unwrap_or(0);
+        for phase in 0..phases {
+            let mut norm = 0.0;
+            if chains().any(|chain| chain.needs_norm(phase)) {
                 let mut squares = 0.0;
-                each(chain, states, model, grads, |state, _, g| {
-                    squares += sum_of_squares(if segment == 0 { g } else { &state.update });
+                each(recipe, &self.plans, &mut self.states, model, grads, |to| {
+                    if to.chain.needs_norm(phase) {
+                        let update = to.update.as_ref().unwrap_or(to.gradient);
+                        squares += sum_of_squares(update.as_slice());
+                    }
                 });
-                at.norm = squares.sqrt();
+                norm = squares.sqrt();
             }
-            each(chain, states, model, grads, |state, param, g| {
-                if segment == 0 {
-                    state.count += 1;
-                }
-                at.count = state.count;
-                if segment == 0 && last > 0 {
-                    state.update.clear();
-                    state.update.extend_from_slice(g);
-                }
-                if segment < last {
-                    let value = param.value().as_slice();
-                    chain.advance(segment, at, &mut state.update, value, &mut state.memory);
-                } else {
-                    let update = if last > 0 { &state.update } else { g };
-                    let value = param.value_mut().as_mut_slice();
-                    chain.finish(at, update, value, &mut state.memory);
+            each(recipe, &self.plans, &mut self.states, model, grads, |to| {
+                let mut at = At::new(step, to.lr(step));
+                at.norm = norm;
+                let last = to.chain.phases() - 1;
+                if phase < last {
+                    let update = to.update.get_or_insert_with(|| to.gradient.clone());
+                    to.chain.advance(phase, at, update, to.param.value(), to.slots);
+                } else if phase == last {
+                    let own = to.update.take();
+                    let update = own.as_ref().unwrap_or(to.gradient);
+                    to.chain.finish(at, update, to.param.value_mut(), to.slots);
                 }
             });
-        }
-        if !grads.updates().is_empty() {
-            remember(model, grads);
         }
         self.steps += 1;
     }
 
-    /// Makes one step on the loss that `loss` computes, and returns the loss before it. Serves every
-    /// recipe, so that one whose method calls the loss itself is swapped in by configuration alone.
-    ///
-    /// # Panics
-    /// As [`Optimizer::step`].
-    #[track_caller]
-    pub fn minimize<M: Params<F>>(
-        &mut self,
-        model: &mut M,
-        mut loss: impl FnMut(&M) -> (F, Gradients<F>),
-    ) -> F {
-        let (value, grads) = loss(model);
-        self.step(model, &grads);
-        value
+    /// The method that takes the place of the chain, if the recipe is one.
+    pub(super) fn method(&self) -> Option<&Link> {
+        self.recipe.chain().first().filter(|link| link.is_method())
+    }
+
+    /// Whether the parameter of this name is in a frozen group.
+    pub(super) fn is_frozen(&self, name: &str) -> bool {
+        self.recipe.group_of(name).is_some_and(|group| self.recipe.groups()[group].plan().is_none())
+    }
+}
+
+/// The plans of a recipe: that of the parameters which no group names, then those of the groups.
+pub(super) fn plans(recipe: &Recipe) -> impl Iterator<Item = Option<&Plan>> {
+    [Some(&recipe.plan)].into_iter().chain(recipe.groups().iter().map(|group| group.plan()))
+}
+
+/// A parameter that a step comes to, and all that belongs to it.
+struct Stop<'a, F: Float> {
+    recipe: &'a Recipe,
+    running: &'a Running<F>,
+    plan: usize,
+    chain: &'a Chain<F>,
+    slots: &'a mut Slots<F>,
+    update: &'a mut Option<Array<F>>,
+    param: &'a mut Param<F>,
+    gradient: &'a Array<F>,
+}
+
+impl<F: Float> Stop<'_, F> {
+    fn lr(&self, step: u64) -> f64 {
+        let plan = match self.plan {
+            0 => Some(&self.recipe.plan),
+            group => self.recipe.groups()[group - 1].plan(),
+        };
+        plan.map_or(0.0, |plan| plan.lr.at_with(step, &self.running.schedule))
     }
 }
 
 /// Calls `f` for each parameter that is trained and received a gradient.
 #[track_caller]
 fn each<F: Float>(
-    chain: &Chain<F>,
+    recipe: &Recipe,
+    plans: &[Running<F>],
     states: &mut Vec<State<F>>,
     model: &mut (impl Params<F> + ?Sized),
     grads: &Gradients<F>,
-    mut f: impl FnMut(&mut State<F>, &mut Param<F>, &[F]),
+    mut f: impl FnMut(Stop<'_, F>),
 ) {
     let (mut expected, mut hint) = (0, 0);
     model.for_each_param_mut(&mut |place, param| {
@@ -169,37 +333,43 @@ fn each<F: Float>(
         }
         let Some(found) = grads.find(param.id(), hint) else { return };
         hint = found + 1;
-        let g = &grads.as_slice()[found].1;
-        let (own, given) = (param.value().shape(), g.shape());
+        let gradient = &grads.as_slice()[found].1;
+        let (own, given) = (param.value().shape(), gradient.shape());
         assert!(own == given, "step: {place} has shape {own:?}, its gradient {given:?}");
         if states.get(expected).is_none_or(|state| state.id != param.id()) {
-            expected = find_state(chain, states, place, param);
+            expected = find_state(recipe, plans, states, place, param);
         }
-        f(&mut states[expected], param, g.as_slice());
+        let State { plan, slots, update, .. } = &mut states[expected];
         expected += 1;
+        let (running, plan) = (&plans[*plan], *plan);
+        if let (Some(chain), Some(slots)) = (&running.chain, slots) {
+            f(Stop { recipe, running, plan, chain, slots, update, param, gradient });
+        }
     });
 }
 
 /// The state of a parameter by its name, made if it is new.
 #[cold]
 fn find_state<F: Float>(
-    chain: &Chain<F>,
+    recipe: &Recipe,
+    plans: &[Running<F>],
     states: &mut Vec<State<F>>,
     place: Place<'_>,
     param: &Param<F>,
 ) -> usize {
-    let name = place.to_string();
+    let (name, id) = (place.to_string(), param.id());
     let found = states.iter().position(|state| state.name == name).unwrap_or_else(|| {
-        let memory = chain.memory(param.value().numel());
-        states.push(State { name, id: param.id(), count: 0, memory, update: Vec::new() });
+        let plan = recipe.group_of(&name).map_or(0, |group| group + 1);
+        let slots = plans[plan].chain.as_ref().map(|chain| chain.slots(param.value().shape()));
+        states.push(State { name, id, plan, slots, update: None });
         states.len() - 1
     });
-    states[found].id = param.id();
+    states[found].id = id;
     found
 }
 
 /// Puts the new values of buffers in place.
-fn remember<F: Float>(model: &mut (impl Params<F> + ?Sized), grads: &Gradients<F>) {
+pub(super) fn remember<F: Float>(model: &mut (impl Params<F> + ?Sized), grads: &Gradients<F>) {
     model.visit_mut(Place::ROOT, &mut |_, leaf| {
         if let LeafMut::Buffer(buffer) = leaf
             && let Some((_, value)) = grads.updates().iter().rfind(|(id, _)| *id == buffer.id())

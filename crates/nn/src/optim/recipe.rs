@@ -1,13 +1,14 @@
-//! A whole optimizer, described: its rate, its chain of rules, its manners.
+//! A whole optimizer, described: its rate, its chain of rules, its groups, its manners.
 
-use std::fmt;
 use std::path::Path;
 
 use super::config;
-use super::error::ConfigError;
+use super::error::{ConfigError, Source};
+use super::link::{Link, accepted};
 use super::registry::Registry;
-use super::rule::{Link, Rule};
-use super::schedule::{Constant, Rate, Schedule};
+use super::rule::{Method, Rule, TensorRule};
+use super::schedule::Rate;
+use crate::Pattern;
 
 /// What a step does about a trainable parameter that received no gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,15 +20,134 @@ pub enum UnusedParameters {
     Skip,
 }
 
-impl UnusedParameters {
-    pub(crate) const ALL: [Self; 2] = [UnusedParameters::Error, UnusedParameters::Skip];
+/// What a step does about a gradient that is infinite or NaN somewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NonFinite {
+    /// It does not look.
+    #[default]
+    Ignore,
+    /// It panics with the names of the parameters.
+    Error,
+    /// It leaves everything as it is, and counts ([`Optimizer::skipped`](super::Optimizer::skipped)).
+    Skip,
+}
+
+/// A setting that is one of a few words.
+pub(crate) trait Choice: Copy + Default + PartialEq + 'static {
+    const ALL: &'static [(&'static str, Self)];
 
     /// The word that configuration has for it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            UnusedParameters::Error => "error",
-            UnusedParameters::Skip => "skip",
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find_map(|(word, choice)| (*choice == self).then_some(*word)).unwrap_or("")
+    }
+}
+
+impl Choice for UnusedParameters {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("error", UnusedParameters::Error), ("skip", UnusedParameters::Skip)];
+}
+
+impl Choice for NonFinite {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("ignore", NonFinite::Ignore), ("error", NonFinite::Error), ("skip", NonFinite::Skip)];
+}
+
+/// How parameters are updated: a learning rate, and the links that a gradient passes through before
+/// `param -= lr * update`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub(crate) lr: Rate,
+    pub(crate) chain: Vec<Link>,
+}
+
+impl Plan {
+    /// A plan of one rule; `lr` is a number or a [`Schedule`](super::Schedule).
+    ///
+    /// # Panics
+    /// When a setting is out of range.
+    #[track_caller]
+    pub fn new(lr: impl Into<Rate>, rule: impl Rule) -> Self {
+        Plan::of(lr.into(), Link::new(rule))
+    }
+
+    /// A plan of one rule for whole tensors.
+    ///
+    /// # Panics
+    /// When a setting is out of range.
+    #[track_caller]
+    pub fn tensor_rule<R: TensorRule>(lr: impl Into<Rate>, rule: R) -> Self {
+        Plan::of(lr.into(), accepted(R::KIND, Link::tensor_rule(rule)))
+    }
+
+    #[track_caller]
+    fn of(lr: Rate, link: Link) -> Self {
+        if let Err(bad) = lr.settings() {
+            panic!("{} rate: {bad}", lr.kind());
         }
+        Plan { lr, chain: vec![link] }
+    }
+
+    /// The plan with one link more: `rule` transforms what the chain so far lets out.
+    ///
+    /// # Panics
+    /// When a setting is out of range.
+    #[must_use]
+    #[track_caller]
+    pub fn then(self, rule: impl Rule) -> Self {
+        self.then_link(Link::new(rule))
+    }
+
+    /// The same, with a link of any type.
+    ///
+    /// # Panics
+    /// When a method is to stand in a chain.
+    #[must_use]
+    #[track_caller]
+    pub fn then_link(mut self, link: Link) -> Self {
+        let method = self.chain.iter().chain([&link]).find(|link| link.is_method());
+        if let Some(method) = method {
+            panic!("`{}` is a method, and takes the place of a whole chain", method.kind());
+        }
+        self.chain.push(link);
+        self
+    }
+
+    /// The learning rate.
+    pub fn lr(&self) -> &Rate {
+        &self.lr
+    }
+
+    /// The links, in the order in which a gradient passes through them; at least one.
+    pub fn chain(&self) -> &[Link] {
+        &self.chain
+    }
+}
+
+/// Parameters that are treated in a way of their own; see [`Recipe`].
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub(crate) params: Vec<Pattern>,
+    /// Where each pattern stands in a file.
+    pub(crate) sources: Vec<Source>,
+    /// `None` if they are not trained.
+    pub(crate) plan: Option<Plan>,
+}
+
+impl Group {
+    /// The patterns that names are compared with.
+    pub fn params(&self) -> &[Pattern] {
+        &self.params
+    }
+
+    /// How the parameters are updated; `None` if they stay as they are.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+}
+
+impl PartialEq for Group {
+    fn eq(&self, other: &Self) -> bool {
+        self.params == other.params && self.plan == other.plan
     }
 }
 
@@ -53,6 +173,8 @@ impl UnusedParameters {
 /// // Printed: the long form, in which the order of the links is meaning.
 /// assert_eq!(recipe.to_string(), r#"[optimizer]
 /// lr = { kind = "step", lr = 0.001, step_size = 1000, gamma = 0.5 }
+/// accumulate = 1
+/// non_finite = "ignore"
 /// unused_parameters = "error"
 ///
 /// [[optimizer.chain]]
@@ -74,14 +196,64 @@ impl UnusedParameters {
 /// ```
 ///
 /// The recipe stands at top level, or in a table `[optimizer]` of a file whose other keys belong
-/// to the application. Shared keys of the short form: `lr`, a number or a schedule (default: the
-/// rule's, [`Rule::LR`]); `clip_norm`, the first link of all; `weight_decay`, an L2 penalty in
-/// front of the rule, but decoupled in `adamw`; `unused_parameters`, `"error"` or `"skip"`.
+/// to the application. Shared keys of the short form, in the order of the links that they stand for:
+/// `clip_value`, `clip_tensor_norm`, `clip_norm` (over the whole model), `maximize`, `weight_decay` (an
+/// L2 penalty in front of the rule, but decoupled in `adamw` and `lion`, or with
+/// `decoupled_weight_decay = true`), the rule, and `average`, the decay of an [`Average`](super::Average).
+/// `lr` is a number or a schedule (default: the rule's, [`Rule::LR`]).
+///
+/// Of either form: `accumulate`, the number of gradients whose mean makes a step; `non_finite`, what
+/// becomes of a gradient that is not finite, `"ignore"`, `"error"` or `"skip"`; `unused_parameters`,
+/// `"error"` or `"skip"`; and `groups`, whose parameters are treated otherwise:
+///
+/// ```
+/// # use wengert_nn::optim::*;
+/// let recipe = Recipe::from_toml("
+///     kind = 'adamw'
+///     lr = 1e-3
+///     [[groups]]
+///     params = ['*.bias', '*.norm.weight']
+///     weight_decay = 0.0
+///     [[groups]]
+///     params = 'head.*'
+///     kind = 'sgd'
+///     [[groups]]
+///     params = 'encoder.*'
+///     frozen = true
+/// ")?;
+/// assert!(recipe.groups()[2].plan().is_none());
+/// # Ok::<(), ConfigError>(())
+/// ```
+///
+/// A parameter belongs to the first group of which a [`Pattern`] fits its name. A group is the
+/// recipe with the keys replaced that it gives. With a `kind` of its own, or a `chain`, it keeps the
+/// clipping and the average; its rate and decay are its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    lr: Rate,
-    chain: Vec<Link>,
-    unused_parameters: UnusedParameters,
+    pub(crate) plan: Plan,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) manners: Manners,
+}
+
+/// What a recipe says besides its plans.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Manners {
+    pub(crate) accumulate: u64,
+    pub(crate) non_finite: NonFinite,
+    pub(crate) unused_parameters: UnusedParameters,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        let (non_finite, unused_parameters) = Default::default();
+        Manners { accumulate: 1, non_finite, unused_parameters }
+    }
+}
+
+impl From<Plan> for Recipe {
+    fn from(plan: Plan) -> Self {
+        Recipe { plan, groups: Vec::new(), manners: Manners::default() }
+    }
 }
 
 impl Recipe {
@@ -91,11 +263,16 @@ impl Recipe {
     /// When a setting is out of range.
     #[track_caller]
     pub fn new(lr: impl Into<Rate>, rule: impl Rule) -> Self {
-        let lr = lr.into();
-        if let Err(bad) = lr.settings() {
-            panic!("{} rate: {bad}", lr.kind());
-        }
-        Recipe::from_parts(lr, vec![Link::new(rule)], UnusedParameters::default())
+        Plan::new(lr, rule).into()
+    }
+
+    /// A recipe of one method that calls the loss itself.
+    ///
+    /// # Panics
+    /// When a setting is out of range.
+    #[track_caller]
+    pub fn method<M: Method>(lr: impl Into<Rate>, method: M) -> Self {
+        Plan::of(lr.into(), accepted(M::KIND, Link::method(method))).into()
     }
 
     /// The recipe with one link more: `rule` transforms what the chain so far lets out.
@@ -105,22 +282,57 @@ impl Recipe {
     #[must_use]
     #[track_caller]
     pub fn then(mut self, rule: impl Rule) -> Self {
-        self.chain.push(Link::new(rule));
+        self.plan = self.plan.then(rule);
+        self
+    }
+
+    /// The recipe with a group: parameters whose names fit one of the patterns, and no group before it,
+    /// follow `plan`.
+    #[must_use]
+    pub fn group<'p>(self, params: impl IntoIterator<Item = &'p str>, plan: Plan) -> Self {
+        self.with_group(params, Some(plan))
+    }
+
+    /// The recipe with a group of parameters that stay as they are.
+    #[must_use]
+    pub fn freeze<'p>(self, params: impl IntoIterator<Item = &'p str>) -> Self {
+        self.with_group(params, None)
+    }
+
+    fn with_group<'p>(
+        mut self,
+        params: impl IntoIterator<Item = &'p str>,
+        plan: Option<Plan>,
+    ) -> Self {
+        let params = params.into_iter().map(Pattern::new).collect();
+        self.groups.push(Group { params, sources: Vec::new(), plan });
         self
     }
 
     /// The recipe with another answer to parameters that received no gradient.
     #[must_use]
-    pub fn with_unused_parameters(self, unused_parameters: UnusedParameters) -> Self {
-        Recipe { unused_parameters, ..self }
+    pub fn with_unused_parameters(mut self, unused_parameters: UnusedParameters) -> Self {
+        self.manners.unused_parameters = unused_parameters;
+        self
     }
 
-    pub(crate) fn from_parts(
-        lr: Rate,
-        chain: Vec<Link>,
-        unused_parameters: UnusedParameters,
-    ) -> Self {
-        Recipe { lr, chain, unused_parameters }
+    /// The recipe with another answer to gradients that are not finite.
+    #[must_use]
+    pub fn with_non_finite(mut self, non_finite: NonFinite) -> Self {
+        self.manners.non_finite = non_finite;
+        self
+    }
+
+    /// The recipe with steps that are made of the mean of `gradients` gradients.
+    ///
+    /// # Panics
+    /// For 0.
+    #[must_use]
+    #[track_caller]
+    pub fn with_accumulate(mut self, gradients: u64) -> Self {
+        assert!(gradients > 0, "accumulate: expected a number of at least 1, found 0");
+        self.manners.accumulate = gradients;
+        self
     }
 
     /// The recipe that a TOML text describes.
@@ -136,7 +348,22 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::from_toml`].
     pub fn from_toml_with(registry: &Registry, text: &str) -> Result<Self, ConfigError> {
-        config::read(registry, text)
+        config::read(registry, text, &[])
+    }
+
+    /// The same, with settings from elsewhere, such as a command line, in place of those of the text:
+    /// `optimizer.lr=0.01`, `optimizer.groups.0.frozen=true`, `optimizer.kind=sgd` (`optimizer.` may be
+    /// left out, and so may the quotes of a word). They go through the same checks.
+    ///
+    /// # Errors
+    /// As [`Recipe::from_toml`]; for a mistake in an override the error quotes that.
+    pub fn from_toml_with_overrides(
+        registry: &Registry,
+        text: &str,
+        overrides: &[impl AsRef<str>],
+    ) -> Result<Self, ConfigError> {
+        let overrides: Vec<&str> = overrides.iter().map(AsRef::as_ref).collect();
+        config::read(registry, text, &overrides)
     }
 
     /// The recipe that a TOML file describes.
@@ -152,86 +379,81 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::load`].
     pub fn load_with(registry: &Registry, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Recipe::load_with_overrides(registry, path, &[] as &[&str])
+    }
+
+    /// The same, with overrides; see [`Recipe::from_toml_with_overrides`].
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn load_with_overrides(
+        registry: &Registry,
+        path: impl AsRef<Path>,
+        overrides: &[impl AsRef<str>],
+    ) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, error))?;
-        Recipe::from_toml_with(registry, &text).map_err(|error| error.in_file(path))
+        let mut recipe = Recipe::from_toml_with_overrides(registry, &text, overrides)
+            .map_err(|error| error.in_file(path))?;
+        for source in recipe.groups.iter_mut().flat_map(|group| &mut group.sources) {
+            source.in_file(path);
+        }
+        Ok(recipe)
     }
 
-    /// The learning rate.
+    /// The learning rate of parameters that no group names.
     pub fn lr(&self) -> &Rate {
-        &self.lr
+        &self.plan.lr
     }
 
-    /// The links, in the order in which a gradient passes through them; at least one.
+    /// The links for parameters that no group names, in the order in which a gradient passes through
+    /// them; at least one.
     pub fn chain(&self) -> &[Link] {
-        &self.chain
+        &self.plan.chain
+    }
+
+    /// The groups; a parameter belongs to the first that fits.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The number of gradients that make a step.
+    pub fn accumulate(&self) -> u64 {
+        self.manners.accumulate
+    }
+
+    /// What a step does about a gradient that is not finite.
+    pub fn non_finite(&self) -> NonFinite {
+        self.manners.non_finite
     }
 
     /// What a step does about a parameter that received no gradient.
     pub fn unused_parameters(&self) -> UnusedParameters {
-        self.unused_parameters
+        self.manners.unused_parameters
     }
-}
 
-/// TOML in the long form, every default spelled out; reading it gives the same recipe.
-impl fmt::Display for Recipe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.lr.settings().map_err(|_| fmt::Error)?;
-        writeln!(f, "[optimizer]")?;
-        match settings.get("lr") {
-            Some(lr) if self.lr.kind() == Constant::KIND => writeln!(f, "lr = {}", written(lr))?,
-            _ => {
-                write!(f, "lr = {{ kind = \"{}\"", self.lr.kind())?;
-                for (key, value) in ordered(&settings, self.lr.order()) {
-                    write!(f, ", {} = {}", quoted(key), written(value))?;
+    /// The group of the parameter with this name, by its number.
+    pub(crate) fn group_of(&self, name: &str) -> Option<usize> {
+        self.groups
+            .iter()
+            .position(|group| group.params.iter().any(|pattern| pattern.matches(name)))
+    }
+
+    /// Whether each pattern fits a parameter of the model, whose names these are.
+    pub(crate) fn check_names(&self, names: &[String]) -> Result<(), ConfigError> {
+        for group in &self.groups {
+            for (i, pattern) in group.params.iter().enumerate() {
+                if !names.iter().any(|name| pattern.matches(name)) {
+                    let source = group.sources.get(i).cloned().unwrap_or_default();
+                    let message = format!(
+                        "no parameter is called `{pattern}`; the model has `{}`",
+                        names.join("`, `")
+                    );
+                    return Err(source.error(message));
                 }
-                writeln!(f, " }}")?;
-            }
-        }
-        writeln!(f, "unused_parameters = \"{}\"", self.unused_parameters.as_str())?;
-        for link in &self.chain {
-            writeln!(f, "\n[[optimizer.chain]]\nkind = \"{}\"", link.kind())?;
-            for (key, value) in ordered(link.settings(), link.order()) {
-                writeln!(f, "{} = {}", quoted(key), written(value))?;
             }
         }
         Ok(())
-    }
-}
-
-/// The entries of a table in the order of the struct's fields; others follow, by name.
-fn ordered<'a>(
-    settings: &'a toml::Table,
-    order: &'static [&'static str],
-) -> impl Iterator<Item = (&'a String, &'a toml::Value)> {
-    let mut entries: Vec<_> = settings.iter().collect();
-    entries.sort_by_key(|(key, _)| order.iter().position(|name| name == key).unwrap_or(usize::MAX));
-    entries.into_iter()
-}
-
-/// A value on one line, numbers as Rust writes them: `1e-8`, where the toml crate has all the zeros.
-fn written(value: &toml::Value) -> String {
-    match value {
-        toml::Value::Float(x) if x.is_finite() => format!("{x:?}"),
-        toml::Value::Array(values) => {
-            format!("[{}]", values.iter().map(written).collect::<Vec<_>>().join(", "))
-        }
-        toml::Value::Table(table) => {
-            let entry =
-                |(key, value): (&String, _)| format!("{} = {}", quoted(key), written(value));
-            format!("{{ {} }}", table.iter().map(entry).collect::<Vec<_>>().join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A key as TOML wants it: bare, or in quotes where it must be.
-fn quoted(key: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !key.is_empty() && key.chars().all(bare) {
-        key.to_owned()
-    } else {
-        toml::Value::from(key).to_string()
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Fault;
 use super::fields::{self, Fields};
-use super::rule::{Link, Rule};
+use super::link::Link;
+use super::links::{Average, ClipTensorNorm, ClipValue, Maximize};
+use super::rule::{Composite, Method, Rule, TensorRule};
 use super::rules::{Adagrad, Adam, ClipNorm, RmsProp, Sgd, WeightDecay};
 use super::schedule::{Constant, Rate, Schedule, Step};
 use super::settings::{self, Settings};
@@ -25,8 +28,10 @@ pub struct Registry {
 /// A name for a rule: the rule's own, or another one for other defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuleKind {
-    make: fn(Settings<'_>) -> Result<Link, Fault>,
+    make: fn(Settings<'_>) -> Result<Vec<Link>, Fault>,
     pub(crate) fields: Fields,
+    /// Whether it takes the place of a whole chain.
+    pub(crate) method: bool,
     pub(crate) lr: f64,
     /// Settings that stand in for the rule's own defaults, as TOML.
     defaults: &'static str,
@@ -44,6 +49,10 @@ impl Default for Registry {
         Registry { rules: BTreeMap::new(), schedules: BTreeMap::new() }
             .rule::<WeightDecay>()
             .rule::<ClipNorm>()
+            .rule::<ClipTensorNorm>()
+            .rule::<ClipValue>()
+            .rule::<Maximize>()
+            .rule::<Average>()
             .rule::<Sgd>()
             .rule::<Adagrad>()
             .rule::<RmsProp>()
@@ -91,23 +100,53 @@ impl Registry {
         self
     }
 
+    /// Makes a rule for whole tensors known under its [`TensorRule::KIND`].
+    ///
+    /// # Panics
+    /// When the name is taken.
+    #[must_use]
+    #[track_caller]
+    pub fn tensor_rule<R: TensorRule>(self) -> Self {
+        let make =
+            |settings: Settings<'_>| settings.make(|rule: R| Ok(vec![Link::tensor_rule(rule)?]));
+        self.insert(R::KIND, RuleKind { lr: R::LR, ..RuleKind::new::<R>(make) })
+    }
+
+    /// Makes a method known under its [`Method::KIND`].
+    ///
+    /// # Panics
+    /// When the name is taken.
+    #[must_use]
+    #[track_caller]
+    pub fn method<M: Method>(self) -> Self {
+        let make = |settings: Settings<'_>| settings.make(|rule: M| Ok(vec![Link::method(rule)?]));
+        self.insert(M::KIND, RuleKind { lr: M::LR, method: true, ..RuleKind::new::<M>(make) })
+    }
+
+    /// Makes a name for several links known under its [`Composite::KIND`].
+    ///
+    /// # Panics
+    /// When the name is taken.
+    #[must_use]
+    #[track_caller]
+    pub fn composite<C: Composite>(self) -> Self {
+        let make = |settings: Settings<'_>| settings.make(C::links);
+        self.insert(C::KIND, RuleKind { lr: C::LR, ..RuleKind::new::<C>(make) })
+    }
+
     #[track_caller]
     fn also<R: Rule>(
-        mut self,
+        self,
         name: &'static str,
         defaults: &'static str,
         decoupled: Option<f64>,
     ) -> Self {
-        let kind = RuleKind {
-            make: |settings| {
-                let (rule, spans) = settings.read::<R>()?;
-                Link::checked(rule).map_err(|bad| spans.fault(&bad))
-            },
-            fields: fields::of::<R>(),
-            lr: R::LR,
-            defaults,
-            decoupled,
-        };
+        let make = |settings: Settings<'_>| settings.make(|rule: R| Ok(vec![Link::rule(rule)?]));
+        self.insert(name, RuleKind { lr: R::LR, defaults, decoupled, ..RuleKind::new::<R>(make) })
+    }
+
+    #[track_caller]
+    fn insert(mut self, name: &'static str, kind: RuleKind) -> Self {
         assert!(self.rules.insert(name, kind).is_none(), "the rule `{name}` is registered already");
         self
     }
@@ -136,7 +175,12 @@ fn find<K: Copy>(
 }
 
 impl RuleKind {
-    /// The links that these settings describe: one, or a rule and its decoupled decay.
+    fn new<T: DeserializeOwned>(make: fn(Settings<'_>) -> Result<Vec<Link>, Fault>) -> Self {
+        let fields = fields::of::<T>();
+        RuleKind { make, fields, method: false, lr: 0.0, defaults: "", decoupled: None }
+    }
+
+    /// The links that these settings of a chain describe: those of the rule, and its decoupled decay.
     pub(crate) fn links(&self, mut settings: Settings<'_>) -> Result<Vec<Link>, Fault> {
         let decay = match self.decoupled {
             None => None,
@@ -144,10 +188,15 @@ impl RuleKind {
                 settings.also.push("weight_decay");
                 match settings.table.remove("weight_decay") {
                     Some(given) => settings::weight_decay(given)?,
-                    None => Some(Link::new(WeightDecay { weight_decay: default })),
+                    None => RuleKind::decay(default),
                 }
             }
         };
+        Ok(self.rule(settings)?.into_iter().chain(decay).collect())
+    }
+
+    /// The links of the rule alone.
+    pub(crate) fn rule(&self, mut settings: Settings<'_>) -> Result<Vec<Link>, Fault> {
         let defaults = DeTable::parse(self.defaults).expect("the library's own text is TOML");
         for (key, value) in defaults.into_inner() {
             // Their place in the reader's text is that of the name that implies them.
@@ -155,7 +204,11 @@ impl RuleKind {
             let key = Spanned::new(span.clone(), key.into_inner());
             settings.table.entry(key).or_insert(Spanned::new(span, value.into_inner()));
         }
-        let rule = (self.make)(settings)?;
-        Ok(std::iter::once(rule).chain(decay).collect())
+        (self.make)(settings)
+    }
+
+    /// A weight decay that was not written, if it is not 0.
+    pub(crate) fn decay(weight_decay: f64) -> Option<Link> {
+        (weight_decay != 0.0).then(|| Link::new(WeightDecay { weight_decay }))
     }
 }

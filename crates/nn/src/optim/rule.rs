@@ -1,14 +1,13 @@
-//! One link of an optimizer: the trait that rules implement, and the handle that recipes hold.
+//! One link of an optimizer: the traits that rules implement.
 
-use std::any::{Any, TypeId};
 use std::fmt::Debug;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wengert_core::{Float, vectorized};
+use wengert_core::{Array, Float, Shape};
 
 use super::elements::{Elements, Mapped};
+use super::link::Link;
 use super::setting::BadSetting;
 
 /// One link of an optimizer's chain: it turns the update that arrives into the one that leaves.
@@ -91,6 +90,9 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
 pub enum Reach {
     /// The element alone.
     Element,
+    /// The update and the values of its whole parameter, for their norms ([`At::norm`],
+    /// [`At::param_norm`]).
+    Tensor,
     /// The updates of the whole model, for their norm ([`At::norm`]): a barrier in the chain.
     Model,
 }
@@ -99,21 +101,23 @@ pub enum Reach {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct At {
-    /// How often this parameter has been updated, this time included: 1 at first.
+    /// How often the rule has been applied to this parameter, this time included: 1 at first.
     pub count: u64,
     /// The global step, from 0: what schedules go by.
     pub step: u64,
     /// The learning rate of this step.
     pub lr: f64,
-    /// The Euclidean norm of the update that arrives at this link, over all parameters. Only a rule
-    /// that asks for it by [`Reach::Model`] may read it.
+    /// The Euclidean norm of the update that arrives at this link: over all parameters for a rule of
+    /// [`Reach::Model`], over the one at hand for a rule of [`Reach::Tensor`], 0 otherwise.
     pub norm: f64,
+    /// The Euclidean norm of the parameter at hand, for a rule of [`Reach::Tensor`], 0 otherwise.
+    pub param_norm: f64,
 }
 
 impl At {
-    /// The update number `count` of a parameter (from 1) at global step `step` (from 0).
-    pub fn new(count: u64, step: u64, lr: f64) -> Self {
-        At { count, step, lr, norm: 0.0 }
+    /// Global step `step` (from 0) at this learning rate; the rest is filled in by the chain.
+    pub fn new(step: u64, lr: f64) -> Self {
+        At { step, lr, ..At::default() }
     }
 
     /// `1 - beta^count`: the share of real gradients, as against the zeros it began with, in a
@@ -125,135 +129,90 @@ impl At {
     }
 }
 
-/// A rule of any type, as recipes hold it: cheap to clone, equal when kind and settings are.
-#[derive(Clone, Debug)]
-pub struct Link {
-    rule: Arc<dyn AnyRule>,
-    settings: Arc<toml::Table>,
-}
+/// A link that transforms the update of a parameter as a whole, such as one that orthogonalises a
+/// matrix. What is said of the struct that implements [`Rule`] holds here too;
+/// [`Registry::tensor_rule`](super::Registry::tensor_rule) makes it known by name.
+pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// As [`Rule::KIND`].
+    const KIND: &'static str;
 
-impl Link {
-    /// A link of this rule.
+    /// As [`Rule::LR`].
+    const LR: f64 = 1e-3;
+
+    /// As [`Rule::check`].
     ///
-    /// # Panics
-    /// When a setting is out of range ([`Rule::check`]).
-    #[track_caller]
-    pub fn new<R: Rule>(rule: R) -> Self {
-        match Link::checked(rule) {
-            Ok(link) => link,
-            Err(bad) => panic!("{}: {bad}", R::KIND),
-        }
+    /// # Errors
+    /// As there.
+    fn check(&self) -> Result<(), BadSetting> {
+        Ok(())
     }
 
-    /// A link of this rule, or the setting that is wrong.
-    pub(crate) fn checked<R: Rule>(rule: R) -> Result<Self, BadSetting> {
-        rule.check()?;
-        let settings = super::fields::settings(&rule)?;
-        Ok(Link { rule: Arc::new(rule), settings: Arc::new(settings) })
+    /// Names and shapes of what the rule remembers of a parameter of this shape; zeros at first.
+    fn memory(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
+        let _ = shape;
+        Vec::new()
     }
 
-    /// The name under which configuration knows the rule.
-    pub fn kind(&self) -> &'static str {
-        self.rule.kind()
-    }
-
-    /// Every setting, the defaults spelled out.
-    pub fn settings(&self) -> &toml::Table {
-        &self.settings
-    }
-
-    /// The names of the settings, as far as they are known, in the order of their declaration.
-    pub(crate) fn order(&self) -> &'static [&'static str] {
-        self.rule.order()
-    }
-
-    /// See [`Rule::memory`].
-    pub fn memory(&self) -> &'static [&'static str] {
-        self.rule.memory()
-    }
-
-    /// See [`Rule::initial`].
-    pub fn initial(&self, slot: usize) -> f64 {
-        self.rule.initial(slot)
-    }
-
-    /// See [`Rule::reach`].
-    pub fn reach(&self) -> Reach {
-        self.rule.reach()
-    }
-
-    /// The rule as it runs in precision `F`.
-    pub(crate) fn typed<F: Float>(&self) -> Arc<dyn Run<F>> {
-        // `Float` is sealed, and its two types are the two that `in_precision` knows.
-        let typed = self.rule.clone().in_precision(TypeId::of::<F>());
-        *typed.downcast().expect("a precision is f32 or f64")
-    }
+    /// The update that leaves, from the one that arrives, the parameter, and what is remembered in
+    /// the order of [`TensorRule::memory`]. All shapes stay as they are.
+    fn apply<F: Float>(
+        &self,
+        at: At,
+        update: Array<F>,
+        param: &Array<F>,
+        memory: &mut [Array<F>],
+    ) -> Array<F>;
 }
 
-impl PartialEq for Link {
-    fn eq(&self, other: &Self) -> bool {
-        self.kind() == other.kind() && self.settings == other.settings
+/// A whole method that calls the loss itself, such as L-BFGS with its line search: it takes the place
+/// of the chain. [`Registry::method`](super::Registry::method) makes it known by name, and
+/// [`Optimizer::minimize`](super::Optimizer::minimize) runs it.
+pub trait Method: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// As [`Rule::KIND`].
+    const KIND: &'static str;
+
+    /// As [`Rule::LR`].
+    const LR: f64 = 1.0;
+
+    /// As [`Rule::check`].
+    ///
+    /// # Errors
+    /// As there.
+    fn check(&self) -> Result<(), BadSetting> {
+        Ok(())
     }
+
+    /// One step from the point `x`, which holds all trained parameters in order of declaration, of
+    /// shape `[n]`: the loss at `x`, and the point where the step ends. `loss` gives value and
+    /// gradient anywhere.
+    ///
+    /// `memory` holds what the last step left there, by name; it is empty at first, and saved with
+    /// the optimizer.
+    fn step<F: Float>(
+        &self,
+        at: At,
+        x: &Array<F>,
+        loss: &mut dyn FnMut(&Array<F>) -> (F, Array<F>),
+        memory: &mut Remembered<F>,
+    ) -> (F, Array<F>);
 }
 
-/// A rule in one precision, its type erased.
-pub(crate) trait Run<F: Float>: Debug + Send + Sync {
-    /// Transforms `update` in place.
-    fn pass(&self, at: At, update: &mut [F], param: &[F], memory: &mut [F]);
-    /// Transforms `update` and subtracts it: `param -= at.lr * update`.
-    fn finish(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]);
-}
+/// What a [`Method`] remembers from step to step, by name.
+pub type Remembered<F> = std::collections::BTreeMap<String, Array<F>>;
 
-// Without the attribute a closure of some size is not inlined into the dispatch, and its loops stay
-// with the plainest vectors (measured: Adam, three times slower).
-impl<F: Float, R: Rule> Run<F> for R {
-    fn pass(&self, at: At, update: &mut [F], param: &[F], memory: &mut [F]) {
-        vectorized(
-            #[inline(always)]
-            || self.apply(at, Elements::pass(update, param, memory)),
-        );
-    }
+/// A name for several links in a row, as AdamW is Adam and a weight decay: its struct is read from
+/// the settings, and gives the links. [`Registry::composite`](super::Registry::composite) makes it
+/// known. A recipe prints the links themselves.
+pub trait Composite: Debug + Serialize + DeserializeOwned + 'static {
+    /// As [`Rule::KIND`].
+    const KIND: &'static str;
 
-    fn finish(&self, at: At, update: &[F], param: &mut [F], memory: &mut [F]) {
-        vectorized(
-            #[inline(always)]
-            || self.apply(at, Elements::finish(update, param, memory, at.lr)),
-        );
-    }
-}
+    /// As [`Rule::LR`].
+    const LR: f64 = 1e-3;
 
-/// A rule with its type erased and its precision still open.
-trait AnyRule: Debug + Send + Sync {
-    fn kind(&self) -> &'static str;
-    fn order(&self) -> &'static [&'static str];
-    fn memory(&self) -> &'static [&'static str];
-    fn initial(&self, slot: usize) -> f64;
-    fn reach(&self) -> Reach;
-    /// An `Arc<dyn Run<f32>>` or an `Arc<dyn Run<f64>>`.
-    fn in_precision(self: Arc<Self>, precision: TypeId) -> Box<dyn Any>;
-}
-
-impl<R: Rule> AnyRule for R {
-    fn kind(&self) -> &'static str {
-        R::KIND
-    }
-    fn order(&self) -> &'static [&'static str] {
-        super::fields::of::<R>().names()
-    }
-    fn memory(&self) -> &'static [&'static str] {
-        Rule::memory(self)
-    }
-    fn initial(&self, slot: usize) -> f64 {
-        Rule::initial(self, slot)
-    }
-    fn reach(&self) -> Reach {
-        Rule::reach(self)
-    }
-    fn in_precision(self: Arc<Self>, precision: TypeId) -> Box<dyn Any> {
-        if precision == TypeId::of::<f32>() {
-            Box::new(self as Arc<dyn Run<f32>>)
-        } else {
-            Box::new(self as Arc<dyn Run<f64>>)
-        }
-    }
+    /// The links, at least one.
+    ///
+    /// # Errors
+    /// With the first setting that is out of range.
+    fn links(self) -> Result<Vec<Link>, BadSetting>;
 }

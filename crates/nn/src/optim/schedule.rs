@@ -104,6 +104,17 @@ impl Rate {
         self.schedule.at(step)
     }
 
+    /// tmp
+    pub fn at_with(&self, step: u64, _: &[f64]) -> f64 {
+        self.at(step)
+    }
+    /// tmp
+    pub fn memory(&self) -> Vec<f64> {
+        Vec::new()
+    }
+    /// tmp
+    pub fn observe(&self, _: f64, _: &mut [f64]) {}
+
     /// The name under which configuration knows the schedule.
     pub fn kind(&self) -> &'static str {
         self.schedule.kind()

@@ -9,8 +9,9 @@ use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::error::Fault;
 use super::fields::{self, Fields};
-use super::rule::Link;
-use super::rules::{ClipNorm, WeightDecay};
+use super::link::Link;
+use super::rule::Rule;
+use super::rules::WeightDecay;
 use super::setting::BadSetting;
 
 /// A table and its place in the text: that of its `kind`, once this has been taken out.
@@ -71,6 +72,17 @@ impl<'t> Settings<'t> {
     }
 }
 
+impl Settings<'_> {
+    /// What `make` makes of the struct that the table describes.
+    pub(crate) fn make<T: DeserializeOwned, M>(
+        self,
+        make: impl FnOnce(T) -> Result<M, BadSetting>,
+    ) -> Result<M, Fault> {
+        let (value, spans) = self.read::<T>()?;
+        make(value).map_err(|bad| spans.fault(&bad))
+    }
+}
+
 /// What serde says, without the names of Rust's types.
 fn plain(message: &str) -> String {
     message
@@ -118,17 +130,24 @@ pub(crate) fn wrong_type(key: &str, found: &Spanned<DeValue<'_>>, expected: &str
     Fault::new(found.span(), message)
 }
 
-/// The shared key `weight_decay`: a link, or none for 0.
-pub(crate) fn weight_decay(value: Spanned<DeValue<'_>>) -> Result<Option<Link>, Fault> {
-    let (rule, spans) = Settings::only("weight_decay", value).read::<WeightDecay>()?;
-    let off = rule.weight_decay == 0.0;
-    let link = Link::checked(rule).map_err(|bad| spans.fault(&bad))?;
-    Ok((!off).then_some(link))
+/// A shared key that stands for a link of type `R`, whose setting `setting` it gives.
+pub(crate) fn shared_link<R: Rule>(
+    key: &str,
+    setting: &'static str,
+    value: Option<Spanned<DeValue<'_>>>,
+) -> Result<Option<Link>, Fault> {
+    let Some(value) = value else { return Ok(None) };
+    let span = value.span();
+    let of_key = |message: &str| Fault::new(span.clone(), format!("`{key}`: {message}"));
+    let (rule, _) = Settings::only(setting, value).read::<R>()?;
+    Link::rule(rule).map(Some).map_err(|bad| of_key(bad.message()))
 }
 
-/// The shared key `clip_norm`.
-pub(crate) fn clip_norm(value: Spanned<DeValue<'_>>) -> Result<Link, Fault> {
-    let span = value.span();
-    let (rule, _) = Settings::only("max_norm", value).read::<ClipNorm>()?;
-    Link::checked(rule).map_err(|bad| Fault::new(span, format!("`clip_norm`: {}", bad.message())))
+/// The shared key `weight_decay`: a link, or none for 0.
+pub(crate) fn weight_decay(value: Spanned<DeValue<'_>>) -> Result<Option<Link>, Fault> {
+    let link = shared_link::<WeightDecay>("weight_decay", "weight_decay", Some(value))?;
+    let off = |link: &Link| {
+        link.settings().get("weight_decay").and_then(toml::Value::as_float) == Some(0.0)
+    };
+    Ok(link.filter(|link| !off(link)))
 }

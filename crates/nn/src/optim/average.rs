@@ -3,8 +3,8 @@
 use wengert_core::{Array, Float, ParamId, Params};
 
 use super::Rule;
-use super::links::Average;
 use super::optimizer::{Optimizer, plans};
+use super::rules::Average;
 
 impl<F: Float> Optimizer<F> {
     /// Runs `f` on the model with the moving averages of its parameters in their place

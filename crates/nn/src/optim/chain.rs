@@ -88,8 +88,8 @@ enum Head {
 /// What a chain remembers of one parameter.
 #[derive(Clone, Debug)]
 pub struct Slots<F: Float> {
-    /// How often each link has been applied.
-    pub(super) counts: Vec<u64>,
+    /// Of each link, how often it has been applied, and its number.
+    pub(super) counts: Vec<(u64, f64)>,
     /// Of each element, chunk by chunk.
     pub(super) elements: Vec<F>,
     /// Of the parameter as a whole, for each link that asks for it.
@@ -158,10 +158,12 @@ impl<F: Float> Chain<F> {
     /// What the chain remembers of a parameter of this shape before its first step.
     pub fn slots(&self, shape: Shape) -> Slots<F> {
         let (len, mut elements, mut tensors) = (shape.numel(), Vec::new(), Vec::new());
-        let mut initial = Vec::new();
+        let (mut initial, mut counts) = (Vec::new(), Vec::new());
         for link in &self.links {
+            let mut number = 0.0;
             match &link.work {
                 StageWork::Elements(rule, slots) => {
+                    number = rule.number().map_or(0.0, |(_, first)| first);
                     initial.extend((0..slots.len()).map(|slot| F::of(rule.initial(slot))));
                 }
                 StageWork::Tensor(rule, _) => {
@@ -169,6 +171,7 @@ impl<F: Float> Chain<F> {
                     tensors.push(rule.memory(shape).into_iter().map(zeros).collect());
                 }
             }
+            counts.push((0, number));
         }
         elements.reserve_exact(len * self.width);
         for start in (0..len).step_by(CHUNK) {
@@ -176,7 +179,7 @@ impl<F: Float> Chain<F> {
                 elements.resize(elements.len() + CHUNK.min(len - start), *initial);
             }
         }
-        Slots { counts: vec![0; self.links.len()], elements, tensors }
+        Slots { counts, elements, tensors }
     }
 
     /// Runs a phase that is not the last over a parameter's update, in place.
@@ -230,7 +233,7 @@ impl<F: Float> Chain<F> {
             let lr = F::of(at.lr);
             return param.iter_mut().zip(update).for_each(|(p, u)| *p -= lr * *u);
         }
-        slots.counts[last.links.clone()].iter_mut().for_each(|count| *count += 1);
+        self.count(&last.links, at, slots);
         let run = Running { chain: self, links: last.links.clone(), at, counts: &slots.counts };
         run.finish_half(update, param, &mut slots.elements);
     }
@@ -264,9 +267,21 @@ impl<F: Float> Chain<F> {
                 at
             }
         };
-        slots.counts[segment.links.clone()].iter_mut().for_each(|count| *count += 1);
+        self.count(&segment.links, at, slots);
         let run = Running { chain: self, links: segment.links.clone(), at, counts: &slots.counts };
         run.advance_half(update.as_mut_slice(), param.as_slice(), &mut slots.elements);
+    }
+
+    /// Counts one more update for these links.
+    fn count(&self, links: &Range<usize>, at: At, slots: &mut Slots<F>) {
+        for (link, (count, number)) in
+            self.links.iter().zip(&mut slots.counts).skip(links.start).take(links.len())
+        {
+            *count += 1;
+            if let StageWork::Elements(rule, _) = &link.work {
+                *number = rule.advance(At { count: *count, ..at }, *number);
+            }
+        }
     }
 
     /// Lets a link transform an update as a whole.
@@ -282,8 +297,8 @@ impl<F: Float> Chain<F> {
         let Stage { name, work: StageWork::Tensor(rule, number) } = &self.links[link] else {
             unreachable!("the head of a segment is a rule of tensors");
         };
-        slots.counts[link] += 1;
-        let at = At { count: slots.counts[link], ..at };
+        slots.counts[link].0 += 1;
+        let at = At { count: slots.counts[link].0, ..at };
         let update = rule.apply(at, update, param, &mut slots.tensors[*number]);
         let (own, given) = (param.shape(), update.shape());
         assert!(own == given, "{name}: the update of a parameter {own:?} became {given:?}");
@@ -302,7 +317,7 @@ struct Running<'a, F: Float> {
     chain: &'a Chain<F>,
     links: Range<usize>,
     at: At,
-    counts: &'a [u64],
+    counts: &'a [(u64, f64)],
 }
 
 impl<F: Float> Running<'_, F> {
@@ -370,7 +385,8 @@ impl<F: Float> Running<'_, F> {
         let StageWork::Elements(rule, slots) = &self.chain.links[link].work else {
             unreachable!("the links of a segment are rules of elements");
         };
-        let at = At { count: self.counts[link], ..self.at };
+        let (count, number) = self.counts[link];
+        let at = At { count, number, ..self.at };
         (&**rule, at, &mut chunk[slots.start * len..slots.end * len])
     }
 }

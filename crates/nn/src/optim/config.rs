@@ -11,11 +11,12 @@ use serde::Deserialize;
 
 use super::error::{ConfigError, Fault, nearest};
 use super::link::Link;
-use super::links::{Average, ClipTensorNorm, ClipValue, Maximize};
 use super::overrides::Texts;
 use super::recipe::{Choice, Group, Manners, Plan, Recipe};
 use super::registry::{Registry, RuleKind};
+use super::rule::Rule;
 use super::rules::ClipNorm;
+use super::rules::{Average, ClipTensorNorm, ClipValue, Maximize};
 use super::schedule::{Constant, Rate, Schedule};
 use super::setting::BadSetting;
 use super::settings::{Settings, refuse_others, shared_link, weight_decay, wrong_type};
@@ -218,8 +219,14 @@ fn long(
     };
     let span = chain.span();
     let mut links: Vec<Link> = Vec::new();
+    let mut average: Option<std::ops::Range<usize>> = None;
     for mut settings in tables("chain", Some(chain))? {
         let kind = take_kind(&mut settings, "a rule")?;
+        if let Some(span) = average {
+            let message = "`average` stands last in its chain, where it sees the whole update";
+            return Err(Fault::new(span, message));
+        }
+        average = (kind.get_ref().as_str() == Some(Average::KIND)).then(|| kind.span());
         links.extend(registry.find_rule(&kind)?.links(settings)?);
         let method = links.iter().find(|link| link.is_method());
         if let (Some(method), true) = (method, links.len() > 1) {

@@ -126,6 +126,8 @@ pub(crate) fn accepted(kind: &str, link: Result<Link, BadSetting>) -> Link {
 pub(crate) trait Run<F: Float>: Debug + Send + Sync {
     fn memory(&self) -> &'static [&'static str];
     fn initial(&self, slot: usize) -> f64;
+    fn number(&self) -> Option<(&'static str, f64)>;
+    fn advance(&self, at: At, number: f64) -> f64;
     fn reach(&self) -> Reach;
     /// Transforms `update` in place.
     fn pass(&self, at: At, update: &mut [F], param: &[F], memory: &mut [F]);
@@ -141,6 +143,12 @@ impl<F: Float, R: Rule> Run<F> for R {
     }
     fn initial(&self, slot: usize) -> f64 {
         Rule::initial(self, slot)
+    }
+    fn number(&self) -> Option<(&'static str, f64)> {
+        Rule::number(self)
+    }
+    fn advance(&self, at: At, number: f64) -> f64 {
+        Rule::advance(self, at, number)
     }
     fn reach(&self) -> Reach {
         Rule::reach(self)

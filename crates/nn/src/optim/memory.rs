@@ -8,8 +8,8 @@ use wengert_core::{Array, Float, Gradients, Leaf, Params, Path as Place, Shape};
 use super::Rule;
 use super::chain::{CHUNK, Chain, Slots, StageWork};
 use super::link::Link;
-use super::links::Average;
 use super::optimizer::{Optimizer, State};
+use super::rules::Average;
 
 /// All that an optimizer remembers, by name, so that it can be saved, loaded and looked at.
 ///
@@ -98,20 +98,24 @@ impl<F: Float> Restoring<F> {
 impl<F: Float> Chain<F> {
     /// Adds what is remembered of the parameter `name`.
     pub(crate) fn save(&self, name: &str, shape: Shape, slots: &Slots<F>, memory: &mut Memory<F>) {
-        for (link, count) in self.links.iter().zip(&slots.counts) {
+        for (link, (count, number)) in self.links.iter().zip(&slots.counts) {
             let place = |slot: &str| format!("{name}/{}.{slot}", link.name);
             let mut remembers = false;
             match &link.work {
                 StageWork::Elements(rule, own) => {
+                    if let Some((number_name, _)) = rule.number() {
+                        memory.numbers.insert(place(number_name), *number);
+                        remembers = true;
+                    }
                     for (slot, slot_name) in own.clone().zip(rule.memory()) {
                         let tensor = self.gather(slot, shape, slots);
                         memory.tensors.insert(place(slot_name), tensor);
                         remembers = true;
                     }
                 }
-                StageWork::Tensor(rule, number) => {
+                StageWork::Tensor(rule, at) => {
                     for ((slot_name, _), tensor) in
-                        rule.memory(shape).into_iter().zip(&slots.tensors[*number])
+                        rule.memory(shape).into_iter().zip(&slots.tensors[*at])
                     {
                         memory.tensors.insert(place(slot_name), tensor.clone());
                         remembers = true;
@@ -133,6 +137,13 @@ impl<F: Float> Chain<F> {
             let (mut remembers, mut found) = (false, false);
             match &link.work {
                 StageWork::Elements(rule, own) => {
+                    if let Some((number_name, _)) = rule.number() {
+                        remembers = true;
+                        if let Some(number) = from.number(place(number_name)) {
+                            slots.counts[i].1 = number;
+                            found = true;
+                        }
+                    }
                     for (slot, slot_name) in own.clone().zip(rule.memory()) {
                         remembers = true;
                         let Some(tensor) = from.tensor(place(slot_name), shape) else { continue };
@@ -145,9 +156,9 @@ impl<F: Float> Chain<F> {
                         }
                     }
                 }
-                StageWork::Tensor(rule, number) => {
+                StageWork::Tensor(rule, at) => {
                     for ((slot_name, shape), tensor) in
-                        rule.memory(shape).into_iter().zip(&mut slots.tensors[*number])
+                        rule.memory(shape).into_iter().zip(&mut slots.tensors[*at])
                     {
                         remembers = true;
                         if let Some(kept) = from.tensor(place(slot_name), shape) {
@@ -161,7 +172,7 @@ impl<F: Float> Chain<F> {
                 && let Some(count) = from.number(place("count"))
                 && found
             {
-                slots.counts[i] = count as u64;
+                slots.counts[i].0 = count as u64;
             }
         }
         slots

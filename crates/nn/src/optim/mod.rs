@@ -16,7 +16,6 @@ mod elements;
 mod error;
 mod fields;
 mod link;
-mod links;
 mod memory;
 mod minimize;
 mod optimizer;
@@ -34,12 +33,14 @@ pub use chain::{Chain, Slots, sum_of_squares};
 pub use elements::{Elements, Mapped};
 pub use error::ConfigError;
 pub use link::Link;
-pub use links::{Average, ClipTensorNorm};
 pub use memory::{Memory, Restored};
 pub use optimizer::Optimizer;
 pub use recipe::{Group, NonFinite, Plan, Recipe, UnusedParameters};
 pub use registry::Registry;
 pub use rule::{At, Composite, Method, Reach, Remembered, Rule, TensorRule};
-pub use rules::{Adagrad, Adam, ClipNorm, RmsProp, Sgd, WeightDecay};
+pub use rules::{
+    Adadelta, Adagrad, Adam, Adamax, Average, ClipNorm, ClipTensorNorm, ClipValue, Lion, Maximize,
+    NAdam, RAdam, RmsProp, Sgd, WeightDecay,
+};
 pub use schedule::{Constant, Rate, Schedule, Step};
 pub use setting::BadSetting;

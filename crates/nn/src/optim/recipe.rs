@@ -7,6 +7,7 @@ use super::error::{ConfigError, Source};
 use super::link::{Link, accepted};
 use super::registry::Registry;
 use super::rule::{Method, Rule, TensorRule};
+use super::rules::Average;
 use super::schedule::Rate;
 use crate::Pattern;
 
@@ -108,6 +109,8 @@ impl Plan {
         if let Some(method) = method {
             panic!("`{}` is a method, and takes the place of a whole chain", method.kind());
         }
+        let averaged = self.chain.iter().any(|link| link.kind() == Average::KIND);
+        assert!(!averaged, "`average` stands last in its chain: `{}` comes after it", link.kind());
         self.chain.push(link);
         self
     }

@@ -9,9 +9,11 @@ use toml::de::{DeTable, DeValue};
 use super::error::Fault;
 use super::fields::{self, Fields};
 use super::link::Link;
-use super::links::{Average, ClipTensorNorm, ClipValue, Maximize};
 use super::rule::{Composite, Method, Rule, TensorRule};
-use super::rules::{Adagrad, Adam, ClipNorm, RmsProp, Sgd, WeightDecay};
+use super::rules::{
+    Adadelta, Adagrad, Adam, Adamax, Average, ClipNorm, ClipTensorNorm, ClipValue, Lion, Maximize,
+    NAdam, RAdam, RmsProp, Sgd, WeightDecay,
+};
 use super::schedule::{Constant, Rate, Schedule, Step};
 use super::settings::{self, Settings};
 
@@ -56,7 +58,12 @@ impl Default for Registry {
             .rule::<Sgd>()
             .rule::<Adagrad>()
             .rule::<RmsProp>()
+            .rule::<Adadelta>()
             .rule::<Adam>()
+            .rule::<Adamax>()
+            .rule::<NAdam>()
+            .rule::<RAdam>()
+            .also::<Lion>(Lion::KIND, "", Some(0.0))
             .also::<Sgd>("momentum", "momentum = 0.9", None)
             .also::<Sgd>("nesterov", "momentum = 0.9\nnesterov = true", None)
             .also::<Adam>("amsgrad", "amsgrad = true", None)

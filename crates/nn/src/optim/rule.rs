@@ -70,6 +70,18 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
         0.0
     }
 
+    /// The name and the first value of a number that the rule remembers of each parameter as a whole,
+    /// if there is one: [`At::number`].
+    fn number(&self) -> Option<(&'static str, f64)> {
+        None
+    }
+
+    /// That number for the update at hand, from the one of the update before.
+    fn advance(&self, at: At, number: f64) -> f64 {
+        let _ = at;
+        number
+    }
+
     /// How much the rule must see before it can transform its first element.
     fn reach(&self) -> Reach {
         Reach::Element
@@ -107,6 +119,8 @@ pub struct At {
     pub step: u64,
     /// The learning rate of this step.
     pub lr: f64,
+    /// The number that the rule remembers of the parameter as a whole ([`Rule::number`]).
+    pub number: f64,
     /// The Euclidean norm of the update that arrives at this link: over all parameters for a rule of
     /// [`Reach::Model`], over the one at hand for a rule of [`Reach::Tensor`], 0 otherwise.
     pub norm: f64,

@@ -78,6 +78,15 @@ pub fn fraction(key: &'static str, value: f64) -> Result<(), BadSetting> {
     in_range((0.0..1.0).contains(&value), key, value, "a number of at least 0 and below 1")
 }
 
+/// [`fraction`] of each element of a list.
+///
+/// # Errors
+/// With the first that is none.
+pub fn fractions(key: &'static str, values: &[f64]) -> Result<(), BadSetting> {
+    let mut each = values.iter().enumerate();
+    each.try_for_each(|(i, &value)| fraction(key, value).map_err(|bad| bad.at(i)))
+}
+
 fn in_range(ok: bool, key: &'static str, value: f64, expected: &str) -> Result<(), BadSetting> {
     if ok {
         Ok(())

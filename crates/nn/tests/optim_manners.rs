@@ -1,0 +1,171 @@
+//! What a recipe says besides its rules: accumulation, averages, gradients that are not finite,
+//! clipping of single tensors.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use wengert_core::{Array, Elementary, Gradients, Param, ParamId, Reductions, gradients};
+use wengert_nn::optim::Optimizer;
+
+fn gradient(param: &Param<f64>, g: &[f64]) -> Gradients<f64> {
+    let g: Vec<(ParamId, Array<f64>)> = vec![(param.id(), Array::from_vec(g.to_vec(), [g.len()]))];
+    Gradients::from_params(g)
+}
+
+fn optimizer(text: &str) -> Optimizer<f64> {
+    Optimizer::from_toml(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn message(f: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
+    panic.downcast_ref::<String>().unwrap().clone()
+}
+
+#[test]
+fn the_mean_of_several_gradients_makes_a_step() {
+    let mut param = Param::new(Array::from([1.0, 2.0]));
+    let mut optimizer = optimizer("kind = 'momentum'\nmomentum = 0.5\nlr = 0.5\naccumulate = 3");
+    for g in [[3.0, 0.0], [6.0, -3.0], [0.0, 0.0]] {
+        assert_eq!((optimizer.steps(), param.value().as_slice()), (0, &[1.0, 2.0][..]));
+        let grads = gradient(&param, &g);
+        optimizer.step(&mut param, &grads);
+    }
+    // The mean is [3, -1].
+    assert_eq!((optimizer.steps(), param.value().as_slice()), (1, &[-0.5, 2.5][..]));
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_is_skipped_and_counted() {
+    let mut param = Param::new(Array::from([1.0, 2.0]));
+    let mut optimizer = optimizer("kind = 'adam'\nnon_finite = 'skip'");
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let grads = gradient(&param, &[0.0, bad]);
+        optimizer.step(&mut param, &grads);
+    }
+    assert_eq!((optimizer.steps(), optimizer.skipped()), (0, 3));
+    assert_eq!(param.value().as_slice(), [1.0, 2.0]);
+    let grads = gradient(&param, &[1.0, 1.0]);
+    optimizer.step(&mut param, &grads);
+    assert_eq!((optimizer.steps(), optimizer.skipped()), (1, 3));
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_is_an_error_where_the_recipe_says_so() {
+    let mut model = vec![Param::new(Array::from([1.0])), Param::new(Array::from([2.0]))];
+    let grads = Gradients::from_params(
+        model.iter().zip([1.0, f64::NAN]).map(|(p, g)| (p.id(), Array::from([g]))).collect(),
+    );
+    let mut careful = optimizer("kind = 'sgd'\nnon_finite = 'error'");
+    let said = message(|| careful.step(&mut model, &grads));
+    assert!(
+        said.starts_with("step: the gradient is not finite at 1; `gradients_checked`"),
+        "{said}"
+    );
+    assert_eq!(model[0].value().as_slice(), [1.0]);
+    optimizer("kind = 'sgd'").step(&mut model, &grads);
+    assert!(model[1].value().as_slice()[0].is_nan());
+}
+
+#[test]
+fn averages_follow_the_parameters_and_are_put_in_their_place() {
+    let mut param = Param::new(Array::from([1.0, 2.0]));
+    let text = "kind = 'sgd'\nlr = 0.25\nweight_decay = 0.0\naverage = 0.75";
+    let mut optimizer = optimizer(text);
+    // Before the first step a parameter stands for itself.
+    optimizer.averaged(&mut param, |p| assert_eq!(p.value().as_slice(), [1.0, 2.0]));
+    let (mut plain, mut average) = ([1.0, 2.0], [0.0; 2]);
+    for t in 0..5 {
+        let g = [t as f64, 1.0];
+        let grads = gradient(&param, &g);
+        optimizer.step(&mut param, &grads);
+        for i in 0..2 {
+            plain[i] -= 0.25 * g[i];
+            average[i] = if t == 0 { plain[i] } else { 0.75 * average[i] + 0.25 * plain[i] };
+        }
+        assert_eq!(param.value().as_slice(), plain);
+        let seen = optimizer.averaged(&mut param, |p| p.value().to_vec());
+        for (seen, average) in seen.iter().zip(average) {
+            assert!((seen - average).abs() < 1e-15);
+        }
+        assert_eq!(param.value().as_slice(), plain);
+    }
+    // A panic in between leaves the model as it was.
+    let broken = catch_unwind(AssertUnwindSafe(|| {
+        optimizer.averaged(&mut param, |_| panic!("in the middle of an evaluation"))
+    }));
+    assert!(broken.is_err());
+    assert_eq!(param.value().as_slice(), plain);
+}
+
+#[test]
+fn averages_of_long_parameters_are_gathered_from_their_chunks() {
+    let n = 10_000;
+    let mut param = Param::new(Array::<f64>::from_fn([n], |i| i as f64));
+    let mut optimizer = optimizer("kind = 'adam'\nlr = 0.0\naverage = 0.5");
+    let (_, grads) = gradients(|tape| tape.param(&param).square().sum());
+    optimizer.step(&mut param, &grads);
+    optimizer.averaged(&mut param, |p| assert_eq!(p.value().as_slice()[9_999], 9_999.0));
+}
+
+#[test]
+#[should_panic(expected = "averaged: the recipe keeps no average; say `average = 0.999`")]
+fn without_an_average_there_is_nothing_to_put_in_place() {
+    let mut param = Param::new(Array::from([1.0]));
+    optimizer("kind = 'sgd'").averaged(&mut param, |_| ());
+}
+
+#[test]
+fn an_average_stands_last() {
+    let text = "lr = 1\n[[chain]]\nkind = 'average'\n[[chain]]\nkind = 'sgd'";
+    let error = wengert_nn::optim::Recipe::from_toml(text).unwrap_err();
+    assert_eq!((error.line(), error.column()), (3, 8));
+    assert!(error.message().starts_with("`average` stands last in its chain"), "{error}");
+}
+
+#[test]
+fn each_tensor_is_clipped_by_its_own_norm() {
+    let mut model = vec![Param::new(Array::from([0.0, 0.0])), Param::new(Array::from([0.0]))];
+    let grads = Gradients::from_params(vec![
+        (model[0].id(), Array::from([3.0, 4.0])),
+        (model[1].id(), Array::from([0.5])),
+    ]);
+    optimizer("kind = 'sgd'\nlr = 1.0\nclip_tensor_norm = 2.0").step(&mut model, &grads);
+    let scale = 2.0 / (5.0 + 1e-6);
+    assert_eq!(model[0].value().as_slice(), [-3.0 * scale, -4.0 * scale]);
+    assert_eq!(model[1].value().as_slice(), [-0.5]);
+    // Behind another link: what is clipped is what arrives there.
+    let text =
+        "lr = 1\n[[chain]]\nkind = 'sgd'\n[[chain]]\nkind = 'weight_decay'\nweight_decay = 2.0\n
+                [[chain]]\nkind = 'clip_tensor_norm'\n[[chain]]\nkind = 'maximize'";
+    let mut param = Param::new(Array::from([1.0, 1.0]));
+    let grads = gradient(&param, &[1.0, 2.0]);
+    optimizer(text).step(&mut param, &grads);
+    let scale = 1.0 / (5.0 + 1e-6);
+    assert_eq!(param.value().as_slice(), [1.0 + 3.0 * scale, 1.0 + 4.0 * scale]);
+}
+
+#[test]
+fn maximize_climbs() {
+    let mut param = Param::new(Array::from([1.0]));
+    let grads = gradient(&param, &[2.0]);
+    optimizer("kind = 'sgd'\nlr = 0.5\nmaximize = true").step(&mut param, &grads);
+    assert_eq!(param.value().as_slice(), [2.0]);
+}
+
+#[test]
+fn mistakes_have_their_place() {
+    let cases = [
+        ("accumulate = 0", 2, 14, "`accumulate`: expected a whole number of at least 1"),
+        ("accumulate = 1.5", 2, 14, "`accumulate`: expected a whole number of at least 1, found"),
+        ("non_finite = 'skp'", 2, 14, "unknown value `skp`; did you mean `skip`? Expected one of"),
+        ("average = 1.0", 2, 11, "`average`: expected a number of at least 0 and below 1"),
+        ("maximize = 1", 2, 12, "`maximize`: expected `true` or `false`"),
+        ("clip_tensor_norm = -1", 2, 20, "`clip_tensor_norm`: expected a finite number above 0"),
+        ("decoupled_weight_decay = 1", 2, 26, "`decoupled_weight_decay`: expected `true`"),
+    ];
+    for (text, line, column, expected) in cases {
+        let error =
+            wengert_nn::optim::Recipe::from_toml(&format!("kind = 'sgd'\n{text}")).unwrap_err();
+        assert_eq!((error.line(), error.column()), (line, column), "{error}");
+        assert!(error.message().starts_with(expected), "{error}");
+    }
+}

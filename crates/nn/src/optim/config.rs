@@ -17,8 +17,8 @@ use super::registry::{Registry, RuleKind};
 use super::rule::Rule;
 use super::rules::ClipNorm;
 use super::rules::{Average, ClipTensorNorm, ClipValue, Maximize};
-use super::schedule::{Constant, Rate, Schedule};
-use super::setting::BadSetting;
+use super::schedule::Rate;
+use super::schedule::read::rate;
 use super::settings::{Settings, refuse_others, shared_link, weight_decay, wrong_type};
 use crate::Pattern;
 
@@ -122,7 +122,7 @@ fn plan(
             let lr = settings.table.remove("lr");
             let right = || ["params", "lr", "frozen", "kind", "chain"].into_iter();
             refuse_others(&settings.table, |_| false, right)?;
-            let lr = lr.map(|value| rate(registry, value)).transpose()?;
+            let lr = lr.map(|value| rate(registry, "lr", value)).transpose()?;
             Ok(Plan { lr: lr.unwrap_or_else(|| base.lr.clone()), chain: base.chain.clone() })
         }
         (None, None, None) => Err(neither(&settings)),
@@ -162,7 +162,7 @@ fn short(
         shared.iter().copied().filter(|key| !rule.fields.names().contains(key)).collect();
     let mut take = |key| shared.contains(&key).then(|| settings.table.remove(key)).flatten();
     let lr = match take("lr") {
-        Some(value) => rate(registry, value)?,
+        Some(value) => rate(registry, "lr", value)?,
         None => Rate::from(rule.lr),
     };
     let (mut before, mut after) = (Vec::new(), Vec::new());
@@ -211,7 +211,7 @@ fn long(
     let also = settings.also.clone();
     refuse_others(&settings.table, |_| false, || ["chain", "lr"].into_iter().chain(also.clone()))?;
     let lr = match (lr, base) {
-        (Some(value), _) => rate(registry, value)?,
+        (Some(value), _) => rate(registry, "lr", value)?,
         (None, Some(base)) => base.lr.clone(),
         (None, None) => {
             return Err(Fault::new(settings.span, "missing key `lr`: the long form needs it"));
@@ -309,27 +309,6 @@ fn patterns(
         None => Err(wrong_type("params", value, expected)),
     };
     list.into_iter().map(read).collect()
-}
-
-/// `lr`: a number, or a table that describes a schedule.
-fn rate(registry: &Registry, value: Spanned<DeValue<'_>>) -> Result<Rate, Fault> {
-    let span = value.span();
-    match value.get_ref() {
-        DeValue::Integer(_) | DeValue::Float(_) => {
-            let located = |message: &str| Fault::new(span.clone(), format!("`lr`: {message}"));
-            let lr = f64::deserialize(ValueDeserializer::from(value))
-                .map_err(|error| located(error.message()))?;
-            let constant = Constant { lr };
-            constant.check().map_err(|bad: BadSetting| located(bad.message()))?;
-            Ok(constant.into())
-        }
-        DeValue::Table(_) => {
-            let mut settings = Settings::of("lr", value)?;
-            let kind = take_kind(&mut settings, "a schedule")?;
-            (registry.find_schedule(&kind)?.make)(settings)
-        }
-        _ => Err(wrong_type("lr", &value, "a number, or a table with the `kind` of a schedule")),
-    }
 }
 
 pub(crate) fn take_kind<'t>(

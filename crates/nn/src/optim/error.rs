@@ -171,8 +171,11 @@ impl Fault {
 
 /// The name that `wrong` is most likely a slip of, if any is near enough.
 pub(crate) fn nearest<'a>(wrong: &str, right: &[&'a str]) -> Option<&'a str> {
-    let distance = |name: &str| edit_distance(&wrong.to_lowercase(), &name.to_lowercase());
-    let (best, name) = right.iter().map(|name| (distance(name), *name)).min()?;
+    // Capitals matter between names that are equally near otherwise.
+    let distance = |name: &str| {
+        (edit_distance(&wrong.to_lowercase(), &name.to_lowercase()), edit_distance(wrong, name))
+    };
+    let ((best, _), name) = right.iter().map(|name| (distance(name), *name)).min()?;
     (best <= name.len().div_ceil(3)).then_some(name)
 }
 

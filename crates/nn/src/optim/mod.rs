@@ -42,5 +42,8 @@ pub use rules::{
     Adadelta, Adagrad, Adam, Adamax, Average, ClipNorm, ClipTensorNorm, ClipValue, Lion, Maximize,
     NAdam, RAdam, RmsProp, Sgd, WeightDecay,
 };
-pub use schedule::{Constant, Rate, Schedule, Step};
+pub use schedule::{
+    Anneal, Constant, Cosine, CosineWarmRestarts, Exponential, InverseSqrt, Linear, MultiStep,
+    OneCycle, Plateau, PlateauMode, Polynomial, Rate, Schedule, Step, ThresholdMode,
+};
 pub use setting::BadSetting;

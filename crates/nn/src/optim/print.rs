@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::link::Link;
 use super::recipe::{Choice, Recipe};
-use super::schedule::{Constant, Rate, Schedule};
 use crate::Pattern;
 
 /// TOML in the long form, every default spelled out; reading it gives the same recipe.
@@ -41,25 +40,8 @@ fn links(f: &mut fmt::Formatter<'_>, table: &str, links: &[Link]) -> fmt::Result
     Ok(())
 }
 
-/// A number, or a table on one line.
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.settings().map_err(|_| fmt::Error)?;
-        match settings.get("lr") {
-            Some(lr) if self.kind() == Constant::KIND => f.write_str(&written(lr)),
-            _ => {
-                write!(f, "{{ kind = \"{}\"", self.kind())?;
-                for (key, value) in ordered(&settings, self.order()) {
-                    write!(f, ", {} = {}", quoted(key), written(value))?;
-                }
-                write!(f, " }}")
-            }
-        }
-    }
-}
-
 /// The entries of a table in the order of the struct's fields; others follow, by name.
-fn ordered<'a>(
+pub(crate) fn ordered<'a>(
     settings: &'a toml::Table,
     order: &'static [&'static str],
 ) -> impl Iterator<Item = (&'a String, &'a toml::Value)> {
@@ -69,7 +51,7 @@ fn ordered<'a>(
 }
 
 /// A value on one line, numbers as Rust writes them: `1e-8`, where the toml crate has all the zeros.
-fn written(value: &toml::Value) -> String {
+pub(crate) fn written(value: &toml::Value) -> String {
     match value {
         toml::Value::Float(x) if x.is_finite() => format!("{x:?}"),
         toml::Value::Array(values) => {
@@ -85,7 +67,7 @@ fn written(value: &toml::Value) -> String {
 }
 
 /// A key as TOML wants it: bare, or in quotes where it must be.
-fn quoted(key: &str) -> String {
+pub(crate) fn quoted(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !key.is_empty() && key.chars().all(bare) {
         key.to_owned()

@@ -82,7 +82,7 @@ impl Plan {
 
     #[track_caller]
     fn of(lr: Rate, link: Link) -> Self {
-        if let Err(bad) = lr.settings() {
+        if let Err(bad) = lr.check() {
             panic!("{} rate: {bad}", lr.kind());
         }
         Plan { lr, chain: vec![link] }

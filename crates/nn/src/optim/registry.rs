@@ -14,7 +14,11 @@ use super::rules::{
     Adadelta, Adagrad, Adam, Adamax, Average, ClipNorm, ClipTensorNorm, ClipValue, Lion, Maximize,
     NAdam, RAdam, RmsProp, Sgd, WeightDecay,
 };
-use super::schedule::{Constant, Rate, Schedule, Step};
+use super::schedule::{
+    Constant, Cosine, CosineWarmRestarts, Exponential, InverseSqrt, Linear, MultiStep, OneCycle,
+    Plateau, Polynomial, Rate, Schedule, Step,
+};
+use super::schedule::{JOINED, read};
 use super::settings::{self, Settings};
 
 /// The kinds of rules and schedules that a recipe may name.
@@ -43,7 +47,7 @@ pub(crate) struct RuleKind {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScheduleKind {
-    pub(crate) make: fn(Settings<'_>) -> Result<Rate, Fault>,
+    pub(crate) make: fn(&Registry, Settings<'_>) -> Result<Rate, Fault>,
 }
 
 impl Default for Registry {
@@ -70,6 +74,16 @@ impl Default for Registry {
             .also::<Adam>("adamw", "", Some(0.01))
             .schedule::<Constant>()
             .schedule::<Step>()
+            .schedule::<MultiStep>()
+            .schedule::<Exponential>()
+            .schedule::<Linear>()
+            .schedule::<Polynomial>()
+            .schedule::<InverseSqrt>()
+            .schedule::<Cosine>()
+            .schedule::<CosineWarmRestarts>()
+            .schedule::<OneCycle>()
+            .schedule::<Plateau>()
+            .insert_schedule(JOINED, ScheduleKind { make: read::joined })
     }
 }
 
@@ -90,20 +104,22 @@ impl Registry {
     /// When the name is taken.
     #[must_use]
     #[track_caller]
-    pub fn schedule<S: Schedule>(mut self) -> Self {
+    pub fn schedule<S: Schedule>(self) -> Self {
         let kind = ScheduleKind {
-            make: |settings| {
-                let (schedule, spans) = settings.read::<S>()?;
-                let rate = Rate::from(schedule);
-                rate.settings().map_err(|bad| spans.fault(&bad))?;
-                Ok(rate)
+            make: |_, settings| {
+                settings.make(|schedule: S| {
+                    schedule.check()?;
+                    Ok(Rate::from(schedule))
+                })
             },
         };
-        assert!(
-            self.schedules.insert(S::KIND, kind).is_none(),
-            "the schedule `{}` is registered already",
-            S::KIND
-        );
+        self.insert_schedule(S::KIND, kind)
+    }
+
+    #[track_caller]
+    fn insert_schedule(mut self, name: &'static str, kind: ScheduleKind) -> Self {
+        let old = self.schedules.insert(name, kind);
+        assert!(old.is_none(), "the schedule `{name}` is registered already");
         self
     }
 

@@ -87,6 +87,17 @@ pub fn fractions(key: &'static str, values: &[f64]) -> Result<(), BadSetting> {
     each.try_for_each(|(i, &value)| fraction(key, value).map_err(|bad| bad.at(i)))
 }
 
+/// A number of steps, at least 1.
+///
+/// # Errors
+/// For 0.
+pub fn above_zero_steps(key: &'static str, value: u64) -> Result<(), BadSetting> {
+    match value {
+        0 => Err(BadSetting::new(key, "expected a number of at least 1, found 0")),
+        _ => Ok(()),
+    }
+}
+
 fn in_range(ok: bool, key: &'static str, value: f64, expected: &str) -> Result<(), BadSetting> {
     if ok {
         Ok(())

@@ -1,0 +1,106 @@
+//! Rates from a recipe's TOML.
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeValue, ValueDeserializer};
+
+use super::joined::Joined;
+use super::{Constant, Rate, Schedule, Warmup};
+use crate::optim::config::take_kind;
+use crate::optim::error::Fault;
+use crate::optim::registry::Registry;
+use crate::optim::setting::at_least_zero;
+use crate::optim::settings::{Settings, wrong_type};
+
+/// `lr`, or a piece of a joined one: a number, or a table that describes a schedule.
+pub(crate) fn rate(
+    registry: &Registry,
+    key: &str,
+    value: Spanned<DeValue<'_>>,
+) -> Result<Rate, Fault> {
+    let span = value.span();
+    match value.get_ref() {
+        DeValue::Integer(_) | DeValue::Float(_) => {
+            let constant = Constant { lr: number(key, value)? };
+            let out_of_range = |message: &str| Fault::new(span, format!("`{key}`: {message}"));
+            constant.check().map_err(|bad| out_of_range(bad.message()))?;
+            Ok(constant.into())
+        }
+        DeValue::Table(_) => scheduled(registry, Settings::of(key, value)?),
+        _ => Err(wrong_type(key, &value, "a number, or a table with the `kind` of a schedule")),
+    }
+}
+
+fn scheduled(registry: &Registry, mut settings: Settings<'_>) -> Result<Rate, Fault> {
+    let kind = take_kind(&mut settings, "a schedule")?;
+    settings.also.extend(["warmup_steps", "warmup_start_factor"]);
+    let warmup = warmup(&mut settings)?;
+    let rate = (registry.find_schedule(&kind)?.make)(registry, settings)?;
+    Ok(Rate { warmup, ..rate })
+}
+
+fn warmup(settings: &mut Settings<'_>) -> Result<Option<Warmup>, Fault> {
+    let steps = settings.table.remove("warmup_steps");
+    let start_factor = match settings.table.remove_entry("warmup_start_factor") {
+        Some((key, _)) if steps.is_none() => {
+            return Err(Fault::new(key.span(), "`warmup_start_factor` without `warmup_steps`"));
+        }
+        Some((_, value)) => {
+            let span = value.span();
+            let factor = number("warmup_start_factor", value)?;
+            at_least_zero("warmup_start_factor", factor)
+                .map_err(|bad| Fault::new(span, bad.to_string()))?;
+            factor
+        }
+        None => 0.0,
+    };
+    let steps = steps.map(|value| whole("warmup_steps", value)).transpose()?;
+    Ok(steps.map(|steps| Warmup { steps, start_factor }))
+}
+
+/// `milestones` and `pieces`.
+pub(crate) fn joined(registry: &Registry, mut settings: Settings<'_>) -> Result<Rate, Fault> {
+    let span = settings.span.clone();
+    let mut list = |key: &'static str| match settings.table.remove(key) {
+        None => Err(Fault::new(span.clone(), format!("missing field `{key}`"))),
+        Some(value) => match value.get_ref().as_array() {
+            None => Err(wrong_type(key, &value, "an array")),
+            Some(array) => Ok((value.span(), array.iter().cloned().collect::<Vec<_>>())),
+        },
+    };
+    let (milestones_span, milestones) = list("milestones")?;
+    let (pieces_span, pieces) = list("pieces")?;
+    let right = || ["milestones", "pieces"].into_iter().chain(settings.also.iter().copied());
+    crate::optim::settings::refuse_others(&settings.table, |_| false, right)?;
+    let spans: Vec<_> = milestones.iter().map(Spanned::span).collect();
+    let milestones = milestones.into_iter().map(|value| whole("milestones", value));
+    let pieces = pieces.into_iter().map(|piece| rate(registry, "pieces", piece));
+    let joined = Joined {
+        milestones: milestones.collect::<Result<_, _>>()?,
+        pieces: pieces.collect::<Result<_, _>>()?,
+    };
+    joined.check().map_err(|bad| {
+        let element = bad.index().and_then(|i| spans.get(i)).cloned();
+        let list = if bad.key() == "pieces" { pieces_span } else { milestones_span };
+        Fault::new(element.unwrap_or(list), bad.to_string())
+    })?;
+    Ok(Rate::of(joined))
+}
+
+fn number(key: &str, value: Spanned<DeValue<'_>>) -> Result<f64, Fault> {
+    let span = value.span();
+    if !matches!(value.get_ref(), DeValue::Integer(_) | DeValue::Float(_)) {
+        return Err(wrong_type(key, &value, "a number"));
+    }
+    f64::deserialize(ValueDeserializer::from(value))
+        .map_err(|error| Fault::new(span, format!("`{key}`: {}", error.message())))
+}
+
+fn whole(key: &str, value: Spanned<DeValue<'_>>) -> Result<u64, Fault> {
+    let (span, expected) = (value.span(), "a whole number of at least 0");
+    if !value.get_ref().is_integer() {
+        return Err(wrong_type(key, &value, expected));
+    }
+    u64::deserialize(ValueDeserializer::from(value))
+        .map_err(|_| Fault::new(span, format!("`{key}`: expected {expected}")))
+}

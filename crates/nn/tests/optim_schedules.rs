@@ -1,0 +1,306 @@
+//! Schedules: PyTorch's rates, warm-up, pieces, plateaus, and every mistake with its place.
+
+use proptest::prelude::*;
+use serde_json::Value;
+use wengert_core::{Array, Gradients, Param};
+use wengert_nn::optim::{
+    Cosine, CosineWarmRestarts, Exponential, InverseSqrt, Linear, MultiStep, OneCycle, Optimizer,
+    Plateau, Polynomial, Rate, Recipe, Sgd, Step,
+};
+
+mod hex;
+use hex::{close, hex_float};
+
+fn rate(lr: &str) -> Rate {
+    let text = format!("kind = 'sgd'\nlr = {lr}");
+    Recipe::from_toml(&text).unwrap_or_else(|error| panic!("{error}")).lr().clone()
+}
+
+fn assert_follows(rate: &Rate, expected: &Value, name: &str) {
+    let expected = expected.as_array().unwrap();
+    assert_eq!(expected.len(), 50);
+    for (step, expected) in (0..).zip(expected) {
+        let (found, expected) = (rate.at(step), hex_float(expected.as_str().unwrap()));
+        assert!(close(found, expected), "{name}, step {step}: {found} {expected}");
+    }
+}
+
+#[test]
+fn the_eight_schedules_follow_pytorch() {
+    let fixture: Value = serde_json::from_str(include_str!("fixtures/optimizers.json")).unwrap();
+    // The arguments as the file words them, so that a change there is noticed here.
+    let cases = [
+        (
+            "step",
+            "step_size 7, gamma 0.5",
+            "{ kind = 'step', lr = 0.2, step_size = 7, gamma = 0.5 }",
+        ),
+        (
+            "multistep",
+            "milestones 5 20 33, gamma 0.3",
+            "{ kind = 'multi_step', lr = 0.2, milestones = [5, 20, 33], gamma = 0.3 }",
+        ),
+        ("exponential", "gamma 0.95", "{ kind = 'exponential', lr = 0.2, gamma = 0.95 }"),
+        (
+            "linear",
+            "start_factor 0.1, end_factor 1, total_iters 10",
+            "{ kind = 'linear', lr = 0.2, start_factor = 0.1, end_factor = 1, total_iters = 10 }",
+        ),
+        (
+            "cosine",
+            "T_max 40, eta_min 1e-3",
+            "{ kind = 'cosine', lr = 0.2, t_max = 40, eta_min = 1e-3 }",
+        ),
+        (
+            "cosine warm restarts",
+            "T_0 8, T_mult 2, eta_min 1e-3",
+            "{ kind = 'cosine_warm_restarts', lr = 0.2, t_0 = 8, t_mult = 2, eta_min = 1e-3 }",
+        ),
+        (
+            "one cycle",
+            "max_lr 0.5, total_steps 50, PyTorch defaults",
+            "{ kind = 'one_cycle', max_lr = 0.5, total_steps = 50 }",
+        ),
+        (
+            "polynomial",
+            "total_iters 30, power 2",
+            "{ kind = 'polynomial', lr = 0.2, total_iters = 30, power = 2 }",
+        ),
+    ];
+    let schedules = &fixture["schedules"];
+    assert_eq!(schedules["lr_hex"].as_object().unwrap().len(), cases.len());
+    for (name, arguments, lr) in cases {
+        assert_eq!(schedules["arguments"][name], arguments);
+        assert_follows(&rate(lr), &schedules["lr_hex"][name], name);
+    }
+}
+
+#[test]
+fn further_settings_follow_pytorch() {
+    let fixture: Value =
+        serde_json::from_str(include_str!("fixtures/optimizers_more.json")).unwrap();
+    let schedules = &fixture["schedules"];
+    for (settings, expected) in schedules["lr_hex"].as_object().unwrap() {
+        let base = if settings.contains("joined") { "" } else { ", lr = 0.3" };
+        assert_follows(&rate(&format!("{{ {settings}{base} }}")), expected, settings);
+    }
+    for (settings, expected) in schedules["one_cycle"].as_object().unwrap() {
+        let cycle = rate(&format!("{{ kind = 'one_cycle', max_lr = 0.5, {settings} }}"));
+        assert_follows(&cycle, expected, settings);
+    }
+}
+
+#[test]
+fn plateaus_follow_pytorch_through_the_optimizer() {
+    let fixture: Value =
+        serde_json::from_str(include_str!("fixtures/optimizers_more.json")).unwrap();
+    let schedules = &fixture["schedules"];
+    let metrics = schedules["metrics"].as_array().unwrap();
+    for (settings, expected) in schedules["plateau"].as_object().unwrap() {
+        let recipe = format!("kind = 'sgd'\nlr = {{ {settings}, lr = 0.3 }}");
+        let mut optimizer = Optimizer::<f64>::from_toml(&recipe).unwrap();
+        let mut param = Param::new(Array::from([0.0]));
+        for (metric, expected) in metrics.iter().zip(expected.as_array().unwrap()) {
+            let expected = hex_float(expected.as_str().unwrap());
+            assert!(close(optimizer.lr(), expected), "{settings}: {} {expected}", optimizer.lr());
+            let grads = Gradients::from_params(vec![(param.id(), Array::from([1.0]))]);
+            optimizer.step(&mut param, &grads);
+            optimizer.observe(metric.as_f64().unwrap_or(f64::NAN));
+        }
+    }
+}
+
+#[test]
+fn a_warm_up_comes_before_any_schedule() {
+    let plain = rate("{ kind = 'step', lr = 0.4, step_size = 2 }");
+    let warm = rate("{ kind = 'step', lr = 0.4, step_size = 2, warmup_steps = 4 }");
+    assert_eq!([0, 1, 2, 3].map(|step| warm.at(step)), [0.0, 0.1, 0.2, 0.30000000000000004]);
+    assert!((4..20).all(|step| warm.at(step) == plain.at(step - 4)));
+    let warm = rate("{ kind = 'constant', lr = 1, warmup_steps = 2, warmup_start_factor = 0.5 }");
+    assert_eq!([0, 1, 2, 9].map(|step| warm.at(step)), [0.5, 0.75, 1.0, 1.0]);
+    assert_eq!(warm, Rate::from(1.0).warmup(2, 0.5));
+    assert_eq!(rate(&warm.to_string()), warm);
+}
+
+#[test]
+fn with_a_warm_up_the_inverse_square_root_is_the_transformers() {
+    let ours = Rate::from(InverseSqrt { lr: 0.1, timescale: 100 }).warmup(100, 0.0);
+    for step in 1..1000 {
+        let step_num = step as f64;
+        // lr sqrt(w) min(s^-0.5, s w^-1.5), section 5.3 of the paper, scaled so that its peak is lr.
+        let theirs = 0.1 * 10.0 * f64::min(step_num.powf(-0.5), step_num * 100f64.powf(-1.5));
+        assert!((ours.at(step) - theirs).abs() < 1e-15, "{step}");
+    }
+}
+
+#[test]
+fn pieces_may_be_plateaus_with_a_memory_each() {
+    let piece = |lr| Plateau { lr, ..plateau() };
+    let joined = Rate::joined([10], [piece(1.0).into(), Rate::from(piece(0.5)).warmup(2, 0.0)]);
+    let mut memory = joined.memory();
+    assert_eq!(memory.len(), 8);
+    for metric in [1.0, 1.0, 1.0] {
+        joined.observe(metric, &mut memory);
+    }
+    assert_eq!((joined.at_with(3, &memory), joined.at_with(12, &memory)), (0.25, 0.125));
+    assert_eq!((joined.at(3), joined.at(12)), (1.0, 0.5));
+}
+
+fn plateau() -> Plateau {
+    let text = "kind = 'sgd'\nlr = { kind = 'plateau', lr = 1, patience = 0, factor = 0.5 }";
+    assert!(Recipe::from_toml(text).is_ok());
+    Plateau {
+        lr: 1.0,
+        mode: Default::default(),
+        factor: 0.5,
+        patience: 0,
+        threshold: 1e-4,
+        threshold_mode: Default::default(),
+        cooldown: 0,
+        min_lr: 0.0,
+        eps: 0.0,
+    }
+}
+
+#[test]
+fn mistakes_have_their_place() {
+    let cases = [
+        ("{ kind = 'cosin', lr = 1 }", 15, "unknown schedule `cosin`; did you mean `cosine`?"),
+        ("{ kind = 'joind' }", 15, "unknown schedule `joind`; did you mean `joined`?"),
+        ("{ kind = 'cosine', lr = 1, t_max = 0 }", 41, "`t_max`: expected a number of at least 1"),
+        ("{ kind = 'cosine', lr = 1, tmax = 9 }", 33, "unknown key `tmax`; did you mean `t_max`?"),
+        ("{ kind = 'cosine', lr = 1 }", 15, "missing field `t_max`"),
+        (
+            "{ kind = 'exponential', lr = 1, gamma = 1.5 }",
+            46,
+            "`gamma`: expected a number from 0 to 1",
+        ),
+        (
+            "{ kind = 'multi_step', lr = 1, milestones = [3, 2] }",
+            54,
+            "`milestones`: expected steps in",
+        ),
+        (
+            "{ kind = 'one_cycle', max_lr = 1, total_steps = 9, pct_start = 2 }",
+            69,
+            "`pct_start`: expect",
+        ),
+        (
+            "{ kind = 'one_cycle', max_lr = 1, total_steps = 9, anneal_strategy = 'c' }",
+            75,
+            "unknown variant `c`",
+        ),
+        (
+            "{ kind = 'plateau', lr = 1, factor = 1 }",
+            43,
+            "`factor`: expected a number of at least 0",
+        ),
+        (
+            "{ kind = 'step', lr = 1, step_size = 2, warmup_steps = -1 }",
+            61,
+            "`warmup_steps`: expected a",
+        ),
+        (
+            "{ kind = 'step', lr = 1, step_size = 2, warmup_step = 1 }",
+            46,
+            "unknown key `warmup_step`; did",
+        ),
+        (
+            "{ kind = 'constant', lr = 1, warmup_start_factor = 1 }",
+            35,
+            "`warmup_start_factor` without",
+        ),
+        ("{ kind = 'joined', pieces = [1] }", 15, "missing field `milestones`"),
+        (
+            "{ kind = 'joined', milestones = [], pieces = [] }",
+            51,
+            "`pieces`: expected at least one",
+        ),
+        (
+            "{ kind = 'joined', milestones = [2], pieces = [1] }",
+            38,
+            "`milestones`: expected one between",
+        ),
+        (
+            "{ kind = 'joined', milestones = [2, 2], pieces = [1, 1, 1] }",
+            42,
+            "`milestones[1]`: expected grow",
+        ),
+        (
+            "{ kind = 'joined', milestones = [2], pieces = [1, { kind = 'stp' }] }",
+            65,
+            "unknown schedule `stp`",
+        ),
+        (
+            "{ kind = 'joined', milestones = [2], pieces = [1, -1] }",
+            56,
+            "`pieces`: expected a finite",
+        ),
+        ("{ kind = 'joined', milestone = [2], pieces = [1, 1] }", 15, "missing field `milestones`"),
+    ];
+    for (lr, column, message) in cases {
+        let error = Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap_err();
+        assert_eq!((error.line(), error.column()), (2, column), "{lr}\n{error}");
+        assert!(error.message().starts_with(message), "{lr}\n{error}");
+    }
+}
+
+/// Any schedule, with settings in range.
+fn any_rate() -> impl Strategy<Value = Rate> {
+    let numbers = (0.0..2.0f64, 0.0..1.0f64, 0.0..1.0f64, 1..1_000_000u64, 1..50u64);
+    let leaf = (0..11, numbers, any::<bool>()).prop_map(|(kind, (lr, a, b, n, m), flag)| -> Rate {
+        match kind {
+            0 => lr.into(),
+            1 => Step { lr, step_size: n, gamma: a }.into(),
+            2 => MultiStep { lr, milestones: vec![m, n.max(m)], gamma: a }.into(),
+            3 => Exponential { lr, gamma: a }.into(),
+            4 => Linear { lr, start_factor: a, end_factor: b, total_iters: n }.into(),
+            5 => Polynomial { lr, total_iters: n, power: 3.0 * a }.into(),
+            6 => Cosine { lr, t_max: n, eta_min: a }.into(),
+            7 => CosineWarmRestarts { lr, t_0: n, t_mult: m, eta_min: a }.into(),
+            8 => InverseSqrt { lr, timescale: n }.into(),
+            9 => OneCycle {
+                max_lr: lr,
+                total_steps: n,
+                pct_start: a,
+                anneal_strategy: Default::default(),
+                div_factor: 1.0 + b,
+                final_div_factor: 10.0,
+                three_phase: flag,
+            }
+            .into(),
+            _ => Plateau { lr, factor: a / 2.0, patience: m, ..plateau() }.into(),
+        }
+    });
+    let warm =
+        (leaf, any::<bool>(), 0..1000u64, 0.0..1.0).prop_map(|(rate, warm, steps, factor)| {
+            if warm { rate.warmup(steps, factor) } else { rate }
+        });
+    warm.prop_recursive(3, 8, 3, |inner| {
+        prop::collection::vec(inner, 1..4).prop_map(|pieces| {
+            let milestones: Vec<u64> = (1..pieces.len() as u64).map(|i| 10 * i).collect();
+            Rate::joined(milestones, pieces)
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_rate_reads_back_as_it_was_printed(rate in any_rate()) {
+        let recipe = Recipe::new(rate.clone(), Sgd::default());
+        let read = Recipe::from_toml(&recipe.to_string());
+        let read = read.map_err(|e| TestCaseError::fail(e.to_string()))?;
+        prop_assert_eq!(read.lr(), &rate);
+        for step in [0, 1, 17, 999, 123_456] {
+            prop_assert_eq!(read.lr().at(step).to_bits(), rate.at(step).to_bits());
+        }
+    }
+
+    #[test]
+    fn a_rate_is_finite_at_any_step(rate in any_rate(), step in any::<u64>()) {
+        for step in [step, 0, 1, u64::MAX] {
+            let found = rate.at(step);
+            prop_assert!(found.is_finite() && found >= 0.0, "{found} at step {step}");
+        }
+    }
+}

@@ -79,5 +79,5 @@ pub use param::{Buffer, Param, ParamId};
 pub use params::{Leaf, LeafMut, Params, Path};
 pub use rand;
 pub use shape::{Axes, AxisList, MAX_RANK, Shape, ShapeError};
-pub use tape::{IndexVar, Tape, Var};
+pub use tape::{IndexVar, LayerGuard, Tape, Var};
 pub use var::Operand;

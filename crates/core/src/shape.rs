@@ -319,11 +319,24 @@ impl fmt::Display for ShapeError {
 
 impl std::error::Error for ShapeError {}
 
+impl ShapeError {
+    /// The panic of this mistake, at the caller's line: for layers and functions of your own that look at
+    /// shapes themselves.
+    ///
+    /// # Panics
+    /// Always.
+    #[cold]
+    #[track_caller]
+    pub fn raise(self) -> ! {
+        panic!("{self}")
+    }
+}
+
 /// The panic of a shape mistake, at the caller's line.
 #[cold]
 #[track_caller]
 pub(crate) fn shape_panic(error: ShapeError) -> ! {
-    panic!("{error}")
+    error.raise()
 }
 
 /// The value, or the panic of a shape mistake in `operation` at the caller's line.

@@ -112,10 +112,23 @@ pub struct IndexVar<'t, F: Float> {
     pub(crate) id: u32,
 }
 
+/// What [`Tape::layer`] returns: the layer ends where it is dropped.
+#[derive(Debug)]
+pub struct LayerGuard<'t, F: Float> {
+    #[expect(dead_code)]
+    tape: &'t Tape<F>,
+}
+
 impl<F: Float> Tape<F> {
     /// An empty tape that records for training, without a key to draw from.
     pub fn new() -> Self {
         Self::with_setting(Setting { tracking: true, training: true, seed: None })
+    }
+
+    /// An empty tape on which layers evaluate, and that can be differentiated all the same: batch norms
+    /// use what they remember, dropout lets everything pass.
+    pub fn evaluating() -> Self {
+        Self::with_setting(Setting { tracking: true, training: false, seed: None })
     }
 
     pub(crate) fn with_setting(setting: Setting) -> Self {
@@ -232,6 +245,14 @@ impl<F: Float> Tape<F> {
         let result = f();
         self.record.borrow_mut().places.pop();
         result
+    }
+
+    /// Marks what is recorded until the guard is dropped as one layer, for those who ask a tape what a
+    /// model is made of; elsewhere it costs nothing.
+    #[must_use = "the layer ends where the guard is dropped"]
+    pub fn layer(&self, kind: &'static str) -> LayerGuard<'_, F> {
+        let _ = kind;
+        LayerGuard { tape: self }
     }
 
     /// Number of nodes recorded so far.

@@ -131,7 +131,7 @@ fn every_mistake_has_its_place_and_its_words() {
             2,
             15,
             "'stp'",
-            "unknown schedule `stp`; did you mean `step`? Expected one of `constant`, `step`",
+            "unknown schedule `stp`; did you mean `step`? Expected one of `constant`",
         ),
         (
             "kind = 'sgd'\nlr = { kind = 'step', lr = 1 }",

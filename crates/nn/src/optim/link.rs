@@ -10,7 +10,7 @@ use wengert_core::{Array, Float, Shape, vectorized};
 
 use super::elements::Elements;
 use super::fields;
-use super::rule::{At, Method, Reach, Remembered, Rule, TensorRule};
+use super::rule::{At, LossAt, Method, Reach, Remembered, Rule, TensorRule};
 use super::setting::BadSetting;
 
 /// A [`Rule`], [`TensorRule`] or [`Method`] of any type, as recipes hold it: cheap to clone, equal
@@ -200,7 +200,7 @@ pub(crate) trait RunMethod<F: Float>: Debug + Send + Sync {
         &self,
         at: At,
         x: &Array<F>,
-        loss: &mut dyn FnMut(&Array<F>) -> (F, Array<F>),
+        loss: &mut LossAt<'_, F>,
         memory: &mut Remembered<F>,
     ) -> (F, Array<F>);
 }
@@ -210,7 +210,7 @@ impl<F: Float, M: Method> RunMethod<F> for M {
         &self,
         at: At,
         x: &Array<F>,
-        loss: &mut dyn FnMut(&Array<F>) -> (F, Array<F>),
+        loss: &mut LossAt<'_, F>,
         memory: &mut Remembered<F>,
     ) -> (F, Array<F>) {
         Method::step(self, at, x, loss, memory)

@@ -37,7 +37,7 @@ pub use memory::{Memory, Restored};
 pub use optimizer::Optimizer;
 pub use recipe::{Group, NonFinite, Plan, Recipe, UnusedParameters};
 pub use registry::Registry;
-pub use rule::{At, Composite, Method, Reach, Remembered, Rule, TensorRule};
+pub use rule::{At, Composite, LossAt, Method, Reach, Remembered, Rule, TensorRule};
 pub use rules::{
     Adadelta, Adagrad, Adam, Adamax, Average, ClipNorm, ClipTensorNorm, ClipValue, Lion, Maximize,
     NAdam, RAdam, RmsProp, Sgd, WeightDecay,

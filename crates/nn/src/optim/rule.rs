@@ -206,10 +206,14 @@ pub trait Method: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
         &self,
         at: At,
         x: &Array<F>,
-        loss: &mut dyn FnMut(&Array<F>) -> (F, Array<F>),
+        loss: &mut LossAt<'_, F>,
         memory: &mut Remembered<F>,
     ) -> (F, Array<F>);
 }
+
+/// The loss as a [`Method`] calls it: the value at a point, and the gradient there, of the point's
+/// shape.
+pub type LossAt<'a, F> = dyn FnMut(&Array<F>) -> (F, Array<F>) + 'a;
 
 /// What a [`Method`] remembers from step to step, by name.
 pub type Remembered<F> = std::collections::BTreeMap<String, Array<F>>;

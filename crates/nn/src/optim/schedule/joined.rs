@@ -33,7 +33,7 @@ impl Joined {
     }
 
     /// Each piece with its part of what is remembered.
-    fn parts<'a>(&'a self) -> impl Iterator<Item = (&'a Rate, std::ops::Range<usize>)> {
+    fn parts(&self) -> impl Iterator<Item = (&Rate, std::ops::Range<usize>)> {
         let mut end = 0;
         self.pieces.iter().map(move |piece| {
             let start = end;

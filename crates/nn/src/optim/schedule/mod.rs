@@ -72,9 +72,9 @@ pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 /// use wengert_nn::optim::{Cosine, Rate, Step};
 /// assert_eq!(Rate::from(0.1).at(1000), 0.1);
 /// assert_eq!(Rate::from(Step { lr: 0.2, step_size: 10, gamma: 0.5 }).at(10), 0.1);
-/// // From a tenth up to 0.2 in ten steps, then down along a cosine.
-/// let rate = Rate::from(Cosine { lr: 0.2, t_max: 100, eta_min: 0.0 }).warmup(10, 0.1);
-/// assert_eq!((rate.at(0), rate.at(10), rate.at(110)), (0.02, 0.2, 0.0));
+/// // From a quarter up to 0.2 in ten steps, then down along a cosine.
+/// let rate = Rate::from(Cosine { lr: 0.2, t_max: 100, eta_min: 0.0 }).warmup(10, 0.25);
+/// assert_eq!((rate.at(0), rate.at(10), rate.at(110)), (0.05, 0.2, 0.0));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Rate {

@@ -2,55 +2,15 @@
 //! in double precision to ten digits. Parameters are loaded by PyTorch's names.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use serde_json::Value as Json;
 use wengert::f64::prelude::*;
 
-fn tensor(json: &Json) -> Tensor {
-    let list = |key: &str| json[key].as_array().expect(key).iter();
-    let shape = list("shape").map(|n| n.as_u64().expect("an extent") as usize).collect::<Vec<_>>();
-    let data = list("data").map(|x| x.as_f64().expect("a number")).collect();
-    Tensor::from_vec(data, &*shape)
-}
+mod pytorch;
+mod window;
 
-fn assert_near(what: &str, ours: &Tensor, theirs: &Tensor) {
-    assert_eq!(ours.shape(), theirs.shape(), "{what}: the shapes differ");
-    for (ours, theirs) in ours.as_slice().iter().zip(theirs.as_slice()) {
-        let error = (ours - theirs).abs();
-        assert!(
-            error <= 1e-10 * theirs.abs().max(1.0),
-            "{what}: {ours} where PyTorch has {theirs}"
-        );
-    }
-}
+const FIXTURE: &str = include_str!("../fixtures/layers.json");
 
-/// Holds a model to a case of the fixture: outputs, and the gradients of their weighted sum by the
-/// input and by each parameter.
-fn agrees<M: Params<f64>>(
-    case: &str,
-    mut model: M,
-    forward: impl for<'t> Fn(&M, Var<'t>) -> Var<'t>,
-) {
-    let fixture: Json = serde_json::from_str(include_str!("fixtures/layers.json")).expect("JSON");
-    let expected = &fixture["cases"][case];
-    let parameters = expected["parameters"].as_object().expect("parameters");
-    let mut loaded = 0;
-    model.for_each_param_mut(&mut |path, param| {
-        param.set(tensor(&parameters[&path.to_string()]));
-        loaded += 1;
-    });
-    assert_eq!(loaded, parameters.len(), "{case}: not every parameter has a place");
-
-    let tape = Tape::new();
-    let x = tape.variable(&tensor(&expected["inputs"][0]));
-    let y = forward(&model, x);
-    assert_near(&format!("{case}, output"), &y.value(), &tensor(&expected["outputs"][0]));
-    let gradients = (y * &tensor(&expected["weights"][0])).sum().backward();
-    let theirs = tensor(&expected["input_grads"][0]);
-    assert_near(&format!("{case}, gradient of the input"), gradients.wrt(x).unwrap(), &theirs);
-    for (name, theirs) in expected["parameter_grads"].as_object().expect("gradients") {
-        let ours = gradients.named(&model, name).expect("a gradient");
-        assert_near(&format!("{case}, gradient of {name}"), ours, &tensor(theirs));
-    }
+fn agrees<M: Params<f64>>(case: &str, model: M, f: impl for<'t> Fn(&M, Var<'t>) -> Var<'t>) {
+    pytorch::agrees(FIXTURE, case, model, |model, x| vec![f(model, x[0])]);
 }
 
 /// A model without parameters.

@@ -1,0 +1,165 @@
+//! What an optimizer remembers, by name: taken out, put in, and told where it does not fit.
+
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert_core::{Array, Elementary, Gradients, Param, Reductions, gradients, params_f64};
+use wengert_nn::optim::{Memory, Optimizer, Recipe};
+
+struct Net {
+    weight: Param<f64>,
+    bias: Param<f64>,
+}
+params_f64! { Net { weight, bias } }
+
+/// Longer than a chunk, so that what is remembered is not in one piece.
+fn net() -> Net {
+    let rng = &mut ChaCha8Rng::seed_from_u64(1);
+    Net {
+        weight: Param::new(Array::randn([3, 3001], rng)),
+        bias: Param::new(Array::randn([3], rng)),
+    }
+}
+
+fn gradient(net: &Net, t: u64) -> Gradients<f64> {
+    let parts = gradients(|tape| {
+        let weight = tape.param(&net.weight).offset(t as f64).square().sum();
+        weight + tape.param(&net.bias).cos().sum()
+    });
+    parts.1
+}
+
+fn train(net: &mut Net, optimizer: &mut Optimizer<f64>, steps: std::ops::Range<u64>) {
+    for t in steps {
+        let grads = gradient(net, t);
+        optimizer.step(net, &grads);
+        optimizer.observe(1.0);
+    }
+}
+
+fn optimizer(text: &str) -> Optimizer<f64> {
+    Optimizer::from_toml(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const RECIPES: [&str; 7] = [
+    "kind = 'adamw'\namsgrad = true\naverage = 0.9\nlr = 0.01",
+    "kind = 'nadam'\nclip_norm = 1.0\nlr = { kind = 'plateau', lr = 0.1, patience = 1 }",
+    "kind = 'rmsprop'\ncentered = true\nmomentum = 0.5",
+    "kind = 'momentum'\naccumulate = 3\nlr = 0.01",
+    "kind = 'adadelta'\n[[groups]]\nparams = 'bias'\nkind = 'lion'\nlr = { kind = 'plateau', lr = 0.1, patience = 1 }",
+    "lr = 0.1\n[[chain]]\nkind = 'momentum'\n[[chain]]\nkind = 'clip_norm'\n[[chain]]\nkind = 'momentum'",
+    "kind = 'adagrad'\nlr_decay = 0.1\n[[groups]]\nparams = 'weight'\nfrozen = true",
+];
+
+#[test]
+fn training_goes_on_with_the_same_bits() {
+    for recipe in RECIPES {
+        let (mut through, mut at_once) = (net(), optimizer(recipe));
+        train(&mut through, &mut at_once, 0..8);
+
+        let (mut again, mut first) = (net(), optimizer(recipe));
+        train(&mut again, &mut first, 0..4);
+        let memory = first.memory(&again);
+        drop(first);
+        // Another process has other parameters of the same names.
+        let mut again = Net { weight: again.weight.clone(), bias: again.bias.clone() };
+        let mut second = optimizer(recipe);
+        let restored = second.restore(&again, memory.clone());
+        assert!(restored.is_complete(), "{recipe}\n{restored:?}");
+        assert_eq!(second.memory(&again), memory, "{recipe}");
+        train(&mut again, &mut second, 4..8);
+
+        assert_eq!(again.weight.value(), through.weight.value(), "{recipe}");
+        assert_eq!(again.bias.value(), through.bias.value(), "{recipe}");
+        assert_eq!((second.steps(), second.lr()), (at_once.steps(), at_once.lr()));
+    }
+}
+
+#[test]
+fn names_are_those_of_parameter_rule_and_slot() {
+    let (mut net, mut optimizer) = (net(), optimizer(RECIPES[0]));
+    train(&mut net, &mut optimizer, 0..2);
+    let memory = optimizer.memory(&net);
+    let names: Vec<&str> = memory.tensors.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "bias/adam.exp_avg",
+            "bias/adam.exp_avg_sq",
+            "bias/adam.max_exp_avg_sq",
+            "bias/average.average",
+            "weight/adam.exp_avg",
+            "weight/adam.exp_avg_sq",
+            "weight/adam.max_exp_avg_sq",
+            "weight/average.average",
+        ]
+    );
+    assert_eq!((memory.numbers["steps"], memory.numbers["weight/adam.count"]), (2.0, 2.0));
+    assert_eq!(memory.tensors["weight/average.average"].shape(), [3, 3001].into());
+    // The first average of Adam, by hand: 0.1 of the first gradient, 0.9 of that and 0.1 of the next.
+    let mut second = self::net();
+    let first = gradient(&second, 0).named(&second, "bias").unwrap().to_vec();
+    train(&mut second, &mut self::optimizer(RECIPES[0]), 0..1);
+    let next = gradient(&second, 1).named(&second, "bias").unwrap().to_vec();
+    for (i, found) in memory.tensors["bias/adam.exp_avg"].as_slice().iter().enumerate() {
+        assert!((found - (0.09 * first[i] + 0.1 * next[i])).abs() < 1e-15);
+    }
+    // Two of one kind in a chain.
+    let mut optimizer = self::optimizer(RECIPES[5]);
+    train(&mut net, &mut optimizer, 0..1);
+    let memory = optimizer.memory(&net);
+    assert!(memory.tensors.contains_key("bias/sgd.momentum_buffer"));
+    assert!(memory.tensors.contains_key("bias/sgd#2.momentum_buffer"));
+}
+
+#[test]
+fn a_recipe_with_one_link_more_takes_what_it_can_and_says_what_it_could_not() {
+    let (mut net, mut plain) = (net(), optimizer("kind = 'adam'"));
+    train(&mut net, &mut plain, 0..3);
+    let memory = plain.memory(&net);
+    let mut more = optimizer("kind = 'adam'\naverage = 0.5\nclip_norm = 1.0");
+    let restored = more.restore(&net, memory.clone());
+    assert_eq!(
+        restored.missing,
+        [
+            "weight/average.average",
+            "weight/average.count",
+            "bias/average.average",
+            "bias/average.count",
+        ]
+    );
+    assert!(restored.unexpected.is_empty() && restored.misshapen.is_empty());
+    let kept = more.memory(&net);
+    assert_eq!(kept.tensors["weight/adam.exp_avg"], memory.tensors["weight/adam.exp_avg"]);
+    assert_eq!(kept.numbers["weight/adam.count"], 3.0);
+    // The average, which is new, begins with the parameter.
+    train(&mut net, &mut more, 3..4);
+    let bias = net.bias.value().clone();
+    more.averaged(&mut net, |net| assert_eq!(net.bias.value(), &bias));
+
+    // The other way round the average is left aside.
+    let restored = optimizer("kind = 'adam'").restore(&net, more.memory(&net));
+    assert!(restored.missing.is_empty());
+    assert_eq!(restored.unexpected.len(), 4);
+}
+
+#[test]
+fn another_shape_is_told_and_starts_anew() {
+    let (mut net, mut first) = (net(), optimizer("kind = 'momentum'"));
+    train(&mut net, &mut first, 0..1);
+    let mut memory = first.memory(&net);
+    memory.tensors.insert("bias/sgd.momentum_buffer".into(), Array::zeros([4]));
+    let mut second = optimizer("kind = 'momentum'");
+    let restored = second.restore(&net, memory);
+    let expected = ("bias/sgd.momentum_buffer".to_owned(), [3].into(), [4].into());
+    assert_eq!(restored.misshapen, [expected]);
+    assert_eq!(second.memory(&net).tensors["bias/sgd.momentum_buffer"], Array::zeros([3]));
+}
+
+#[test]
+fn an_empty_memory_is_a_fresh_start() {
+    let (net, recipe) = (net(), Recipe::from_toml("kind = 'adam'").unwrap());
+    let mut optimizer = Optimizer::<f64>::new(recipe);
+    let restored = optimizer.restore(&net, Memory { tensors: [].into(), numbers: [].into() });
+    assert_eq!(optimizer.steps(), 0);
+    // Steps, what was skipped, and two tensors and a count for each parameter.
+    assert_eq!(restored.missing.len(), 2 + 2 * 3);
+}

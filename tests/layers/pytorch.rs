@@ -1,0 +1,122 @@
+//! What PyTorch computed, as it stands in the fixtures, and how a model is held to it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+use wengert::Leaf;
+use wengert::Path;
+use wengert::f64::prelude::*;
+
+/// A tensor of a fixture: its shape, and its elements in row-major order.
+pub(crate) fn tensor(json: &Json) -> Tensor {
+    let list = |key: &str| json[key].as_array().expect(key).iter();
+    let shape = list("shape").map(|n| n.as_u64().expect("an extent") as usize).collect::<Vec<_>>();
+    let data = list("data").map(|x| x.as_f64().expect("a number")).collect();
+    Tensor::from_vec(data, &*shape)
+}
+
+/// Positions that a fixture has as a tensor, such as tokens.
+pub(crate) fn positions(x: &Tensor) -> Indices {
+    Indices::from_vec(x.as_slice().iter().map(|&token| token as usize).collect(), x.shape())
+}
+
+/// Equal to ten digits.
+#[track_caller]
+pub(crate) fn assert_near(what: &str, ours: &Tensor, theirs: &Tensor) {
+    assert_eq!(ours.shape(), theirs.shape(), "{what}: the shapes differ");
+    for (ours, theirs) in ours.as_slice().iter().zip(theirs.as_slice()) {
+        let near = (ours - theirs).abs() <= 1e-10 * theirs.abs().max(1.0);
+        assert!(near, "{what}: {ours} where PyTorch has {theirs}");
+    }
+}
+
+/// Holds a model to a case of a fixture in the format of `fixtures/layers.json`: parameters and buffers
+/// are loaded by PyTorch's names; compared are the outputs, the gradients of their weighted sum by the
+/// inputs and by each parameter (by the sweep and recorded), and the new values of the buffers.
+///
+/// An input without a gradient in the fixture, such as tokens, is a constant.
+#[track_caller]
+pub(crate) fn agrees<M: Params<f64>>(
+    fixture: &str,
+    case: &str,
+    model: M,
+    forward: impl for<'t> Fn(&M, &[Var<'t>]) -> Vec<Var<'t>>,
+) {
+    agrees_on(Tape::new(), fixture, case, model, forward);
+}
+
+/// The same on a tape of one's own, such as one that evaluates.
+#[track_caller]
+pub(crate) fn agrees_on<M: Params<f64>>(
+    tape: Tape,
+    fixture: &str,
+    case: &str,
+    mut model: M,
+    forward: impl for<'t> Fn(&M, &[Var<'t>]) -> Vec<Var<'t>>,
+) {
+    let fixture: Json = serde_json::from_str(fixture).expect("JSON");
+    let expected = &fixture["cases"][case];
+    assert!(expected.is_object(), "the fixture has no case {case:?}");
+    load(case, &mut model, expected);
+
+    let inputs = expected["inputs"].as_array().expect("inputs");
+    let theirs = expected["input_grads"].as_array().expect("gradients");
+    let x: Vec<_> = inputs
+        .iter()
+        .zip(theirs)
+        .map(|(x, g)| match g {
+            Json::Null => tape.constant(&tensor(x)),
+            _ => tape.variable(&tensor(x)),
+        })
+        .collect();
+    let y = forward(&model, &x);
+    let outputs = expected["outputs"].as_array().expect("outputs");
+    assert_eq!(y.len(), outputs.len(), "{case}: number of outputs");
+    let mut loss = tape.constant(&Tensor::scalar(0.0));
+    for (i, y) in y.iter().enumerate() {
+        assert_near(&format!("{case}, output {i}"), &y.value(), &tensor(&outputs[i]));
+        loss = loss + (y * &tensor(&expected["weights"][i])).sum();
+    }
+
+    let mut wrt = Vec::new();
+    for (i, theirs) in theirs.iter().enumerate().filter(|(_, theirs)| !theirs.is_null()) {
+        wrt.push((format!("input {i}"), x[i], tensor(theirs)));
+    }
+    for (name, theirs) in expected["parameter_grads"].as_object().expect("gradients") {
+        let param = model.param(name).unwrap_or_else(|| panic!("{case}: no parameter {name}"));
+        wrt.push((name.clone(), tape.param(param), tensor(theirs)));
+    }
+    let computed = loss.backward();
+    let vars: Vec<_> = wrt.iter().map(|(_, var, _)| *var).collect();
+    let recorded = grad(loss, &vars);
+    for ((name, var, theirs), recorded) in wrt.iter().zip(recorded) {
+        let ours = computed.wrt(*var).or_else(|| computed.named(&model, name));
+        let ours = ours.unwrap_or_else(|| panic!("{case}: no gradient of {name}"));
+        assert_near(&format!("{case}, gradient of {name}"), ours, theirs);
+        assert_near(&format!("{case}, recorded gradient of {name}"), &recorded.value(), theirs);
+    }
+
+    let after = expected["buffers_after"].as_object().expect("buffers");
+    model.visit(Path::ROOT, &mut |path, leaf| {
+        let (Leaf::Buffer(buffer), name) = (leaf, path.to_string()) else { return };
+        let Some(theirs) = after.get(&name) else { return };
+        let new = computed.updates().iter().find(|(id, _)| *id == buffer.id());
+        let ours = new.map_or(buffer.value(), |(_, value)| value);
+        assert_near(&format!("{case}, {name} afterwards"), ours, &tensor(theirs));
+    });
+}
+
+/// Loads parameters and buffers by name; both sides must have the same names.
+fn load(case: &str, model: &mut impl Params<f64>, expected: &Json) {
+    let all = ["parameters", "buffers"].map(|kind| expected[kind].as_object().expect(kind));
+    let mut theirs: BTreeMap<_, _> = all.into_iter().flatten().collect();
+    model.visit_mut(Path::ROOT, &mut |path, leaf| {
+        let name = path.to_string();
+        let value = theirs.remove(&name).unwrap_or_else(|| panic!("{case}: PyTorch has no {name}"));
+        match leaf {
+            wengert::LeafMut::Param(param) => param.set(tensor(value)),
+            wengert::LeafMut::Buffer(buffer) => buffer.set(tensor(value)),
+        }
+    });
+    assert!(theirs.is_empty(), "{case}: no place for {:?}", theirs.keys());
+}

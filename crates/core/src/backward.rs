@@ -143,7 +143,7 @@ impl<F: Float> Record<F> {
                         if from.tracked {
                             let gathered = &mut before[input as usize];
                             let into = Cotangent::new(from.value().shape(), gathered);
-                            op.pull_into(i, Seen { nodes, positions }, at, &g, into);
+                            op.pull_into(i, Seen { nodes, positions, shapes: &[] }, at, &g, into);
                             watch(at, i, &g, before[input as usize].as_ref());
                         }
                     }

@@ -160,7 +160,7 @@ fn pull_back<'t, F: Float>(
         step.run(|op, inputs, y| {
             for (i, input) in inputs.iter().enumerate().filter(|(_, input)| wanted(input)) {
                 let shape = tape.handle(*input).shape();
-                let pulled = sum_to(&op.pull(i, inputs, y, g), shape);
+                let pulled = sum_to(&op.pull(i, y, g), shape);
                 let sum = &mut cotangents[(input - first) as usize];
                 *sum = Some(sum.map_or(pulled, |sum| sum + pulled));
             }
@@ -205,7 +205,7 @@ fn push_forward<'t, F: Float>(
             for (i, &input) in inputs.iter().enumerate() {
                 let Some(along) = tangent(input) else { continue };
                 let g = tape.leaf(Array::zeros(y.shape()), true);
-                let pulled = sum_to(&op.pull(i, inputs, y, g), along.shape());
+                let pulled = sum_to(&op.pull(i, y, g), along.shape());
                 let value = pulled.value();
                 assert!(
                     value.as_slice().iter().all(|x| *x == F::ZERO || x.is_nan()),

@@ -26,6 +26,9 @@ impl<F: Float> Tape<F> {
     /// If the tape has no key.
     #[track_caller]
     pub fn noise(&self, shape: impl Into<Shape>, noise: Noise) -> Var<'_, F> {
+        if self.infers() {
+            return self.placeholder(shape);
+        }
         let Some(key) = self.seed() else {
             panic!(
                 "noise: this tape has no key to draw from; record with \

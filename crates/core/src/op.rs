@@ -33,6 +33,13 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
         Flow::Through
     }
 
+    /// Multiply-adds of [`Op::forward`], for [`outline`](crate::outline): what products and convolutions
+    /// cost. A bias counts as one more summand; what acts on each element by itself counts nothing.
+    fn multiply_adds(&self, x: [Shape; N], out: Shape) -> u64 {
+        let _ = (x, out);
+        0
+    }
+
     /// [`Op::pull`] for the first order only, written straight to where it is gathered: an override
     /// for speed that must give the same numbers.
     fn pull_into<F: Float>(

@@ -14,11 +14,17 @@ use crate::{Array, Float, Indices, Shape, ShapeError, Var};
 pub(crate) struct Seen<'a, F: Float> {
     pub(crate) nodes: &'a [Node<F>],
     pub(crate) positions: &'a [Indices],
+    /// On a tape that only infers shapes, those of the nodes; empty elsewhere.
+    pub(crate) shapes: &'a [Shape],
 }
 
 impl<'a, F: Float> Seen<'a, F> {
     fn value(self, id: u32) -> &'a Array<F> {
         self.nodes[id as usize].value()
+    }
+
+    fn shape(self, id: u32) -> Shape {
+        self.shapes.get(id as usize).copied().unwrap_or_else(|| self.value(id).shape())
     }
 
     fn positions(self, id: u32) -> &'a Indices {
@@ -31,8 +37,16 @@ impl<'a, F: Float> Seen<'a, F> {
 
 /// An operation on a tape of precision `F`, its type erased.
 pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
-    /// The value from the inputs on the tape, or what is wrong with their shapes.
-    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError>;
+    /// The value's shape from the inputs on the tape, or what is wrong with theirs.
+    fn shape(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError>;
+    /// The value, of that shape.
+    fn forward(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> Array<F>;
+    /// Both.
+    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+        Ok(self.forward(seen, inputs, self.shape(seen, inputs)?))
+    }
+    /// [`Op::multiply_adds`] of the inputs on the tape.
+    fn multiply_adds(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> u64;
     /// The cotangent of input `i` of node `at`, gathered.
     fn pull_into(
         &self,
@@ -43,7 +57,7 @@ pub(crate) trait Recorded<F: Float>: Any + Debug + Send {
         into: Cotangent<'_, F>,
     );
     /// The cotangent of input `i`, recorded.
-    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
+    fn pull<'t>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
     fn flow(&self) -> Flow;
     fn boxed(&self) -> Box<dyn Recorded<F>>;
     fn in_f64(&self) -> Box<dyn Recorded<f64>>;
@@ -57,7 +71,11 @@ trait Kindred: Debug + Clone + Send + 'static {
     fn flow(&self) -> Flow {
         Flow::Through
     }
-    fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError>;
+    fn shape<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError>;
+    fn forward<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> Array<F>;
+    fn multiply_adds<F: Float>(&self, _: Seen<'_, F>, _: &[u32], _: Shape) -> u64 {
+        0
+    }
     fn pull_into<F: Float>(
         &self,
         i: usize,
@@ -66,18 +84,18 @@ trait Kindred: Debug + Clone + Send + 'static {
         g: &Array<F>,
         into: Cotangent<'_, F>,
     );
-    fn pull<'t, F: Float>(
-        &self,
-        i: usize,
-        inputs: &[u32],
-        y: Var<'t, F>,
-        g: Var<'t, F>,
-    ) -> Var<'t, F>;
+    fn pull<'t, F: Float>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
 }
 
 impl<F: Float, K: Kindred> Recorded<F> for K {
-    fn run(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        Kindred::run(self, seen, inputs)
+    fn shape(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
+        Kindred::shape(self, seen, inputs)
+    }
+    fn forward(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> Array<F> {
+        Kindred::forward(self, seen, inputs, out)
+    }
+    fn multiply_adds(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> u64 {
+        Kindred::multiply_adds(self, seen, inputs, out)
     }
     fn pull_into(
         &self,
@@ -91,10 +109,10 @@ impl<F: Float, K: Kindred> Recorded<F> for K {
         let g = &crate::mutants::alter::<K::Op, Array<F>>(i, crate::mutants::World::Computed, g);
         Kindred::pull_into(self, i, seen, &seen.nodes[at], g, into);
     }
-    fn pull<'t>(&self, i: usize, inputs: &[u32], y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+    fn pull<'t>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
         #[cfg(wengert_mutants)]
         let g = crate::mutants::alter::<K::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
-        Kindred::pull(self, i, inputs, y, g)
+        Kindred::pull(self, i, y, g)
     }
     fn flow(&self) -> Flow {
         Kindred::flow(self)
@@ -119,9 +137,14 @@ impl<O: Op<N>, const N: usize> Kindred for Fixed<O, N> {
     fn flow(&self) -> Flow {
         self.0.flow()
     }
-    fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let x: [_; N] = std::array::from_fn(|k| seen.value(inputs[k]));
-        Ok(self.0.forward(x, self.0.shape(x.map(Array::shape))?))
+    fn shape<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
+        self.0.shape(std::array::from_fn(|k| seen.shape(inputs[k])))
+    }
+    fn forward<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> Array<F> {
+        self.0.forward(std::array::from_fn(|k| seen.value(inputs[k])), out)
+    }
+    fn multiply_adds<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> u64 {
+        self.0.multiply_adds(std::array::from_fn(|k| seen.shape(inputs[k])), out)
     }
     fn pull_into<F: Float>(
         &self,
@@ -134,13 +157,8 @@ impl<O: Op<N>, const N: usize> Kindred for Fixed<O, N> {
         let x = std::array::from_fn(|k| seen.value(node.inputs[k]));
         self.0.pull_into(i, x, node.value(), g, into);
     }
-    fn pull<'t, F: Float>(
-        &self,
-        i: usize,
-        inputs: &[u32],
-        y: Var<'t, F>,
-        g: Var<'t, F>,
-    ) -> Var<'t, F> {
+    fn pull<'t, F: Float>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+        let inputs = y.inputs();
         let x: [_; N] = std::array::from_fn(|k| y.tape.handle(inputs[k]));
         self.0.pull(i, x.each_ref(), &y, &g)
     }
@@ -152,10 +170,12 @@ struct Many<O>(O);
 
 impl<O: ManyOp> Kindred for Many<O> {
     type Op = O;
-    fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
+    fn shape<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
+        self.0.shape(&inputs.iter().map(|&id| seen.shape(id)).collect::<SmallVec<[_; 8]>>())
+    }
+    fn forward<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> Array<F> {
         let x = inputs.iter().map(|&id| seen.value(id)).collect::<SmallVec<[_; 8]>>();
-        let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 8]>>();
-        Ok(self.0.forward(&x, self.0.shape(&shapes)?))
+        self.0.forward(&x, out)
     }
     fn pull_into<F: Float>(
         &self,
@@ -168,14 +188,8 @@ impl<O: ManyOp> Kindred for Many<O> {
         let x = node.inputs.iter().map(|&id| seen.value(id)).collect::<SmallVec<[_; 8]>>();
         into.add(self.0.pull(i, &x, node.value(), g));
     }
-    fn pull<'t, F: Float>(
-        &self,
-        i: usize,
-        inputs: &[u32],
-        y: Var<'t, F>,
-        g: Var<'t, F>,
-    ) -> Var<'t, F> {
-        let x = inputs.iter().map(|&id| y.tape.handle(id)).collect::<SmallVec<[_; 8]>>();
+    fn pull<'t, F: Float>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+        let x = y.inputs().iter().map(|&id| y.tape.handle(id)).collect::<SmallVec<[_; 8]>>();
         self.0.pull(i, &x.iter().collect::<SmallVec<[_; 8]>>(), &y, &g)
     }
 }
@@ -186,9 +200,11 @@ struct Indexed<O>(O);
 
 impl<O: IndexOp> Kindred for Indexed<O> {
     type Op = O;
-    fn run<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Array<F>, ShapeError> {
-        let (x, index) = (seen.value(inputs[0]), seen.positions(inputs[1]));
-        Ok(self.0.forward(x, index, self.0.shape(x.shape(), index)?))
+    fn shape<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
+        self.0.shape(seen.shape(inputs[0]), seen.positions(inputs[1]))
+    }
+    fn forward<F: Float>(&self, seen: Seen<'_, F>, inputs: &[u32], out: Shape) -> Array<F> {
+        self.0.forward(seen.value(inputs[0]), seen.positions(inputs[1]), out)
     }
     fn pull_into<F: Float>(
         &self,
@@ -201,15 +217,10 @@ impl<O: IndexOp> Kindred for Indexed<O> {
         let (x, index) = (seen.value(node.inputs[0]), seen.positions(node.inputs[1]));
         into.add(self.0.pull(x, index, node.value(), g));
     }
-    fn pull<'t, F: Float>(
-        &self,
-        _: usize,
-        inputs: &[u32],
-        y: Var<'t, F>,
-        g: Var<'t, F>,
-    ) -> Var<'t, F> {
-        let x = y.tape.handle(inputs[0]);
-        self.0.pull(&x, &IndexVar { tape: y.tape, id: inputs[1] }, &y, &g)
+    fn pull<'t, F: Float>(&self, _: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+        let inputs = y.inputs();
+        let (x, index) = (y.tape.handle(inputs[0]), IndexVar { tape: y.tape, id: inputs[1] });
+        self.0.pull(&x, &index, &y, &g)
     }
 }
 
@@ -219,7 +230,8 @@ impl<'t, F: Float> Value for Var<'t, F> {
     type Index = IndexVar<'t, F>;
 
     fn shape(&self) -> Shape {
-        self.read(|value| value.shape())
+        let id = self.on_tape(self.tape);
+        self.tape.record.borrow().seen().shape(id)
     }
 
     #[track_caller]

@@ -43,6 +43,9 @@ impl<F: Float> Tape<F> {
     pub fn scope<'t>(&'t self, f: impl FnOnce() -> Var<'t, F>) -> Var<'t, F> {
         let first = self.len();
         let result = f();
+        if self.infers() {
+            return result;
+        }
         let id = result.on_tape(self) as usize;
         let value = result.value();
         let mut record = self.record.borrow_mut();

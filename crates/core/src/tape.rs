@@ -8,6 +8,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::op::{Flow, Value};
+use crate::outline::Inferred;
 use crate::recorded::{Recorded, Seen};
 use crate::segment::Segment;
 use crate::{Array, Buffer, Float, Indices, Noise, Param, ParamId};
@@ -57,6 +58,8 @@ pub(crate) struct Record<F: Float> {
     places: Vec<Place>,
     /// While a sweep is recorded: the line of the operation that is being differentiated.
     pub(crate) origin: Option<&'static Location<'static>>,
+    /// On a tape that only infers shapes: what it finds.
+    pub(crate) outline: Option<Box<Inferred>>,
 }
 
 /// A parameter as a tape knows it.
@@ -112,13 +115,6 @@ pub struct IndexVar<'t, F: Float> {
     pub(crate) id: u32,
 }
 
-/// What [`Tape::layer`] returns: the layer ends where it is dropped.
-#[derive(Debug)]
-pub struct LayerGuard<'t, F: Float> {
-    #[expect(dead_code)]
-    tape: &'t Tape<F>,
-}
-
 impl<F: Float> Tape<F> {
     /// An empty tape that records for training, without a key to draw from.
     pub fn new() -> Self {
@@ -146,6 +142,7 @@ impl<F: Float> Tape<F> {
             segments: Vec::new(),
             places: Vec::new(),
             origin: None,
+            outline: None,
         };
         Self { record: RefCell::new(record), setting: Cell::new(setting) }
     }
@@ -247,14 +244,6 @@ impl<F: Float> Tape<F> {
         result
     }
 
-    /// Marks what is recorded until the guard is dropped as one layer, for those who ask a tape what a
-    /// model is made of; elsewhere it costs nothing.
-    #[must_use = "the layer ends where the guard is dropped"]
-    pub fn layer(&self, kind: &'static str) -> LayerGuard<'_, F> {
-        let _ = kind;
-        LayerGuard { tape: self }
-    }
-
     /// Number of nodes recorded so far.
     pub fn len(&self) -> usize {
         self.record.borrow().nodes.len()
@@ -315,8 +304,8 @@ impl<F: Float> Tape<F> {
     pub(crate) fn apply<R: Recorded<F>>(&self, op: R, inputs: Inputs) -> Var<'_, F> {
         let mut guard = self.record.borrow_mut();
         let record = &mut *guard;
-        let value = match op.run(record.seen(), &inputs) {
-            Ok(value) => value,
+        let out = match op.shape(record.seen(), &inputs) {
+            Ok(out) => out,
             Err(error) => {
                 let error =
                     error.in_operation(&op.name()).within(&std::mem::take(&mut record.places));
@@ -332,9 +321,9 @@ impl<F: Float> Tape<F> {
         }
         let tracked = needed && flow == Flow::Through;
         let location = record.location(Location::caller());
+        let value = record.value_of(&op, &inputs, out);
         record.place(op);
         let (kind, generation) = (Kind::Op, record.generation);
-        let value = Some(value);
         let id = record.push(Node { value, kind, inputs, tracked, generation, location });
         Var { tape: self, id, generation: record.generation }
     }
@@ -368,6 +357,9 @@ impl<F: Float> Debug for Tape<F> {
 impl<F: Float> Record<F> {
     pub(crate) fn push(&mut self, node: Node<F>) -> u32 {
         let id = u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes on a tape");
+        if let Some(outline) = &mut self.outline {
+            outline.leaf(id, &node);
+        }
         self.nodes.push(node);
         id
     }
@@ -393,7 +385,8 @@ impl<F: Float> Record<F> {
     }
 
     pub(crate) fn seen(&self) -> Seen<'_, F> {
-        Seen { nodes: &self.nodes, positions: &self.positions }
+        let shapes = self.outline.as_ref().map_or(&[][..], |outline| &outline.shapes);
+        Seen { nodes: &self.nodes, positions: &self.positions, shapes }
     }
 
     pub(crate) fn op(&self, id: usize) -> &dyn Recorded<F> {
@@ -404,7 +397,9 @@ impl<F: Float> Record<F> {
 impl<F: Float> Node<F> {
     #[track_caller]
     pub(crate) fn value(&self) -> &Array<F> {
-        self.value.as_ref().expect("this value was released: it is inside a checkpoint")
+        let gone =
+            "this value is not there: it is inside a checkpoint, or its tape infers shapes only";
+        self.value.as_ref().expect(gone)
     }
 }
 
@@ -436,10 +431,8 @@ impl<'t, F: Float> Var<'t, F> {
         self.id
     }
 
-    /// What `f` makes of the value.
-    #[track_caller]
-    pub(crate) fn read<R>(self, f: impl FnOnce(&Array<F>) -> R) -> R {
-        let id = self.on_tape(self.tape);
-        f(self.tape.record.borrow().nodes[id as usize].value())
+    /// The numbers of the nodes that this one was computed from.
+    pub(crate) fn inputs(self) -> Inputs {
+        self.tape.record.borrow().nodes[self.id as usize].inputs.clone()
     }
 }

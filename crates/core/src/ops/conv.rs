@@ -219,6 +219,9 @@ impl Op<2> for Conv {
             });
         })
     }
+    fn multiply_adds(&self, [_, w]: [Shape; 2], out: Shape) -> u64 {
+        (out.numel() * w[1..].iter().product::<usize>()) as u64
+    }
     fn pull<V: Value>(&self, i: usize, [x, w]: [&V; 2], _: &V, g: &V) -> V {
         if i == 0 {
             V::apply(ConvInput { by: self.0, input: x.shape() }, [g, w])
@@ -313,6 +316,9 @@ impl Op<3> for ConvBias {
                 plan.forward(x.as_slice(), w.as_slice(), y, scratch, true);
             });
         })
+    }
+    fn multiply_adds(&self, [_, w, _]: [Shape; 3], out: Shape) -> u64 {
+        (out.numel() * (w[1..].iter().product::<usize>() + 1)) as u64
     }
     fn pull<V: Value>(&self, i: usize, [x, w, _]: [&V; 3], y: &V, g: &V) -> V {
         if i < 2 {

@@ -49,6 +49,10 @@ impl Op<3> for Linear {
         })
     }
 
+    fn multiply_adds(&self, [x, ..]: [Shape; 3], out: Shape) -> u64 {
+        (out.numel() * (x[1] + 1)) as u64
+    }
+
     fn pull<V: Value>(&self, i: usize, [x, weight, _]: [&V; 3], y: &V, g: &V) -> V {
         if i == 2 { g.clone() } else { PRODUCT.pull(i, [x, weight], y, g) }
     }

@@ -104,6 +104,10 @@ impl Op<2> for Matmul {
         Array::written(out, |y| self.multiply(a, b, out, y, false))
     }
 
+    fn multiply_adds(&self, [a, _]: [Shape; 2], out: Shape) -> u64 {
+        (out.numel() * matrix(a, self.transpose_a).1) as u64
+    }
+
     fn pull<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
         let (product, operands) = self.transposed(i, a, b, g);
         V::apply(product, operands)

@@ -6,13 +6,17 @@ pub use wengert_nn as nn;
 
 pub use wengert_core::{
     Against, Arithmetic, Array, Axes, AxisList, Check, Checked, Convolution, Cotangent, Diagonals,
-    Elementary, Elementwise, Float, Flow, IndexOp, Indices, Leaf, LeafMut, ManyOp, Mismatch, Noise,
-    NotFinite, Op, Operand, Padding, Paddings, ParamId, Params, Path, Pooling, Rearrangements,
-    Reductions, Scans, Seeded, Shape, ShapeError, Slices, Statistics, Value, Windows,
-    check_gradients, check_model, einsum, evaluate, grad, gradients, gradients_checked,
-    gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
+    Elementary, Elementwise, Float, Flow, IndexOp, Indices, LayerOutline, Leaf, LeafMut, ManyOp,
+    Mismatch, Noise, NotFinite, Op, Operand, Outline, Padding, Paddings, ParamId, Params, Path,
+    Pooling, Rearrangements, Reductions, Scans, Seeded, Shape, ShapeError, Slices, Statistics,
+    Value, Windows, check_gradients, check_model, einsum, evaluate, grad, gradients,
+    gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, outline, rand, seeded,
+    vectorized, vjp,
 };
-pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
+pub use wengert_nn::{
+    Gelu, Loss, Module, Pattern, Reduction, Relu, Row, Sigmoid, Silu, Summary, Tanh, check_shapes,
+    init, optim, summary, summary_of,
+};
 
 /// The types of one precision under the names that users write.
 macro_rules! precision {
@@ -39,8 +43,9 @@ macro_rules! precision {
         pub use crate::{
             Convolution, Diagonals, Elementary, Gelu, Indices, Loss, Module, Padding, Paddings,
             Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Scans, Shape, Sigmoid,
-            Silu, Slices, Statistics, Tanh, Windows, einsum, evaluate, grad, gradients,
-            gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp, seeded, vjp,
+            Silu, Slices, Statistics, Tanh, Windows, check_shapes, einsum, evaluate, grad,
+            gradients, gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp,
+            seeded, summary, vjp,
         };
     };
 }

@@ -6,6 +6,7 @@
 //!   method.
 //! * [`Loss`] gives predictions their losses as methods, with a [`Reduction`].
 //! * [`init`] draws initial weights from a generator that you hand over.
+//! * [`summary`] prints what a model is made of; [`check_shapes`] tells whether an input fits, beforehand.
 //! * [`optim`] has the optimizers: rules in a chain, chosen by a recipe in TOML.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
@@ -15,8 +16,10 @@ mod loss;
 mod module;
 pub mod optim;
 mod pattern;
+mod summary;
 
 pub use layers::{Gelu, Linear, Relu, Sigmoid, Silu, Tanh};
 pub use loss::{Loss, Reduction};
 pub use module::{Module, Sequential};
 pub use pattern::Pattern;
+pub use summary::{Row, Summary, check_shapes, summary, summary_of};

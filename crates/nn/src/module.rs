@@ -87,6 +87,7 @@ impl<F: Float> Params<F> for Sequential<F> {
 
 impl<F: Float> Module<F> for Sequential<F> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Sequential");
         self.layers
             .iter()
             .enumerate()

@@ -1,11 +1,8 @@
-//! Convolution, pooling, embedding and operations by position against PyTorch: the cases of
-//! `fixtures/layers.json` to ten digits, those of `fixtures/edge_cases_window.json` to nine and
-//! exactly on 0.
+//! Pooling and operations by position at ties and borders against PyTorch: the cases of
+//! `fixtures/edge_cases_window.json`, exactly.
 
 use serde_json::Value as Json;
 use wengert::f64::prelude::*;
-
-use crate::{Function, agrees, pytorch};
 
 /// A tensor from nested lists.
 fn nested(json: &Json) -> Tensor {
@@ -23,79 +20,6 @@ fn nested(json: &Json) -> Tensor {
     let (mut extents, mut data) = (Vec::new(), Vec::new());
     read(json, 0, &mut extents, &mut data);
     Tensor::from_vec(data, &*extents)
-}
-
-/// A weight, and a bias where there is one.
-struct Weights {
-    weight: Param,
-    bias: Option<Param>,
-}
-params! { Weights { weight, bias } }
-
-impl Weights {
-    fn new(weight: impl Into<Shape>, bias: Option<usize>) -> Self {
-        Self { weight: Tensor::zeros(weight).into(), bias: bias.map(|n| Tensor::zeros([n]).into()) }
-    }
-}
-
-/// Holds a convolution to a case.
-fn convolves(case: &str, weight: &[usize], by: Convolution) {
-    agrees(case, Weights::new(weight, Some(weight[0])), |model, x| {
-        let bias = model.bias.as_ref().expect("a bias");
-        match model.weight.value().shape().rank() {
-            3 => x.conv1d_with_bias(&model.weight, bias, by),
-            _ => x.conv2d_with_bias(&model.weight, bias, by),
-        }
-    });
-}
-
-#[test]
-fn conv1d() {
-    convolves("conv1d", &[2, 3, 3], Convolution::new().padding(1));
-}
-
-#[test]
-fn conv2d() {
-    convolves("conv2d", &[3, 2, 3, 3], Convolution::new());
-}
-
-#[test]
-fn conv2d_stride_padding() {
-    convolves("conv2d stride padding", &[4, 2, 3, 3], Convolution::new().stride(2).padding(1));
-}
-
-#[test]
-fn conv2d_dilation_groups() {
-    convolves("conv2d dilation groups", &[4, 2, 2, 2], Convolution::new().dilation(2).groups(2));
-}
-
-#[test]
-fn max_pool2d() {
-    agrees("max_pool2d", Function, |_, x| x.max_pool2d(2));
-}
-
-#[test]
-fn max_pool2d_overlapping() {
-    let by = Pooling::new(3).stride(2).padding(1);
-    agrees("max_pool2d overlapping", Function, |_, x| x.max_pool2d(by));
-}
-
-#[test]
-fn avg_pool2d() {
-    agrees("avg_pool2d", Function, |_, x| x.avg_pool2d(Pooling::new(2).padding(1)));
-}
-
-#[test]
-fn adaptive_avg_pool2d() {
-    agrees("adaptive_avg_pool2d", Function, |_, x| x.adaptive_avg_pool2d(1));
-}
-
-#[test]
-fn embedding() {
-    agrees("embedding", Weights::new([5, 3], None), |model, tokens| {
-        let weight = tokens.tape().param(&model.weight);
-        weight.embedding(pytorch::positions(&tokens.value()), None)
-    });
 }
 
 /// Holds `f` to an edge case: its value, and the gradient of the sum of its elements by both sweeps.

@@ -5,6 +5,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
 use wengert::{Check, check_gradients, check_model};
 
+use crate::window::agrees_at_the_edge;
 use crate::{FIXTURE, pytorch};
 
 const MORE: &str = include_str!("../fixtures/layers_more.json");
@@ -185,6 +186,27 @@ fn a_constant_row_gives_0_and_gradient_0() {
     let y = BatchNorm1d::new(4).forward(x);
     assert_eq!(y.value(), Tensor::zeros([2, 4]));
     assert_eq!(y.sum().backward().wrt(x), Some(&Tensor::zeros([2, 4])));
+}
+
+#[track_caller]
+fn holds_at_the_edge(case: &str, f: impl for<'t> Fn(Var<'t>) -> Var<'t>) {
+    agrees_at_the_edge(include_str!("../fixtures/edge_cases_layers.json"), case, f);
+}
+
+#[test]
+fn a_large_mean_costs_no_digits() {
+    holds_at_the_edge("layer_norm big mean", |x| LayerNorm::new([4]).forward(x));
+}
+
+#[test]
+fn dropout_of_everything_gives_zeros() {
+    // It needs no key: there is nothing to draw.
+    holds_at_the_edge("dropout p=1 train", |x| Dropout::new(1.0).forward(x));
+}
+
+#[test]
+fn the_largest_by_position_is_the_first_of_ties() {
+    holds_at_the_edge("max(dim) ties (values)", |x| x.pick(x.value().argmax()));
 }
 
 #[derive(Clone)]

@@ -14,8 +14,11 @@ pub use wengert_core::{
     vectorized, vjp,
 };
 pub use wengert_nn::{
-    Gelu, Loss, Module, Pattern, Reduction, Relu, Row, Sigmoid, Silu, Summary, Tanh, check_shapes,
-    init, optim, summary, summary_of,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
+    AvgPool2d, Celu, Dropout, Dropout2d, Elu, Flatten, Gelu, GeluTanh, Hardsigmoid, Hardswish,
+    Hardtanh, Identity, LeakyRelu, LogSigmoid, LogSoftmax, Loss, MaxPool1d, MaxPool2d, Mish,
+    Module, Pattern, Reduction, Relu, Relu6, Residual, Row, Selu, Sigmoid, Silu, Softmax, Softplus,
+    Softsign, Summary, Tanh, Upsample, check_shapes, init, optim, summary, summary_of,
 };
 
 /// The types of one precision under the names that users write.
@@ -35,17 +38,40 @@ macro_rules! precision {
         pub type Gradients = wengert_core::Gradients<$F>;
         /// A fully connected layer.
         pub type Linear = wengert_nn::Linear<$F>;
+        /// Batch normalisation of `[n, c]` or `[n, c, l]`.
+        pub type BatchNorm1d = wengert_nn::BatchNorm1d<$F>;
+        /// Batch normalisation of `[n, c, h, w]`.
+        pub type BatchNorm2d = wengert_nn::BatchNorm2d<$F>;
+        /// A convolution of `[n, c, l]`.
+        pub type Conv1d = wengert_nn::Conv1d<$F>;
+        /// A convolution of `[n, c, h, w]`.
+        pub type Conv2d = wengert_nn::Conv2d<$F>;
+        /// Vectors for tokens.
+        pub type Embedding = wengert_nn::Embedding<$F>;
+        /// Normalisation of groups of channels.
+        pub type GroupNorm = wengert_nn::GroupNorm<$F>;
+        /// A function as a module.
+        pub type Lambda = wengert_nn::Lambda<$F>;
+        /// Normalisation over the last axes.
+        pub type LayerNorm = wengert_nn::LayerNorm<$F>;
+        /// Relu with learned slopes.
+        pub type PRelu = wengert_nn::PRelu<$F>;
+        /// Normalisation by the root of the mean square.
+        pub type RmsNorm = wengert_nn::RmsNorm<$F>;
         /// A recipe at work on a model.
         pub type Optimizer = wengert_nn::optim::Optimizer<$F>;
         /// Modules one after the other.
         pub type Sequential = wengert_nn::Sequential<$F>;
 
         pub use crate::{
-            Convolution, Diagonals, Elementary, Gelu, Indices, Loss, Module, Padding, Paddings,
-            Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Scans, Shape, Sigmoid,
-            Silu, Slices, Statistics, Tanh, Windows, check_shapes, einsum, evaluate, grad,
-            gradients, gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp,
-            seeded, summary, vjp,
+            AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
+            AvgPool2d, Celu, Convolution, Diagonals, Dropout, Dropout2d, Elementary, Elu, Flatten,
+            Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, Identity, Indices, LeakyRelu,
+            LogSigmoid, LogSoftmax, Loss, MaxPool1d, MaxPool2d, Mish, Module, Padding, Paddings,
+            Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Relu6, Residual, Scans,
+            Selu, Shape, Sigmoid, Silu, Slices, Softmax, Softplus, Softsign, Statistics, Tanh,
+            Upsample, Windows, check_shapes, einsum, evaluate, grad, gradients, gradients_checked,
+            gradients_with, hessian, hvp, init, jacobian, jvp, seeded, summary, vjp,
         };
     };
 }

@@ -2,7 +2,7 @@
 //! `wengert`.
 //!
 //! * A [`Module`] maps one variable to another and shows its parameters by dotted name. There are
-//!   [`Linear`], activations, and [`Sequential`]; a model of your own is a struct, `params!`, and one
+//!   [`Linear`], convolutions, pools, norms, activations, and [`Sequential`]; a model of your own is a struct, `params!`, and one
 //!   method.
 //! * [`Loss`] gives predictions their losses as methods, with a [`Reduction`].
 //! * [`init`] draws initial weights from a generator that you hand over.
@@ -18,7 +18,13 @@ pub mod optim;
 mod pattern;
 mod summary;
 
-pub use layers::{Gelu, Linear, Relu, Sigmoid, Silu, Tanh};
+pub use layers::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
+    AvgPool2d, BatchNorm1d, BatchNorm2d, Celu, Conv1d, Conv2d, Dropout, Dropout2d, Elu, Embedding,
+    Flatten, Gelu, GeluTanh, GroupNorm, Hardsigmoid, Hardswish, Hardtanh, Identity, Lambda,
+    LayerNorm, LeakyRelu, Linear, LogSigmoid, LogSoftmax, MaxPool1d, MaxPool2d, Mish, PRelu, Relu,
+    Relu6, Residual, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh, Upsample,
+};
 pub use loss::{Loss, Reduction};
 pub use module::{Module, Sequential};
 pub use pattern::Pattern;

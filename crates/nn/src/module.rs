@@ -57,6 +57,11 @@ impl<F: Float> Sequential<F> {
         self.layers.push(Box::new(layer));
         self
     }
+
+    /// The modules, so that some can be run by themselves.
+    pub fn layers(&self) -> &[Box<dyn Module<F> + Send + Sync>] {
+        &self.layers
+    }
 }
 
 impl<F: Float> Default for Sequential<F> {

@@ -12,7 +12,11 @@ pub use wengert_core::{
     check_gradients, check_model, einsum, evaluate, grad, gradients, gradients_checked,
     gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
 };
-pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
+pub use wengert_nn::{
+    CosineEmbedding, GaussianNll, Gelu, HingeEmbedding, Huber, KlDiv, Loss, MarginRanking, Module,
+    PoissonNll, Reduction, Relu, Sigmoid, Silu, SmoothL1, Tanh, Target, Targets, TripletMargin,
+    init, optim,
+};
 
 /// The types of one precision under the names that users write.
 macro_rules! precision {
@@ -36,11 +40,24 @@ macro_rules! precision {
         /// Modules one after the other.
         pub type Sequential = wengert_nn::Sequential<$F>;
 
+        /// Settings of a binary cross-entropy of probabilities.
+        pub type Bce = wengert_nn::Bce<$F>;
+        /// Settings of a binary cross-entropy of logits.
+        pub type BceWithLogits = wengert_nn::BceWithLogits<$F>;
+        /// Settings of a cross-entropy.
+        pub type CrossEntropy = wengert_nn::CrossEntropy<$F>;
+        /// Settings of a margin between classes.
+        pub type MultiMargin = wengert_nn::MultiMargin<$F>;
+        /// Settings of a negative log-likelihood.
+        pub type Nll = wengert_nn::Nll<$F>;
+
         pub use crate::{
-            Convolution, Diagonals, Elementary, Gelu, Indices, Loss, Module, Padding, Paddings,
-            Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Scans, Shape, Sigmoid,
-            Silu, Slices, Statistics, Tanh, Windows, einsum, evaluate, grad, gradients,
-            gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp, seeded, vjp,
+            Convolution, CosineEmbedding, Diagonals, Elementary, GaussianNll, Gelu, HingeEmbedding,
+            Huber, Indices, KlDiv, Loss, MarginRanking, Module, Padding, Paddings, Params,
+            PoissonNll, Pooling, Rearrangements, Reduction, Reductions, Relu, Scans, Shape,
+            Sigmoid, Silu, Slices, SmoothL1, Statistics, Tanh, TripletMargin, Windows, einsum,
+            evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp, init,
+            jacobian, jvp, seeded, vjp,
         };
     };
 }

@@ -7,24 +7,6 @@ use wengert::f64::prelude::*;
 
 use crate::{Function, agrees, pytorch};
 
-/// A tensor from nested lists.
-fn nested(json: &Json) -> Tensor {
-    fn read(json: &Json, depth: usize, extents: &mut Vec<usize>, data: &mut Vec<f64>) {
-        match json {
-            Json::Array(parts) => {
-                if extents.len() == depth {
-                    extents.push(parts.len());
-                }
-                parts.iter().for_each(|part| read(part, depth + 1, extents, data));
-            }
-            number => data.push(number.as_f64().expect("a number")),
-        }
-    }
-    let (mut extents, mut data) = (Vec::new(), Vec::new());
-    read(json, 0, &mut extents, &mut data);
-    Tensor::from_vec(data, &*extents)
-}
-
 /// A weight, and a bias where there is one.
 struct Weights {
     weight: Param,
@@ -104,10 +86,10 @@ fn agrees_at_the_edge(case: &str, f: impl for<'t> Fn(Var<'t>) -> Var<'t>) {
         serde_json::from_str(include_str!("../fixtures/edge_cases_window.json")).expect("JSON");
     let expected = &fixture["cases"][case];
     let tape = Tape::new();
-    let x = tape.variable(&nested(&expected["inputs"][0]));
+    let x = tape.variable(&pytorch::nested(&expected["inputs"][0]));
     let y = f(x);
-    assert_eq!(y.value(), nested(&expected["value"]), "{case}");
-    let theirs = nested(&expected["grads_of_sum"][0]);
+    assert_eq!(y.value(), pytorch::nested(&expected["value"]), "{case}");
+    let theirs = pytorch::nested(&expected["grads_of_sum"][0]);
     assert_eq!(y.sum().backward().wrt(x), Some(&theirs), "{case}, computed");
     assert_eq!(grad(y.sum(), &[x])[0].value(), theirs, "{case}, recorded");
 }

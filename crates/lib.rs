@@ -81,3 +81,8 @@ pub mod f64 {
 #[cfg(doctest)]
 #[doc = include_str!("../docs/adding_an_op.md")]
 pub struct AddingAnOp;
+
+/// The page for those who come from PyTorch, whose programs run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from_pytorch.md")]
+pub struct FromPyTorch;

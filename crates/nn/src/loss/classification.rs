@@ -135,7 +135,7 @@ fn labelled<'t, F: Float>(
     if weight.is_none() && ignore_index.is_none() && label_smoothing == 0.0 {
         return -reduction.of(x.pick(labels));
     }
-    let kept = x.tape().constant(&kept);
+    let kept = x.tape().constant(&kept.unwrap_or_else(|| Array::ones(labels.shape())));
     let weight = x.tape().constant(&class_weight(name, weight, classes));
     let shares = weight.index_select(0, &labels);
     let mut losses = -x.pick(labels) * shares;
@@ -200,15 +200,15 @@ pub(super) fn multi_margin<'t, F: Float>(
 }
 
 /// The labels, the first class in place of an ignored one, which need not be a class; and a mask of
-/// those that are kept.
-fn set_aside<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Array<F>) {
+/// those that are kept, if some may be ignored.
+fn set_aside<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Option<Array<F>>) {
     let (shape, all) = (labels.shape(), labels.as_slice());
     let Some(ignored) = ignored else {
-        return (labels, Array::ones(shape));
+        return (labels, None);
     };
     let inside = all.iter().map(|&label| if label == ignored { 0 } else { label }).collect();
     let kept = Array::from_fn(shape, |i| if all[i] == ignored { F::ZERO } else { F::ONE });
-    (Indices::from_vec(inside, shape), kept)
+    (Indices::from_vec(inside, shape), Some(kept))
 }
 
 /// The number of classes, if there is one label to a row, and each is a class.

@@ -15,10 +15,12 @@ pub use wengert_core::{
 };
 pub use wengert_nn::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
-    AvgPool2d, Celu, Dropout, Dropout2d, Elu, Flatten, Gelu, GeluTanh, Hardsigmoid, Hardswish,
-    Hardtanh, Identity, LeakyRelu, LogSigmoid, LogSoftmax, Loss, MaxPool1d, MaxPool2d, Mish,
-    Module, Pattern, Reduction, Relu, Relu6, Residual, Row, Selu, Sigmoid, Silu, Softmax, Softplus,
-    Softsign, Summary, Tanh, Upsample, check_shapes, init, optim, summary, summary_of,
+    AvgPool2d, Celu, CosineEmbedding, Dropout, Dropout2d, Elu, Flatten, GaussianNll, Gelu,
+    GeluTanh, Hardsigmoid, Hardswish, Hardtanh, HingeEmbedding, Huber, Identity, KlDiv, LeakyRelu,
+    LogSigmoid, LogSoftmax, Loss, MarginRanking, MaxPool1d, MaxPool2d, Mish, Module, Pattern,
+    PoissonNll, Reduction, Relu, Relu6, Residual, Row, Selu, Sigmoid, Silu, SmoothL1, Softmax,
+    Softplus, Softsign, Summary, Tanh, Target, Targets, TripletMargin, Upsample, check_shapes,
+    init, optim, summary, summary_of,
 };
 
 /// The types of one precision under the names that users write.
@@ -63,15 +65,28 @@ macro_rules! precision {
         /// Modules one after the other.
         pub type Sequential = wengert_nn::Sequential<$F>;
 
+        /// Settings of a binary cross-entropy of probabilities.
+        pub type Bce = wengert_nn::Bce<$F>;
+        /// Settings of a binary cross-entropy of logits.
+        pub type BceWithLogits = wengert_nn::BceWithLogits<$F>;
+        /// Settings of a cross-entropy.
+        pub type CrossEntropy = wengert_nn::CrossEntropy<$F>;
+        /// Settings of a margin between classes.
+        pub type MultiMargin = wengert_nn::MultiMargin<$F>;
+        /// Settings of a negative log-likelihood.
+        pub type Nll = wengert_nn::Nll<$F>;
+
         pub use crate::{
             AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
-            AvgPool2d, Celu, Convolution, Diagonals, Dropout, Dropout2d, Elementary, Elu, Flatten,
-            Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, Identity, Indices, LeakyRelu,
-            LogSigmoid, LogSoftmax, Loss, MaxPool1d, MaxPool2d, Mish, Module, Padding, Paddings,
-            Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Relu6, Residual, Scans,
-            Selu, Shape, Sigmoid, Silu, Slices, Softmax, Softplus, Softsign, Statistics, Tanh,
-            Upsample, Windows, check_shapes, einsum, evaluate, grad, gradients, gradients_checked,
-            gradients_with, hessian, hvp, init, jacobian, jvp, seeded, summary, vjp,
+            AvgPool2d, Celu, Convolution, CosineEmbedding, Diagonals, Dropout, Dropout2d,
+            Elementary, Elu, Flatten, GaussianNll, Gelu, GeluTanh, Hardsigmoid, Hardswish,
+            Hardtanh, HingeEmbedding, Huber, Identity, Indices, KlDiv, LeakyRelu, LogSigmoid,
+            LogSoftmax, Loss, MarginRanking, MaxPool1d, MaxPool2d, Mish, Module, Padding, Paddings,
+            Params, PoissonNll, Pooling, Rearrangements, Reduction, Reductions, Relu, Relu6,
+            Residual, Scans, Selu, Shape, Sigmoid, Silu, Slices, SmoothL1, Softmax, Softplus,
+            Softsign, Statistics, Tanh, TripletMargin, Upsample, Windows, check_shapes, einsum,
+            evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp, init,
+            jacobian, jvp, seeded, summary, vjp,
         };
     };
 }
@@ -95,3 +110,8 @@ pub mod f64 {
 #[cfg(doctest)]
 #[doc = include_str!("../docs/adding_an_op.md")]
 pub struct AddingAnOp;
+
+/// The page for those who come from PyTorch, whose programs run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from_pytorch.md")]
+pub struct FromPyTorch;

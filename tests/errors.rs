@@ -137,8 +137,25 @@ fn layers_and_losses() {
     fails! { plain.forward(of(&[2, 5])), "matmul: [2, 5] x [3, 4] do not chain (5 against 4)" }
     fails! { of(&[2, 4]).linear(&layer.weight, &zeros(&[2])), "linear: weight [3, 4] and bias [2] disagree (3 against 2)" }
     fails! { Linear::from_tensors(zeros(&[3, 4]), Some(zeros(&[4]))), "Linear: weight [3, 4] and bias [4] disagree" }
-    fails! { of(&[2, 3]).cross_entropy([1, 3]), "pick: index 3 at place 1 is out of range (0..3)" }
-    fails! { of(&[2, 3]).cross_entropy([1, 2, 0]), "pick: [2, 3] at [3] (one position to a row is needed)" }
+    fails! { of(&[2, 3]).cross_entropy([1, 3]), "cross_entropy: index 3 at place 1 is out of range (0..3)" }
+    fails! { of(&[2, 3]).cross_entropy([1, 2, 0]), "cross_entropy: [2, 3] at labels [3] (one label to a row is needed)" }
+    fails! { of(&[2, 3]).cross_entropy_with([255, 3], CrossEntropy::new().ignore_index(255)), "cross_entropy: index 3 at place 1 is out of range (0..3)" }
+    fails! { of(&[2, 3]).cross_entropy(&zeros(&[3])), "cross_entropy: [2, 3] against [3] (the shapes must agree)" }
+    fails! { of(&[2, 3]).cross_entropy_with(&zeros(&[2, 3]), CrossEntropy::new().ignore_index(1)), "cross_entropy: ignore_index goes with labels, not with soft targets" }
+    fails! { of(&[2, 3]).cross_entropy_with([0, 1], CrossEntropy::new().weight(&zeros(&[2]))), "cross_entropy: weight [2] is not one number to each of 3 classes" }
+    fails! { CrossEntropy::new().label_smoothing(1.5), "CrossEntropy: label_smoothing must be in 0..=1, not 1.5" }
+    fails! { of(&[2, 3]).nll([3, 0]), "nll: index 3 at place 0 is out of range (0..3)" }
+    fails! { of(&[]).nll([0]), "nll: a scalar has no last axis of classes" }
+    fails! { of(&[2, 3]).nll_with([2, 0], Nll::new().weight(&zeros(&[3, 1]))), "nll: weight [3, 1] is not one number to each of 3 classes" }
+    fails! { of(&[2, 3]).multi_margin([2, 5]), "multi_margin: index 5 at place 1 is out of range (0..3)" }
+    fails! { MultiMargin::new().p(3), "MultiMargin: p must be 1 or 2, not 3" }
+    fails! { Huber::new().delta(-1.0), "Huber: delta must be above 0, not -1" }
+    fails! { SmoothL1::new().beta(-1.0), "SmoothL1: beta must be 0 or above, not -1" }
+    fails! { TripletMargin::new().margin(0.0), "TripletMargin: margin must be above 0, not 0" }
+    fails! { TripletMargin::new().p(f64::NAN), "TripletMargin: p must be above 0, not NaN" }
+    fails! { GaussianNll::new().eps(0.0), "GaussianNll: eps must be above 0, not 0" }
+    fails! { of(&[2, 3]).bce(&zeros(&[2])), "binary_cross_entropy: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).huber(&zeros(&[2])), "sub: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     fails! { of(&[2, 3]).mse(&zeros(&[2])), "sub: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     fails! { of(&[2, 3]).half_squares(&zeros(&[2])), "sub: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     fails! { of(&[2, 3]).bce_with_logits(&zeros(&[2])), "mul: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }

@@ -15,6 +15,25 @@ pub(crate) fn tensor(json: &Json) -> Tensor {
     Tensor::from_vec(data, &*shape)
 }
 
+/// A tensor from nested lists, in which `"inf"` and `"nan"` are numbers.
+pub(crate) fn nested(json: &Json) -> Tensor {
+    fn read(json: &Json, depth: usize, extents: &mut Vec<usize>, data: &mut Vec<f64>) {
+        match json {
+            Json::Array(parts) => {
+                if extents.len() == depth {
+                    extents.push(parts.len());
+                }
+                parts.iter().for_each(|part| read(part, depth + 1, extents, data));
+            }
+            Json::String(word) => data.push(word.parse().expect("inf or nan")),
+            number => data.push(number.as_f64().expect("a number")),
+        }
+    }
+    let (mut extents, mut data) = (Vec::new(), Vec::new());
+    read(json, 0, &mut extents, &mut data);
+    Tensor::from_vec(data, &*extents)
+}
+
 /// Positions that a fixture has as a tensor, such as tokens.
 pub(crate) fn positions(x: &Tensor) -> Indices {
     Indices::from_vec(x.as_slice().iter().map(|&token| token as usize).collect(), x.shape())

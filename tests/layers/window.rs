@@ -4,23 +4,7 @@
 use serde_json::Value as Json;
 use wengert::f64::prelude::*;
 
-/// A tensor from nested lists.
-fn nested(json: &Json) -> Tensor {
-    fn read(json: &Json, depth: usize, extents: &mut Vec<usize>, data: &mut Vec<f64>) {
-        match json {
-            Json::Array(parts) => {
-                if extents.len() == depth {
-                    extents.push(parts.len());
-                }
-                parts.iter().for_each(|part| read(part, depth + 1, extents, data));
-            }
-            number => data.push(number.as_f64().expect("a number")),
-        }
-    }
-    let (mut extents, mut data) = (Vec::new(), Vec::new());
-    read(json, 0, &mut extents, &mut data);
-    Tensor::from_vec(data, &*extents)
-}
+use crate::pytorch::nested;
 
 /// Holds `f` to an edge case of a fixture: its value to nine digits, exactly on 0, and the gradient of the
 /// sum of its elements by both sweeps likewise.

@@ -2,9 +2,11 @@
 //! `wengert`.
 //!
 //! * A [`Module`] maps one variable to another and shows its parameters by dotted name. There are
-//!   [`Linear`], convolutions, pools, norms, activations, and [`Sequential`]; a model of your own is a struct, `params!`, and one
-//!   method.
-//! * [`Loss`] gives predictions their losses as methods, with a [`Reduction`].
+//!   [`Linear`], convolutions, pools, norms, recurrent layers, attention, activations, and
+//!   [`Sequential`]; a model of your own is a struct, `params!`, and one method.
+//! * [`Loss`] gives predictions their losses as methods: `x.mse(&y)` is the mean,
+//!   `x.mse_with(&y, Reduction::Sum)` the sum. A loss that has more to set has a struct of settings,
+//!   such as [`CrossEntropy`], which stands where the [`Reduction`] stands.
 //! * [`init`] draws initial weights from a generator that you hand over.
 //! * [`summary`] prints what a model is made of; [`check_shapes`] tells whether an input fits, beforehand.
 //! * [`optim`] has the optimizers: rules in a chain, chosen by a recipe in TOML.
@@ -25,7 +27,11 @@ pub use layers::{
     LayerNorm, LeakyRelu, Linear, LogSigmoid, LogSoftmax, MaxPool1d, MaxPool2d, Mish, PRelu, Relu,
     Relu6, Residual, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh, Upsample,
 };
-pub use loss::{Loss, Reduction};
+pub use loss::{
+    Bce, BceWithLogits, CosineEmbedding, CrossEntropy, GaussianNll, HingeEmbedding, Huber, KlDiv,
+    Loss, MarginRanking, MultiMargin, Nll, PoissonNll, Reduction, SmoothL1, Target, Targets,
+    TripletMargin,
+};
 pub use module::{Module, Sequential};
 pub use pattern::Pattern;
 pub use summary::{Row, Summary, check_shapes, summary, summary_of};

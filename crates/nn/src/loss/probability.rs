@@ -1,0 +1,98 @@
+//! Losses of probabilities against probabilities.
+
+use wengert_core::ops::Binary;
+use wengert_core::{Array, Elementary, Float, Operand, Var};
+
+use super::reduction::{TINY, settings};
+
+settings! {
+    /// Settings of [`Loss::bce`](crate::Loss::bce).
+    Bce<F> {
+        /// What the loss of each element is multiplied by; it broadcasts.
+        weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+    }
+    /// Settings of [`Loss::bce_with_logits`](crate::Loss::bce_with_logits).
+    BceWithLogits<F> {
+        /// What the loss of each element is multiplied by; it broadcasts.
+        weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+        /// What the positive part of each loss is multiplied by; it broadcasts, so that there may be one
+        /// number to a column.
+        pos_weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+    }
+    /// Settings of [`Loss::kl_div`](crate::Loss::kl_div).
+    KlDiv {
+        /// Whether the target, too, consists of logarithms; at first not.
+        log_target: bool = false, |log_target: bool| log_target;
+    }
+}
+
+/// `-t ln x - (1 - t) ln(1 - x)`, with logarithms of at least -100.
+#[derive(Clone, Copy, Debug)]
+struct BinaryCrossEntropy;
+
+impl Binary for BinaryCrossEntropy {
+    fn value<F: Float>(&self, x: F, t: F) -> F {
+        // A comparison, and not `max`, so that a NaN stays one.
+        let ln = |x: F| if x.ln() < F::of(-100.0) { F::of(-100.0) } else { x.ln() };
+        (t - F::ONE) * ln(F::ONE - x) - t * ln(x)
+    }
+
+    fn derivative<M: Elementary>(&self, i: usize, x: &M, t: &M) -> M {
+        let rest = -x.clone() + 1.0;
+        if i == 0 {
+            (x.clone() - t) / (rest * x).clamp_min(TINY)
+        } else {
+            rest.ln().clamp_min(-100.0) - x.ln().clamp_min(-100.0)
+        }
+    }
+}
+
+#[track_caller]
+pub(super) fn bce<'t, F: Float>(
+    x: Var<'t, F>,
+    target: impl Operand<'t, F>,
+    Bce { weight, reduction }: Bce<F>,
+) -> Var<'t, F> {
+    let losses = x.combine(BinaryCrossEntropy, &target.on(x.tape()));
+    reduction.of(weighted(losses, weight))
+}
+
+#[track_caller]
+pub(super) fn bce_with_logits<'t, F: Float>(
+    x: Var<'t, F>,
+    target: impl Operand<'t, F>,
+    BceWithLogits { weight, pos_weight, reduction }: BceWithLogits<F>,
+) -> Var<'t, F> {
+    // -p t ln s - (1 - t) ln(1 - s) with s = sigmoid(x), after cancelling.
+    let losses = match pos_weight {
+        None => x.softplus() - x * target,
+        Some(pos_weight) => {
+            let target = target.on(x.tape());
+            let slope = target * &(pos_weight - 1.0) + 1.0;
+            x - x * target + slope * (-x).softplus()
+        }
+    };
+    reduction.of(weighted(losses, weight))
+}
+
+#[track_caller]
+pub(super) fn kl_div<'t, F: Float>(
+    x: Var<'t, F>,
+    target: impl Operand<'t, F>,
+    KlDiv { log_target, reduction }: KlDiv,
+) -> Var<'t, F> {
+    let target = target.on(x.tape());
+    if log_target {
+        return reduction.of(target.exp() * (target - x));
+    }
+    let entropy = target.equal(0.0).where_(0.0, target * target.ln());
+    reduction.of(entropy - target * x)
+}
+
+#[track_caller]
+fn weighted<'t, F: Float>(losses: Var<'t, F>, weight: Option<Array<F>>) -> Var<'t, F> {
+    match weight {
+        None => losses,
+        Some(weight) => losses * &weight,
+    }
+}

@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut net = net(rng);
     println!("{} parameters", net.param_count());
-    let mut optimizer = Optimizer::from_toml("kind = 'adam'\nlr = 3e-3\n")?;
+    let mut optimizer =
+        Optimizer::from_toml("kind = 'adam'\nlr = { kind = 'cosine', peak = 5e-3, t_max = 456 }")?;
     let mut rows = (0..train.labels.len()).collect::<Vec<_>>();
     for epoch in 1..=12 {
         rows.shuffle(rng);

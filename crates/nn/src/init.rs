@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(gain(Nonlinearity::Linear), 1.0);
         assert_eq!(gain(Nonlinearity::Sigmoid), 1.0);
         assert_eq!(gain(Nonlinearity::Tanh), 1.6666666666666667);
-        assert_eq!(gain(Nonlinearity::Relu), 1.4142135623730951);
+        assert_eq!(gain(Nonlinearity::Relu), std::f64::consts::SQRT_2);
         assert_eq!(gain(Nonlinearity::LeakyRelu(0.2)), 1.3867504905630728);
         assert_eq!(gain(Nonlinearity::Selu), 0.75);
     }

@@ -304,3 +304,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn total_steps_counts_the_warm_up_in() {
+    let same = |a: &str, b: &str| {
+        let read = |lr: &str| Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap();
+        assert_eq!(read(a), read(b));
+    };
+    same(
+        "{ kind = 'cosine', peak = 1e-3, warmup_steps = 100, total_steps = 1000 }",
+        "{ kind = 'cosine', lr = 1e-3, warmup_steps = 100, t_max = 900 }",
+    );
+    same("{ kind = 'cosine', lr = 1, total_steps = 9 }", "{ kind = 'cosine', lr = 1, T_max = 9 }");
+    same(
+        "{ kind = 'linear', lr = 1, total_steps = 9, warmup_steps = 2 }",
+        "{ kind = 'linear', lr = 1, total_iters = 7, warmup_steps = 2 }",
+    );
+    for (lr, column, message) in [
+        ("{ kind = 'cosine', lr = 1, total_steps = 2, warmup_steps = 2 }", 47, "`total_steps`: ex"),
+        ("{ kind = 'cosine', lr = 1, total_steps = 2, T_max = 2 }", 33, "both `total_steps` and"),
+        ("{ kind = 'step', lr = 1, step_size = 2, total_steps = 2 }", 46, "unknown key `total_st"),
+    ] {
+        let error = Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap_err();
+        assert_eq!((error.line(), error.column()), (2, column), "{error}");
+        assert!(error.message().starts_with(message), "{error}");
+    }
+}

@@ -23,7 +23,7 @@ use super::settings::{Settings, refuse_others, shared_link, weight_decay, wrong_
 use crate::Pattern;
 
 /// The keys that every plan in the short form has, besides those of its rule.
-const SHARED: [&str; 8] = [
+pub(super) const SHARED: [&str; 8] = [
     "lr",
     "clip_value",
     "clip_tensor_norm",
@@ -36,7 +36,7 @@ const SHARED: [&str; 8] = [
 /// Those that a group keeps although it has a rule of its own.
 const KEPT: [&str; 5] = ["clip_value", "clip_tensor_norm", "clip_norm", "maximize", "average"];
 /// The keys of a recipe as a whole.
-const RECIPE: [&str; 4] = ["accumulate", "non_finite", "unused_parameters", "groups"];
+pub(super) const RECIPE: [&str; 4] = ["accumulate", "non_finite", "unused_parameters", "groups"];
 
 /// The recipe that `text` holds, with these settings put in place of its own.
 pub(crate) fn read(

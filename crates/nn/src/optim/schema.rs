@@ -78,8 +78,8 @@ impl Registry {
         let schedules = by_kind("schedule", self.schedules.keys().copied());
         all.push(("lr".into(), choose("{\"type\": \"object\"}", &schedules, TYPE_NUMBER)));
         all.push(("link".into(), by_kind("link", rules())));
-        let mut long = Object::default();
-        long.needed = vec![vec!["lr"], vec!["chain"]];
+        let needed = vec![vec!["lr"], vec!["chain"]];
+        let mut long = Object { needed, ..Object::default() };
         ["lr", "chain"].iter().chain(&RECIPE).for_each(|key| long.put(key, reference(key)));
         all.push(("long".into(), long.text()));
         all.push((

@@ -294,6 +294,10 @@ fn patterns(
 ) -> Result<(Vec<Pattern>, Vec<super::error::Source>), Fault> {
     let expected = "a pattern such as \"*.bias\", or a list of them";
     let Some(value) = settings.table.remove("params") else {
+        let slip = settings.table.keys().find(|key| nearest(key.get_ref(), &["params"]).is_some());
+        if let Some(key) = slip {
+            return Err(Fault::unknown(key.span(), "key", key.get_ref(), ["params"]));
+        }
         let message = format!("missing key `params`: {expected}");
         return Err(Fault::new(settings.span.clone(), message));
     };

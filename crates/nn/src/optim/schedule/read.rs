@@ -7,11 +7,11 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use super::joined::Joined;
 use super::{Constant, Rate, Schedule, Warmup};
 use crate::optim::config::take_kind;
-use crate::optim::error::Fault;
+use crate::optim::error::{Fault, nearest};
 use crate::optim::print::quoted;
 use crate::optim::registry::{Registry, ScheduleKind};
 use crate::optim::setting::at_least_zero;
-use crate::optim::settings::{Settings, wrong_type};
+use crate::optim::settings::{Settings, refuse_others, wrong_type};
 
 /// `lr`, or a piece of a joined one: a number, or a table that describes a schedule.
 pub(crate) fn rate(
@@ -86,6 +86,12 @@ fn warmup(settings: &mut Settings<'_>) -> Result<Option<Warmup>, Fault> {
     let steps = settings.table.remove("warmup_steps");
     let start_factor = match settings.table.remove_entry("warmup_start_factor") {
         Some((key, _)) if steps.is_none() => {
+            let mut keys = settings.table.keys();
+            let slip = keys.find(|key| nearest(key.get_ref(), &["warmup_steps"]).is_some());
+            if let Some(slip) = slip {
+                let (span, name) = (slip.span(), slip.get_ref());
+                return Err(Fault::unknown(span, "key", name, ["warmup_steps"]));
+            }
             return Err(Fault::new(key.span(), "`warmup_start_factor` without `warmup_steps`"));
         }
         Some((_, value)) => {
@@ -107,6 +113,9 @@ pub(crate) const JOINED_KIND: ScheduleKind =
 
 /// `milestones` and `pieces`.
 fn joined(registry: &Registry, mut settings: Settings<'_>) -> Result<Rate, Fault> {
+    let own = ["milestones", "pieces"];
+    let right = || own.into_iter().chain(settings.also.iter().copied());
+    refuse_others(&settings.table, |key| own.contains(&key), right)?;
     let span = settings.span.clone();
     let mut list = |key: &'static str| match settings.table.remove(key) {
         None => Err(Fault::new(span.clone(), format!("missing field `{key}`"))),
@@ -117,8 +126,6 @@ fn joined(registry: &Registry, mut settings: Settings<'_>) -> Result<Rate, Fault
     };
     let (milestones_span, milestones) = list("milestones")?;
     let (pieces_span, pieces) = list("pieces")?;
-    let right = || ["milestones", "pieces"].into_iter().chain(settings.also.iter().copied());
-    crate::optim::settings::refuse_others(&settings.table, |_| false, right)?;
     let spans: Vec<_> = milestones.iter().map(Spanned::span).collect();
     let milestones = milestones.into_iter().map(|value| whole("milestones", value));
     let pieces = pieces.into_iter().map(|piece| rate(registry, "pieces", piece));

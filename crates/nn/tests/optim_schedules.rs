@@ -3,12 +3,11 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use wengert_core::{Array, Gradients, Param};
-use wengert_nn::optim::{
-    Cosine, CosineWarmRestarts, Exponential, InverseSqrt, Linear, MultiStep, OneCycle, Optimizer,
-    Plateau, Polynomial, Rate, Recipe, Sgd, Step,
-};
+use wengert_nn::optim::{InverseSqrt, Optimizer, Plateau, Rate, Recipe, Sgd};
 
+mod any;
 mod hex;
+use any::{any_rate, plateau};
 use hex::{close, hex_float};
 
 fn rate(lr: &str) -> Rate {
@@ -146,22 +145,6 @@ fn pieces_may_be_plateaus_with_a_memory_each() {
     assert_eq!((joined.at(3), joined.at(12)), (1.0, 0.5));
 }
 
-fn plateau() -> Plateau {
-    let text = "kind = 'sgd'\nlr = { kind = 'plateau', lr = 1, patience = 0, factor = 0.5 }";
-    assert!(Recipe::from_toml(text).is_ok());
-    Plateau {
-        lr: 1.0,
-        mode: Default::default(),
-        factor: 0.5,
-        patience: 0,
-        threshold: 1e-4,
-        threshold_mode: Default::default(),
-        cooldown: 0,
-        min_lr: 0.0,
-        eps: 0.0,
-    }
-}
-
 #[test]
 fn mistakes_have_their_place() {
     let cases = [
@@ -236,52 +219,17 @@ fn mistakes_have_their_place() {
             56,
             "`pieces`: expected a finite",
         ),
-        ("{ kind = 'joined', milestone = [2], pieces = [1, 1] }", 15, "missing field `milestones`"),
+        (
+            "{ kind = 'joined', milestone = [2], pieces = [1, 1] }",
+            25,
+            "unknown key `milestone`; did",
+        ),
     ];
     for (lr, column, message) in cases {
         let error = Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap_err();
         assert_eq!((error.line(), error.column()), (2, column), "{lr}\n{error}");
         assert!(error.message().starts_with(message), "{lr}\n{error}");
     }
-}
-
-/// Any schedule, with settings in range.
-fn any_rate() -> impl Strategy<Value = Rate> {
-    let numbers = (0.0..2.0f64, 0.0..1.0f64, 0.0..1.0f64, 1..1_000_000u64, 1..50u64);
-    let leaf = (0..11, numbers, any::<bool>()).prop_map(|(kind, (lr, a, b, n, m), flag)| -> Rate {
-        match kind {
-            0 => lr.into(),
-            1 => Step { lr, step_size: n, gamma: a }.into(),
-            2 => MultiStep { lr, milestones: vec![m, n.max(m)], gamma: a }.into(),
-            3 => Exponential { lr, gamma: a }.into(),
-            4 => Linear { lr, start_factor: a, end_factor: b, total_iters: n }.into(),
-            5 => Polynomial { lr, total_iters: n, power: 3.0 * a }.into(),
-            6 => Cosine { lr, t_max: n, eta_min: a }.into(),
-            7 => CosineWarmRestarts { lr, t_0: n, t_mult: m, eta_min: a }.into(),
-            8 => InverseSqrt { lr, timescale: n }.into(),
-            9 => OneCycle {
-                max_lr: lr,
-                total_steps: n,
-                pct_start: a,
-                anneal_strategy: Default::default(),
-                div_factor: 1.0 + b,
-                final_div_factor: 10.0,
-                three_phase: flag,
-            }
-            .into(),
-            _ => Plateau { lr, factor: a / 2.0, patience: m, ..plateau() }.into(),
-        }
-    });
-    let warm =
-        (leaf, any::<bool>(), 0..1000u64, 0.0..1.0).prop_map(|(rate, warm, steps, factor)| {
-            if warm { rate.warmup(steps, factor) } else { rate }
-        });
-    warm.prop_recursive(3, 8, 3, |inner| {
-        prop::collection::vec(inner, 1..4).prop_map(|pieces| {
-            let milestones: Vec<u64> = (1..pieces.len() as u64).map(|i| 10 * i).collect();
-            Rate::joined(milestones, pieces)
-        })
-    })
 }
 
 proptest! {
@@ -302,5 +250,31 @@ proptest! {
             let found = rate.at(step);
             prop_assert!(found.is_finite() && found >= 0.0, "{found} at step {step}");
         }
+    }
+}
+
+#[test]
+fn total_steps_counts_the_warm_up_in() {
+    let same = |a: &str, b: &str| {
+        let read = |lr: &str| Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap();
+        assert_eq!(read(a), read(b));
+    };
+    same(
+        "{ kind = 'cosine', peak = 1e-3, warmup_steps = 100, total_steps = 1000 }",
+        "{ kind = 'cosine', lr = 1e-3, warmup_steps = 100, t_max = 900 }",
+    );
+    same("{ kind = 'cosine', lr = 1, total_steps = 9 }", "{ kind = 'cosine', lr = 1, T_max = 9 }");
+    same(
+        "{ kind = 'linear', lr = 1, total_steps = 9, warmup_steps = 2 }",
+        "{ kind = 'linear', lr = 1, total_iters = 7, warmup_steps = 2 }",
+    );
+    for (lr, column, message) in [
+        ("{ kind = 'cosine', lr = 1, total_steps = 2, warmup_steps = 2 }", 47, "`total_steps`: ex"),
+        ("{ kind = 'cosine', lr = 1, total_steps = 2, T_max = 2 }", 33, "both `total_steps` and"),
+        ("{ kind = 'step', lr = 1, step_size = 2, total_steps = 2 }", 46, "unknown key `total_st"),
+    ] {
+        let error = Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap_err();
+        assert_eq!((error.line(), error.column()), (2, column), "{error}");
+        assert!(error.message().starts_with(message), "{error}");
     }
 }

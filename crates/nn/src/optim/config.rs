@@ -23,7 +23,7 @@ use super::settings::{Settings, refuse_others, shared_link, weight_decay, wrong_
 use crate::Pattern;
 
 /// The keys that every plan in the short form has, besides those of its rule.
-const SHARED: [&str; 8] = [
+pub(super) const SHARED: [&str; 8] = [
     "lr",
     "clip_value",
     "clip_tensor_norm",
@@ -36,7 +36,7 @@ const SHARED: [&str; 8] = [
 /// Those that a group keeps although it has a rule of its own.
 const KEPT: [&str; 5] = ["clip_value", "clip_tensor_norm", "clip_norm", "maximize", "average"];
 /// The keys of a recipe as a whole.
-const RECIPE: [&str; 4] = ["accumulate", "non_finite", "unused_parameters", "groups"];
+pub(super) const RECIPE: [&str; 4] = ["accumulate", "non_finite", "unused_parameters", "groups"];
 
 /// The recipe that `text` holds, with these settings put in place of its own.
 pub(crate) fn read(
@@ -294,6 +294,10 @@ fn patterns(
 ) -> Result<(Vec<Pattern>, Vec<super::error::Source>), Fault> {
     let expected = "a pattern such as \"*.bias\", or a list of them";
     let Some(value) = settings.table.remove("params") else {
+        let slip = settings.table.keys().find(|key| nearest(key.get_ref(), &["params"]).is_some());
+        if let Some(key) = slip {
+            return Err(Fault::unknown(key.span(), "key", key.get_ref(), ["params"]));
+        }
         let message = format!("missing key `params`: {expected}");
         return Err(Fault::new(settings.span.clone(), message));
     };

@@ -26,6 +26,7 @@ mod registry;
 mod rule;
 mod rules;
 mod schedule;
+mod schema;
 pub mod setting;
 mod settings;
 

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Fault;
-use super::fields::{self, Fields};
+use super::fields::{self, Fields, Setting};
 use super::link::Link;
 use super::rule::{Composite, Method, Rule, TensorRule};
 use super::rules::{
@@ -27,8 +27,8 @@ use super::settings::{self, Settings};
 /// list. See [`Rule`] for an example.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    rules: BTreeMap<&'static str, RuleKind>,
-    schedules: BTreeMap<&'static str, ScheduleKind>,
+    pub(super) rules: BTreeMap<&'static str, RuleKind>,
+    pub(super) schedules: BTreeMap<&'static str, ScheduleKind>,
 }
 
 /// A name for a rule: the rule's own, or another one for other defaults.
@@ -36,6 +36,7 @@ pub struct Registry {
 pub(crate) struct RuleKind {
     make: fn(Settings<'_>) -> Result<Vec<Link>, Fault>,
     pub(crate) fields: Fields,
+    pub(crate) describe: fn() -> Vec<Setting>,
     /// Whether it takes the place of a whole chain.
     pub(crate) method: bool,
     pub(crate) lr: f64,
@@ -48,7 +49,13 @@ pub(crate) struct RuleKind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScheduleKind {
     pub(crate) make: fn(&Registry, Settings<'_>) -> Result<Rate, Fault>,
+    pub(crate) describe: fn() -> Vec<Setting>,
+    /// The setting that holds its length, if it has one.
+    pub(crate) length: Option<&'static str>,
 }
+
+/// What a length is called.
+const LENGTHS: [&str; 2] = ["t_max", "total_iters"];
 
 impl Default for Registry {
     fn default() -> Self {
@@ -83,11 +90,21 @@ impl Default for Registry {
             .schedule::<CosineWarmRestarts>()
             .schedule::<OneCycle>()
             .schedule::<Plateau>()
-            .insert_schedule(JOINED, ScheduleKind { make: read::joined })
+            .insert_schedule(JOINED, read::JOINED_KIND)
     }
 }
 
 impl Registry {
+    /// The names of all kinds of rules, methods and composites.
+    pub fn rules(&self) -> impl Iterator<Item = &'static str> {
+        self.rules.keys().copied()
+    }
+
+    /// The names of all kinds of schedules.
+    pub fn schedules(&self) -> impl Iterator<Item = &'static str> {
+        self.schedules.keys().copied()
+    }
+
     /// Makes a rule known under its [`Rule::KIND`].
     ///
     /// # Panics
@@ -112,6 +129,8 @@ impl Registry {
                     Ok(Rate::from(schedule))
                 })
             },
+            describe: fields::describe::<S>,
+            length: LENGTHS.into_iter().find(|name| fields::of::<S>().names().contains(name)),
         };
         self.insert_schedule(S::KIND, kind)
     }
@@ -199,8 +218,8 @@ fn find<K: Copy>(
 
 impl RuleKind {
     fn new<T: DeserializeOwned>(make: fn(Settings<'_>) -> Result<Vec<Link>, Fault>) -> Self {
-        let fields = fields::of::<T>();
-        RuleKind { make, fields, method: false, lr: 0.0, defaults: "", decoupled: None }
+        let (fields, describe) = (fields::of::<T>(), fields::describe::<T>);
+        RuleKind { make, fields, describe, method: false, lr: 0.0, defaults: "", decoupled: None }
     }
 
     /// The links that these settings of a chain describe: those of the rule, and its decoupled decay.

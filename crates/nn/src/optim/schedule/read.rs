@@ -2,15 +2,16 @@
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::joined::Joined;
 use super::{Constant, Rate, Schedule, Warmup};
 use crate::optim::config::take_kind;
-use crate::optim::error::Fault;
-use crate::optim::registry::Registry;
+use crate::optim::error::{Fault, nearest};
+use crate::optim::print::quoted;
+use crate::optim::registry::{Registry, ScheduleKind};
 use crate::optim::setting::at_least_zero;
-use crate::optim::settings::{Settings, wrong_type};
+use crate::optim::settings::{Settings, refuse_others, wrong_type};
 
 /// `lr`, or a piece of a joined one: a number, or a table that describes a schedule.
 pub(crate) fn rate(
@@ -35,14 +36,62 @@ fn scheduled(registry: &Registry, mut settings: Settings<'_>) -> Result<Rate, Fa
     let kind = take_kind(&mut settings, "a schedule")?;
     settings.also.extend(["warmup_steps", "warmup_start_factor"]);
     let warmup = warmup(&mut settings)?;
-    let rate = (registry.find_schedule(&kind)?.make)(registry, settings)?;
+    let schedule = registry.find_schedule(&kind)?;
+    let before = warmup.map_or(0, |warmup| warmup.steps);
+    let rate = match schedule.length {
+        Some(length) => of_length(registry, schedule, settings, length, before)?,
+        None => (schedule.make)(registry, settings)?,
+    };
     Ok(Rate { warmup, ..rate })
+}
+
+/// A schedule whose length may also be given as `total_steps`, which counts the warm-up in.
+fn of_length(
+    registry: &Registry,
+    schedule: ScheduleKind,
+    mut settings: Settings<'_>,
+    length: &'static str,
+    warmup: u64,
+) -> Result<Rate, Fault> {
+    settings.also.push("total_steps");
+    let Some((key, value)) = settings.table.remove_entry("total_steps") else {
+        return (schedule.make)(registry, settings);
+    };
+    if settings.table.keys().any(|key| key.get_ref().eq_ignore_ascii_case(length)) {
+        let message = format!("both `total_steps` and `{length}`: expected one of them");
+        return Err(Fault::new(key.span(), message));
+    }
+    let (span, total) = (value.span(), whole("total_steps", value.clone())?);
+    let Some(rest) = total.checked_sub(warmup).filter(|rest| *rest > 0) else {
+        let message = format!("`total_steps`: expected more than {warmup}, found {total}");
+        return Err(Fault::new(span, message));
+    };
+    settings.table.insert(Spanned::new(key.span(), length.into()), value);
+    let rate = (schedule.make)(registry, settings)?;
+    if warmup == 0 {
+        return Ok(rate);
+    }
+    // The same again, as it prints, with what the warm-up leaves.
+    let rest = rest.to_string();
+    let entries = rate.schedule.text().map_err(|bad| Fault::new(span.clone(), bad.to_string()))?;
+    let line = |(key, value): &(String, String)| {
+        format!("{} = {}\n", quoted(key), if key == length { &rest } else { value })
+    };
+    let text: String = entries.iter().map(line).collect();
+    let table = DeTable::parse(&text).expect("the library prints TOML").into_inner();
+    (schedule.make)(registry, Settings::new(table, span))
 }
 
 fn warmup(settings: &mut Settings<'_>) -> Result<Option<Warmup>, Fault> {
     let steps = settings.table.remove("warmup_steps");
     let start_factor = match settings.table.remove_entry("warmup_start_factor") {
         Some((key, _)) if steps.is_none() => {
+            let mut keys = settings.table.keys();
+            let slip = keys.find(|key| nearest(key.get_ref(), &["warmup_steps"]).is_some());
+            if let Some(slip) = slip {
+                let (span, name) = (slip.span(), slip.get_ref());
+                return Err(Fault::unknown(span, "key", name, ["warmup_steps"]));
+            }
             return Err(Fault::new(key.span(), "`warmup_start_factor` without `warmup_steps`"));
         }
         Some((_, value)) => {
@@ -58,8 +107,15 @@ fn warmup(settings: &mut Settings<'_>) -> Result<Option<Warmup>, Fault> {
     Ok(steps.map(|steps| Warmup { steps, start_factor }))
 }
 
+/// Schedules one after the other.
+pub(crate) const JOINED_KIND: ScheduleKind =
+    ScheduleKind { make: joined, describe: Vec::new, length: None };
+
 /// `milestones` and `pieces`.
-pub(crate) fn joined(registry: &Registry, mut settings: Settings<'_>) -> Result<Rate, Fault> {
+fn joined(registry: &Registry, mut settings: Settings<'_>) -> Result<Rate, Fault> {
+    let own = ["milestones", "pieces"];
+    let right = || own.into_iter().chain(settings.also.iter().copied());
+    refuse_others(&settings.table, |key| own.contains(&key), right)?;
     let span = settings.span.clone();
     let mut list = |key: &'static str| match settings.table.remove(key) {
         None => Err(Fault::new(span.clone(), format!("missing field `{key}`"))),
@@ -70,8 +126,6 @@ pub(crate) fn joined(registry: &Registry, mut settings: Settings<'_>) -> Result<
     };
     let (milestones_span, milestones) = list("milestones")?;
     let (pieces_span, pieces) = list("pieces")?;
-    let right = || ["milestones", "pieces"].into_iter().chain(settings.also.iter().copied());
-    crate::optim::settings::refuse_others(&settings.table, |_| false, right)?;
     let spans: Vec<_> = milestones.iter().map(Spanned::span).collect();
     let milestones = milestones.into_iter().map(|value| whole("milestones", value));
     let pieces = pieces.into_iter().map(|piece| rate(registry, "pieces", piece));

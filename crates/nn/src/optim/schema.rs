@@ -1,0 +1,252 @@
+//! A JSON schema of recipes, for editors.
+
+use std::fmt::Write;
+
+use super::config::{RECIPE, SHARED};
+use super::fields::{Setting, Type};
+use super::recipe::{Choice, NonFinite, UnusedParameters};
+use super::registry::Registry;
+use super::schedule::JOINED;
+
+impl Registry {
+    /// A JSON schema (draft 7) of the recipes that these kinds allow, in the short and the long form:
+    /// with it an editor completes keys and marks mistakes while a TOML file is written. It knows
+    /// names and types; ranges are checked when the file is read.
+    ///
+    /// That of the library's own kinds is `docs/recipe.schema.json`.
+    pub fn schema(&self) -> String {
+        let mut text = String::from(
+            "{\n\"$schema\": \"http://json-schema.org/draft-07/schema#\",\n\
+             \"title\": \"A recipe of wengert: at top level, or in a table `optimizer`\",\n\
+             \"type\": \"object\",\n\
+             \"if\": {\"required\": [\"optimizer\"]},\n\
+             \"then\": {\"properties\": {\"optimizer\": {\"$ref\": \"#/definitions/recipe\"}}},\n\
+             \"else\": {\"$ref\": \"#/definitions/recipe\"},\n\
+             \"definitions\": {",
+        );
+        let mut separator = "";
+        for (name, schema) in self.definitions() {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{separator}\n{}: {schema}", string(&name));
+            separator = ",";
+        }
+        text + "\n}\n}\n"
+    }
+
+    fn definitions(&self) -> Vec<(String, String)> {
+        let mut all = shared();
+        let mut any = Object::default();
+        for (kind, rule) in &self.rules {
+            let settings = (rule.describe)();
+            let own = |key: &str| settings.iter().any(|setting| setting.name == key);
+            let mut link = Object::of(kind, &settings);
+            let mut short = Object::of(kind, &settings);
+            if rule.decoupled.is_some() {
+                link.put("weight_decay", reference("weight_decay"));
+            }
+            let of_rule = if rule.method { &SHARED[..1] } else { &SHARED[..] };
+            for key in of_rule.iter().filter(|key| !own(key)) {
+                short.put(key, reference(key));
+            }
+            let mut group = short.clone();
+            RECIPE.iter().filter(|key| !own(key)).for_each(|key| short.put(key, reference(key)));
+            any.properties
+                .extend(group.properties.iter().filter(|(key, _)| key != "kind").cloned());
+            group.needed.clear();
+            group.of_group();
+            all.push((format!("link.{kind}"), link.text()));
+            all.push((format!("short.{kind}"), short.text()));
+            all.push((format!("group.{kind}"), group.text()));
+        }
+        for (kind, schedule) in &self.schedules {
+            let mut object = Object::of(kind, &(schedule.describe)());
+            object.put("warmup_steps", TYPE_WHOLE.into());
+            object.put("warmup_start_factor", TYPE_NUMBER.into());
+            if let Some(length) = schedule.length {
+                object.put("total_steps", TYPE_WHOLE.into());
+                let needed = object.needed.iter_mut().find(|names| names.contains(&length));
+                needed.into_iter().for_each(|names| names.push("total_steps"));
+            }
+            if *kind == JOINED {
+                object.needed = vec![vec!["milestones"], vec!["pieces"]];
+                object.put("milestones", list(TYPE_WHOLE));
+                object.put("pieces", list(&reference("lr")));
+            }
+            all.push((format!("schedule.{kind}"), object.text()));
+        }
+        let rules = || self.rules.keys().copied();
+        let schedules = by_kind("schedule", self.schedules.keys().copied());
+        all.push(("lr".into(), choose("{\"type\": \"object\"}", &schedules, TYPE_NUMBER)));
+        all.push(("link".into(), by_kind("link", rules())));
+        let needed = vec![vec!["lr"], vec!["chain"]];
+        let mut long = Object { needed, ..Object::default() };
+        ["lr", "chain"].iter().chain(&RECIPE).for_each(|key| long.put(key, reference(key)));
+        all.push(("long".into(), long.text()));
+        all.push((
+            "recipe".into(),
+            choose(&has("chain"), &reference("long"), &by_kind("short", rules())),
+        ));
+        let (mut frozen, mut chained) = (Object::default(), Object::default());
+        frozen.of_group();
+        ["lr", "chain"].iter().for_each(|key| chained.put(key, reference(key)));
+        chained.of_group();
+        any.of_group();
+        any.properties.sort();
+        any.properties.dedup();
+        let is_frozen =
+            "{\"required\": [\"frozen\"], \"properties\": {\"frozen\": {\"const\": true}}}";
+        let trained = choose(&has("kind"), &by_kind("group", rules()), &any.text());
+        let trained = choose(&has("chain"), &chained.text(), &trained);
+        all.push(("group".into(), choose(is_frozen, &frozen.text(), &trained)));
+        all.push(("chain".into(), list(&reference("link"))));
+        all.push(("groups".into(), list(&reference("group"))));
+        all.sort();
+        all
+    }
+}
+
+const TYPE_NUMBER: &str = "{\"type\": \"number\"}";
+const TYPE_WHOLE: &str = "{\"type\": \"integer\", \"minimum\": 0}";
+const TYPE_FLAG: &str = "{\"type\": \"boolean\"}";
+const TYPE_TEXT: &str = "{\"type\": \"string\"}";
+
+/// The keys that belong to no rule.
+fn shared() -> Vec<(String, String)> {
+    fn words<C: Choice>() -> String {
+        one_of(C::ALL.iter().map(|(word, _)| *word))
+    }
+    let patterns = format!("{{\"anyOf\": [{TYPE_TEXT}, {}]}}", list(TYPE_TEXT));
+    let mut all: Vec<(String, String)> = [
+        ("params", patterns),
+        ("accumulate", "{\"type\": \"integer\", \"minimum\": 1}".into()),
+        ("non_finite", words::<NonFinite>()),
+        ("unused_parameters", words::<UnusedParameters>()),
+    ]
+    .map(|(key, schema)| (key.into(), schema))
+    .into();
+    for key in &SHARED[1..] {
+        let flag = ["maximize", "decoupled_weight_decay"].contains(key);
+        all.push(((*key).into(), if flag { TYPE_FLAG } else { TYPE_NUMBER }.into()));
+    }
+    all
+}
+
+/// A table: what may stand in it, and of which lists of names one each must.
+#[derive(Clone, Default)]
+struct Object {
+    properties: Vec<(String, String)>,
+    needed: Vec<Vec<&'static str>>,
+}
+
+impl Object {
+    /// A kind with its settings.
+    fn of(kind: &str, settings: &[Setting]) -> Self {
+        let mut object = Object::default();
+        object.put("kind", format!("{{\"const\": {}}}", string(kind)));
+        for setting in settings {
+            object.put(setting.name, of_type(&setting.of));
+            let same =
+                |names: &&mut Vec<_>| setting.gives.is_some_and(|name| names.contains(&name));
+            match (object.needed.iter_mut().find(same), setting.gives) {
+                (Some(names), _) => names.push(setting.name),
+                (None, Some(name)) if name == setting.name => object.needed.push(vec![name]),
+                (None, Some(name)) => object.needed.push(vec![name, setting.name]),
+                (None, None) => {}
+            }
+        }
+        object
+    }
+
+    fn of_group(&mut self) {
+        self.put("params", reference("params"));
+        self.put("frozen", TYPE_FLAG.into());
+        self.needed.push(vec!["params"]);
+    }
+
+    fn put(&mut self, key: &str, schema: String) {
+        self.properties.push((key.into(), schema));
+    }
+
+    fn text(&self) -> String {
+        let property = |(key, schema): &(String, String)| format!("{}: {schema}", string(key));
+        let properties = self.properties.iter().map(property).collect::<Vec<_>>().join(", ");
+        let needed = self.needed.iter().map(|names| {
+            let mut names = names.clone();
+            names.sort();
+            names.dedup();
+            let names: Vec<String> = names.into_iter().map(has).collect();
+            format!("{{\"anyOf\": [{}]}}", names.join(", "))
+        });
+        let needed = match needed.collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => none,
+            some => format!(", \"allOf\": [{some}]"),
+        };
+        format!(
+            "{{\"type\": \"object\", \"properties\": {{{properties}}}, \
+             \"additionalProperties\": false{needed}}}"
+        )
+    }
+}
+
+fn of_type(of: &Type) -> String {
+    match of {
+        Type::Number => TYPE_NUMBER.into(),
+        Type::Whole => TYPE_WHOLE.into(),
+        Type::Flag => TYPE_FLAG.into(),
+        Type::Text => TYPE_TEXT.into(),
+        Type::Word(words) => one_of(words.iter().copied()),
+        Type::List(of, None) => list(&of_type(of)),
+        Type::List(of, Some(n)) => format!(
+            "{{\"type\": \"array\", \"items\": {}, \"minItems\": {n}, \"maxItems\": {n}}}",
+            of_type(of)
+        ),
+        Type::Open => "true".into(),
+    }
+}
+
+/// A table whose `kind` says which definition it follows.
+fn by_kind<'a>(family: &str, kinds: impl Iterator<Item = &'a str> + Clone) -> String {
+    let branch = |kind: &str| {
+        let condition =
+            format!("{{\"properties\": {{\"kind\": {{\"const\": {}}}}}}}", string(kind));
+        format!("{{\"if\": {condition}, \"then\": {}}}", reference(&format!("{family}.{kind}")))
+    };
+    format!(
+        "{{\"type\": \"object\", \"required\": [\"kind\"], \"properties\": {{\"kind\": {}}}, \
+         \"allOf\": [{}]}}",
+        one_of(kinds.clone()),
+        kinds.map(branch).collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    format!("{{\"enum\": [{}]}}", words.map(string).collect::<Vec<_>>().join(", "))
+}
+
+fn choose(condition: &str, then: &str, otherwise: &str) -> String {
+    format!("{{\"if\": {condition}, \"then\": {then}, \"else\": {otherwise}}}")
+}
+
+fn has(key: &str) -> String {
+    format!("{{\"required\": [{}]}}", string(key))
+}
+
+fn list(of: &str) -> String {
+    format!("{{\"type\": \"array\", \"items\": {of}}}")
+}
+
+fn reference(name: &str) -> String {
+    format!("{{\"$ref\": {}}}", string(&format!("#/definitions/{name}")))
+}
+
+fn string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c < ' ' => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}

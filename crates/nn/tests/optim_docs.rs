@@ -1,0 +1,121 @@
+//! `docs/optimizers.md` is what the library has: each kind, setting and default; each recipe reads.
+
+use std::collections::BTreeMap;
+
+use wengert_nn::optim::{Recipe, Registry};
+
+const PAGE: &str = include_str!("../../../docs/optimizers.md");
+
+/// The rows of the table under this heading, by kind: their other cells.
+fn table(heading: &str) -> BTreeMap<&'static str, Vec<&'static str>> {
+    let section = PAGE.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = |row: &'static str| row.trim_matches('|').split('|').map(str::trim);
+    rows.map(|row| (cells(row).next().unwrap().trim_matches('`'), cells(row).skip(1).collect()))
+        .collect()
+}
+
+/// The settings of a cell, each with its default if it has one.
+fn settings(cell: &str) -> Vec<(&str, Option<&str>)> {
+    let setting = |text| match str::split_once(text, " = ") {
+        Some((name, default)) => (name, Some(default)),
+        None => (text, None),
+    };
+    cell.split('`').skip(1).step_by(2).map(setting).collect()
+}
+
+#[test]
+fn every_rule_and_link_is_there_with_its_defaults() {
+    let (rules, links) = (table("Rules"), table("Links"));
+    let mut known: Vec<_> = rules.keys().chain(links.keys()).copied().collect();
+    known.sort();
+    assert_eq!(known, Registry::default().rules().collect::<Vec<_>>());
+    for (kind, row) in rules.iter().chain(&links) {
+        let recipe = format!("lr = 1\n[[chain]]\nkind = '{kind}'");
+        let mut printed = Recipe::from_toml(&recipe).unwrap().to_string();
+        let settings = settings(row[1]);
+        let decay = "[[optimizer.chain]]\nkind = \"weight_decay\"\n";
+        let mut lines: Vec<String> = Vec::new();
+        for (name, default) in &settings {
+            lines.push(format!("{name} = {}", default.unwrap_or_else(|| panic!("{kind}.{name}"))));
+            // A decay that is 0 is no link.
+            if *name == "weight_decay" && *default == Some("0.0") {
+                lines.pop();
+                let given = format!("{recipe}\nweight_decay = 0.5");
+                assert_eq!(Recipe::from_toml(&given).unwrap().chain().len(), 2);
+            }
+        }
+        if *kind == "adamw" {
+            printed = printed.replace(&format!("\n{decay}"), "");
+        }
+        let found: Vec<_> =
+            printed.lines().skip_while(|l| !l.starts_with("kind")).skip(1).collect();
+        assert_eq!(found, lines, "{kind}");
+    }
+    for (kind, row) in rules {
+        let printed = Recipe::from_toml(&format!("kind = '{kind}'")).unwrap().lr().to_string();
+        assert_eq!(printed.parse::<f64>(), row[2].parse::<f64>(), "{kind}");
+    }
+    for (kind, row) in links {
+        let key = row[2].trim_matches('`');
+        let value = if kind == "maximize" { "true" } else { "0.5" };
+        let recipe = Recipe::from_toml(&format!("kind = 'sgd'\n{key} = {value}")).unwrap();
+        assert!(recipe.chain().iter().any(|link| link.kind() == kind), "{key}");
+    }
+}
+
+#[test]
+fn every_schedule_is_there_with_its_defaults() {
+    let schedules = table("Schedules");
+    assert!(schedules.keys().copied().eq(Registry::default().schedules()));
+    for (kind, row) in schedules {
+        let settings = settings(row[1]);
+        let needed: Vec<String> = settings
+            .iter()
+            .filter(|(_, default)| default.is_none())
+            .map(|(name, _)| match *name {
+                "milestones" => "milestones = []".into(),
+                "pieces" => "pieces = [{ kind = 'exponential', lr = 1, gamma = 1 }]".into(),
+                name => format!("{name} = 1"),
+            })
+            .collect();
+        let read = |needed: &[String]| {
+            let settings: String = needed.iter().map(|setting| format!(", {setting}")).collect();
+            // With a warm-up even a constant rate prints as a table.
+            let lr = format!("lr = {{ kind = '{kind}', warmup_steps = 0{settings} }}");
+            Recipe::from_toml(&format!("kind = 'sgd'\n{lr}")).map(|r| r.lr().to_string())
+        };
+        let printed = read(&needed).unwrap_or_else(|error| panic!("{error}"));
+        let mut rest = printed.as_str();
+        for (name, default) in &settings {
+            let text = format!(", {name} = {}", default.unwrap_or(""));
+            let at = rest.find(&text).unwrap_or_else(|| panic!("{text} is not in {printed}"));
+            rest = &rest[at + text.len()..];
+        }
+        assert!(rest.ends_with(", warmup_steps = 0, warmup_start_factor = 0.0 }"));
+        let count = |text: &str| text.matches(" = ").count();
+        if kind != "joined" {
+            assert_eq!(count(&printed), settings.len() + 3, "{printed}");
+        }
+        // What is shown without a default has none.
+        for i in 0..needed.len() {
+            let mut fewer = needed.clone();
+            fewer.remove(i);
+            assert!(read(&fewer).is_err(), "{kind} without {}", needed[i]);
+        }
+    }
+}
+
+#[test]
+fn every_block_is_a_recipe() {
+    let blocks: Vec<_> = PAGE.split("```toml\n").skip(1).map(|b| b.split("```").next()).collect();
+    assert!(blocks.len() >= 5);
+    let recipes: Vec<_> = blocks
+        .iter()
+        .map(|block| Recipe::from_toml(block.unwrap()).unwrap_or_else(|error| panic!("{error}")))
+        .collect();
+    // The long form of the page is its short form.
+    let (short, long) = (&recipes[0], &recipes[2]);
+    assert_eq!((short.lr(), short.chain()), (long.lr(), long.chain()));
+    assert_eq!(long.to_string().trim(), blocks[2].unwrap().trim());
+}

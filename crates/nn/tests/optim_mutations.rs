@@ -1,0 +1,184 @@
+//! Any recipe reads back as it was printed; and whatever a slip makes of it is told where it is.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use wengert_nn::optim::{
+    Adadelta, Adagrad, Adam, Adamax, Average, ClipNorm, ClipTensorNorm, ClipValue, Link, Lion,
+    Maximize, NAdam, NonFinite, Plan, RAdam, Recipe, RmsProp, Sgd, UnusedParameters, WeightDecay,
+};
+
+mod any;
+use any::any_rate;
+
+/// Any rule or link, with settings in range.
+fn any_link() -> impl Strategy<Value = Link> {
+    (0..15, 0.001..1.0f64, 0.0..1.0f64, 0.0..1e-3f64, any::<[bool; 2]>()).prop_map(
+        |(kind, x, y, eps, [a, b])| {
+            let betas = [x / 2.0, y];
+            match kind {
+                0 => Link::new(Sgd { momentum: x, dampening: y, nesterov: false }),
+                1 => Link::new(Sgd { momentum: x, dampening: 0.0, nesterov: a }),
+                2 => Link::new(RmsProp {
+                    alpha: y,
+                    eps,
+                    centered: a,
+                    momentum: x,
+                    eps_inside_sqrt: b,
+                }),
+                3 => Link::new(Adagrad { lr_decay: x, initial_accumulator_value: y, eps }),
+                4 => Link::new(Adadelta { rho: y, eps }),
+                5 => Link::new(Adam { betas, eps, amsgrad: a }),
+                6 => Link::new(Adamax { betas, eps }),
+                7 => Link::new(NAdam { betas, eps, momentum_decay: x }),
+                8 => Link::new(RAdam { betas, eps }),
+                9 => Link::new(Lion { betas }),
+                10 => Link::new(WeightDecay { weight_decay: y }),
+                11 => Link::new(ClipValue { clip_value: x }),
+                12 => Link::new(ClipTensorNorm { max_norm: x }),
+                13 => Link::new(ClipNorm { max_norm: x }),
+                _ => Link::new(Maximize {}),
+            }
+        },
+    )
+}
+
+fn any_plan() -> impl Strategy<Value = Plan> {
+    let links = prop::collection::vec(any_link(), 0..4);
+    (any_rate(), links, any::<bool>(), 0.0..1.0f64).prop_map(|(lr, links, average, decay)| {
+        // The chain must begin somewhere: with a rule that changes nothing.
+        let plan = links.into_iter().fold(Plan::new(lr, Sgd::default()), Plan::then_link);
+        if average { plan.then(Average { decay }) } else { plan }
+    })
+}
+
+fn any_recipe() -> impl Strategy<Value = Recipe> {
+    let groups = prop::collection::vec((any::<bool>(), any_plan()), 0..3);
+    (any_plan(), groups, 1..9u64, 0..3usize, any::<bool>()).prop_map(
+        |(plan, groups, accumulate, non_finite, skip)| {
+            let non_finite = [NonFinite::Ignore, NonFinite::Error, NonFinite::Skip][non_finite];
+            let unused = if skip { UnusedParameters::Skip } else { UnusedParameters::Error };
+            let recipe = Recipe::from(plan)
+                .with_accumulate(accumulate)
+                .with_non_finite(non_finite)
+                .with_unused_parameters(unused);
+            groups.into_iter().fold(recipe, |recipe, (frozen, plan)| {
+                if frozen { recipe.freeze(["a.*"]) } else { recipe.group(["*.bias", "ü"], plan) }
+            })
+        },
+    )
+}
+
+/// The setting number `which` of a printed recipe: where its key and its value stand, in bytes.
+fn setting(text: &str, which: Index) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    let places: Vec<usize> = text.match_indices(" = ").map(|(at, _)| at).collect();
+    let end = places[which.index(places.len())];
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let start = text[..end].rfind(|c| !word(c)).map_or(0, |before| before + 1);
+    let (value, mut depth, mut quoted) = (end + 3, 0, false);
+    let length = text[value..].find(|c| {
+        quoted ^= c == '"';
+        match c {
+            _ if quoted => return false,
+            '[' | '{' => depth += 1,
+            // One that was not opened here closes what the setting stands in.
+            ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        depth < 0 || depth == 0 && matches!(c, ',' | ' ' | '\n')
+    });
+    (start..end, value..value + length.unwrap_or(text.len() - value))
+}
+
+/// Line and column of a byte, both from 1.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    (text[..at].matches('\n').count() + 1, text[line..at].chars().count() + 1)
+}
+
+/// A value of another type than this one.
+fn of_another_type(value: &str, choice: bool) -> &'static str {
+    match value.as_bytes()[0] {
+        b'"' => ["3", "true"][usize::from(choice)],
+        b'[' => ["0.5", "true"][usize::from(choice)],
+        b'{' => ["true", "\"x\""][usize::from(choice)],
+        b't' | b'f' => ["1", "\"true\""][usize::from(choice)],
+        _ => ["\"1\"", "true"][usize::from(choice)],
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_recipe_reads_back_as_it_was_printed(recipe in any_recipe()) {
+        let text = recipe.to_string();
+        let read = Recipe::from_toml(&text).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        prop_assert_eq!(read.to_string(), text);
+        prop_assert_eq!(read, recipe);
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused_where_it_stands(
+        recipe in any_recipe(), which in any::<Index>(), choice in any::<bool>(),
+    ) {
+        let mut text = recipe.to_string();
+        let (_, value) = setting(&text, which);
+        let wrong = of_another_type(&text[value.clone()], choice);
+        text.replace_range(value.clone(), wrong);
+        let error = Recipe::from_toml(&text).map(|_| text.clone()).unwrap_err();
+        prop_assert_eq!((error.line(), error.column()), place(&text, value.start), "{}", error);
+    }
+
+    #[test]
+    fn a_wrong_letter_in_a_key_is_refused_where_the_key_stands(
+        recipe in any_recipe(), which in any::<Index>(), letter in any::<Index>(),
+    ) {
+        let mut text = recipe.to_string();
+        let (key, _) = setting(&text, which);
+        let at = key.start + letter.index(key.len());
+        text.replace_range(at..=at, "Q");
+        let error = Recipe::from_toml(&text).map(|_| text.clone()).unwrap_err();
+        prop_assert_eq!((error.line(), error.column()), place(&text, key.start), "{}", error);
+        prop_assert!(error.message().starts_with("unknown key `"), "{}", error);
+    }
+
+    #[test]
+    fn a_wrong_letter_in_a_word_is_refused_where_the_word_stands(
+        recipe in any_recipe(), which in any::<Index>(), letter in any::<Index>(),
+    ) {
+        let mut text = recipe.to_string();
+        let (key, value) = setting(&text, which);
+        if !text[value.clone()].starts_with('"') || &text[key] == "params" {
+            return Ok(());
+        }
+        let at = value.start + 1 + letter.index(value.len() - 2);
+        text.replace_range(at..=at, "Q");
+        let error = Recipe::from_toml(&text).map(|_| text.clone()).unwrap_err();
+        prop_assert_eq!((error.line(), error.column()), place(&text, value.start), "{}", error);
+    }
+
+    /// A digit more or less may still be right; if not, the line is that of the number.
+    #[test]
+    fn a_wrong_digit_is_right_or_refused_in_its_line(
+        recipe in any_recipe(), which in any::<Index>(), at in any::<Index>(), digit in 0..10u8,
+    ) {
+        let mut text = recipe.to_string();
+        let (key, value) = setting(&text, which);
+        let digits: Vec<usize> =
+            value.clone().filter(|at| text.as_bytes()[*at].is_ascii_digit()).collect();
+        if digits.is_empty() || &text[key] == "params" {
+            return Ok(());
+        }
+        let at = digits[at.index(digits.len())];
+        text.replace_range(at..=at, &digit.to_string());
+        match Recipe::from_toml(&text) {
+            Ok(read) => prop_assert_eq!(Recipe::from_toml(&read.to_string()).ok(), Some(read)),
+            // A momentum that became 0 is told where it is needed.
+            Err(error) if error.message().starts_with("`nesterov`") => {}
+            Err(error) => {
+                let (line, _) = place(&text, at);
+                prop_assert_eq!(error.line(), line, "{}", error);
+                let columns = place(&text, value.start).1..=place(&text, value.end).1;
+                prop_assert!(columns.contains(&error.column()), "{}", error);
+            }
+        }
+    }
+}

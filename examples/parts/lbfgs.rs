@@ -1,0 +1,99 @@
+//! L-BFGS (Nocedal and Wright, algorithm 7.4) with a line search for the strong Wolfe conditions.
+
+use serde::{Deserialize, Serialize};
+use wengert::optim::{At, LossAt, Method, Remembered};
+use wengert::{Array, Elementary, Float, Reductions};
+
+/// Steps along minus the inverse Hessian times the gradient, as far as past steps tell it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lbfgs {
+    /// How many steps, and what they did to the gradient, stand for the inverse Hessian.
+    pub history: usize,
+}
+
+impl Default for Lbfgs {
+    fn default() -> Self {
+        Lbfgs { history: 8 }
+    }
+}
+
+impl Method for Lbfgs {
+    const KIND: &'static str = "lbfgs";
+
+    fn step<F: Float>(
+        &self,
+        at: At,
+        x: &Array<F>,
+        loss: &mut LossAt<'_, F>,
+        memory: &mut Remembered<F>,
+    ) -> (F, Array<F>) {
+        let (value, gradient) = loss(x);
+        let name = |which: char, age: usize| format!("{which}{age}");
+        let pairs = (0..self.history).map_while(|age| {
+            Some((memory.get(&name('s', age))?.clone(), memory.get(&name('y', age))?.clone()))
+        });
+        // From the newest to the oldest.
+        let pairs: Vec<_> = pairs.collect();
+        let p = direction(&pairs, &gradient);
+        let slope = dot(&gradient, &p);
+        let mut end = None;
+        let along = |t: f64| {
+            let (value, gradient) = loss(&(x + p.scale(t)));
+            let found = (value.to_f64(), dot(&gradient, &p));
+            end = Some((p.scale(t), gradient));
+            found
+        };
+        if !wolfe(along, at.lr, value.to_f64(), slope) {
+            return (value, x.clone());
+        }
+        let (s, reached) = end.expect("the line was searched");
+        let x = x + &s;
+        // By the second Wolfe condition the product of the two is positive.
+        let newest = [(s, reached - gradient)];
+        for (age, (s, y)) in newest.into_iter().chain(pairs).take(self.history).enumerate() {
+            memory.insert(name('s', age), s);
+            memory.insert(name('y', age), y);
+        }
+        (value, x)
+    }
+}
+
+fn dot<F: Float>(a: &Array<F>, b: &Array<F>) -> f64 {
+    (a * b).sum().item().to_f64()
+}
+
+/// Minus the approximate inverse Hessian times the gradient.
+fn direction<F: Float>(pairs: &[(Array<F>, Array<F>)], gradient: &Array<F>) -> Array<F> {
+    let (mut q, mut weights) = (-gradient, Vec::new());
+    for (s, y) in pairs {
+        let weight = dot(s, &q) / dot(s, y);
+        q = q - y.scale(weight);
+        weights.push(weight);
+    }
+    if let Some((s, y)) = pairs.first() {
+        q = q.scale(dot(s, y) / dot(y, y));
+    }
+    for ((s, y), weight) in pairs.iter().zip(weights).rev() {
+        q = &q + s.scale(weight - dot(y, &q) / dot(s, y));
+    }
+    q
+}
+
+/// Looks for a step length at which the value has fallen by enough and the slope is nearly flat.
+fn wolfe(mut f: impl FnMut(f64) -> (f64, f64), first: f64, value: f64, slope: f64) -> bool {
+    let (mut low, mut high, mut t, mut lowest) = (0.0, f64::INFINITY, first, value);
+    for _ in 0..60 {
+        let (reached, inclination) = f(t);
+        let fallen = reached <= lowest.min(value + 1e-4 * t * slope);
+        if fallen && inclination.abs() <= -0.9 * slope {
+            return true;
+        } else if fallen && inclination < 0.0 {
+            (low, lowest) = (t, reached);
+        } else {
+            high = t;
+        }
+        t = if high.is_finite() { (low + high) / 2.0 } else { 2.0 * t };
+    }
+    false
+}

@@ -1,0 +1,76 @@
+//! Muon: momentum, orthogonalised.
+
+use serde::{Deserialize, Serialize};
+use wengert::optim::{At, BadSetting, TensorRule, setting};
+use wengert::{Array, Elementary, Float, Rearrangements, Shape};
+
+/// Steps in which every direction of a weight matrix counts the same.
+///
+/// ```text
+/// b = momentum b + (1 - momentum) g
+/// n = momentum b + (1 - momentum) g           with nesterov, or n = b
+/// x = n / max(|n|, eps)
+/// x = 3.4445 x - 4.7750 x x' x + 2.0315 (x x')^2 x     ns_steps times
+/// u = sqrt(max(1, rows / columns)) x
+/// ```
+///
+/// Jordan 2024, <https://kellerjordan.github.io/posts/muon/>; PyTorch's `torch.optim.Muon`, which
+/// rounds the iteration to bf16.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Muon {
+    /// The weight of the past, at least 0 and below 1.
+    pub momentum: f64,
+    /// Whether to look ahead along `b`.
+    pub nesterov: bool,
+    /// How often the singular values are pushed towards 1.
+    pub ns_steps: u64,
+    /// Keeps the first quotient finite.
+    pub eps: f64,
+}
+
+impl Default for Muon {
+    fn default() -> Self {
+        Muon { momentum: 0.95, nesterov: true, ns_steps: 5, eps: 1e-7 }
+    }
+}
+
+impl TensorRule for Muon {
+    const KIND: &'static str = "muon";
+
+    fn check(&self) -> Result<(), BadSetting> {
+        setting::fraction("momentum", self.momentum)?;
+        setting::above_zero("eps", self.eps)
+    }
+
+    fn memory(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
+        vec![("momentum_buffer", shape)]
+    }
+
+    fn apply<F: Float>(
+        &self,
+        _: At,
+        g: Array<F>,
+        param: &Array<F>,
+        memory: &mut [Array<F>],
+    ) -> Array<F> {
+        let &[rows, columns] = &*param.shape() else {
+            panic!("muon: a matrix is expected, found {:?}; give others another group", g.shape())
+        };
+        let blend =
+            |past: &Array<F>, g: Array<F>| past.scale(self.momentum) + g.scale(1.0 - self.momentum);
+        memory[0] = blend(&memory[0], g.clone());
+        let n = if self.nesterov { blend(&memory[0], g) } else { memory[0].clone() };
+        // The shorter side first, so that the products are small.
+        let n = if rows > columns { n.transpose(0, 1) } else { n };
+        let norm = wengert::optim::sum_of_squares(n.as_slice()).sqrt();
+        let mut x = n.scale(1.0 / norm.max(self.eps));
+        for _ in 0..self.ns_steps {
+            let gram = x.matmul(&x.transpose(0, 1));
+            let polynomial = gram.scale(-4.7750) + gram.matmul(&gram).scale(2.0315);
+            x = x.scale(3.4445) + polynomial.matmul(&x);
+        }
+        let x = if rows > columns { x.transpose(0, 1) } else { x };
+        x.scale((rows as f64 / columns as f64).max(1.0).sqrt())
+    }
+}

@@ -1,0 +1,75 @@
+//! A steady step of an optimizer does not allocate, whatever the recipe.
+#![allow(unsafe_code)] // A counting allocator, for this file alone.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert::optim::Registry;
+use wengert::prelude::*;
+
+/// The system's allocator, which also counts what this thread asks of it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations in twenty steps under this recipe, after a few to warm up.
+fn allocations(recipe: &str) -> usize {
+    let mut optimizer = Optimizer::from_toml(recipe).unwrap_or_else(|error| panic!("{error}"));
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    // Longer than a chunk of the chain, and a short one.
+    let mut model = Linear::new(97, 101, &mut rng);
+    let x = Tensor::randn([3, 97], &mut rng);
+    let (_, grads) = gradients(|tape| model.forward(tape.constant(&x)).square().sum());
+    (0..5).for_each(|_| optimizer.step(&mut model, &grads));
+    let before = ALLOCATIONS.get();
+    (0..20).for_each(|_| optimizer.step(&mut model, &grads));
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![1u8; 100]));
+    assert!(ALLOCATIONS.get() > before);
+}
+
+#[test]
+fn a_steady_step_of_every_kind_allocates_nothing() {
+    for kind in Registry::default().rules() {
+        assert_eq!(allocations(&format!("kind = '{kind}'\nlr = 1e-3")), 0, "{kind}");
+    }
+}
+
+#[test]
+fn a_steady_step_of_a_whole_recipe_allocates_nothing() {
+    for recipe in [
+        "kind = 'adamw'\nclip_value = 1.0\nclip_tensor_norm = 1.0\nclip_norm = 1.0\naverage = 0.99\n\
+         non_finite = 'skip'\nlr = { kind = 'cosine', lr = 0.1, t_max = 9, warmup_steps = 3 }\n\
+         [[groups]]\nparams = 'bias'\nkind = 'lion'\nlr = { kind = 'plateau', lr = 0.1 }",
+        "kind = 'nadam'\nweight_decay = 0.1\nunused_parameters = 'skip'\n\
+         [[groups]]\nparams = 'weight'\nfrozen = true",
+        "lr = { kind = 'joined', milestones = [3], pieces = [1, { kind = 'step', lr = 1, step_size = 2 }] }\n\
+         [[chain]]\nkind = 'momentum'\n[[chain]]\nkind = 'clip_norm'\n[[chain]]\nkind = 'weight_decay'",
+    ] {
+        assert_eq!(allocations(recipe), 0, "{recipe}");
+    }
+}

@@ -12,7 +12,10 @@ pub use wengert_core::{
     check_gradients, check_model, einsum, evaluate, grad, gradients, gradients_checked,
     gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
 };
-pub use wengert_nn::{Gelu, Loss, Module, Reduction, Relu, Sigmoid, Silu, Tanh, init, optim};
+pub use wengert_nn::{
+    Attention, Gelu, Loss, Module, Recurrent, RecurrentBuilder, RecurrentCell, Reduction, Relu,
+    Sigmoid, Silu, Tanh, init, masks, optim,
+};
 
 /// The types of one precision under the names that users write.
 macro_rules! precision {
@@ -31,16 +34,31 @@ macro_rules! precision {
         pub type Gradients = wengert_core::Gradients<$F>;
         /// A fully connected layer.
         pub type Linear = wengert_nn::Linear<$F>;
+        /// A recurrent layer; its state is one tensor.
+        pub type Rnn = wengert_nn::Rnn<$F>;
+        /// Long short-term memory; its state is two tensors.
+        pub type Lstm = wengert_nn::Lstm<$F>;
+        /// The gated recurrent unit; its state is one tensor.
+        pub type Gru = wengert_nn::Gru<$F>;
+        /// Attention with several heads.
+        pub type MultiHeadAttention = wengert_nn::MultiHeadAttention<$F>;
+        /// The block that transformers are stacked of.
+        pub type TransformerBlock = wengert_nn::TransformerBlock<$F>;
+        /// Positions added as waves.
+        pub type SinusoidalPositions = wengert_nn::SinusoidalPositions<$F>;
+        /// Positions as turns of queries and keys.
+        pub type RotaryPositions = wengert_nn::RotaryPositions<$F>;
         /// A recipe at work on a model.
         pub type Optimizer = wengert_nn::optim::Optimizer<$F>;
         /// Modules one after the other.
         pub type Sequential = wengert_nn::Sequential<$F>;
 
         pub use crate::{
-            Convolution, Diagonals, Elementary, Gelu, Indices, Loss, Module, Padding, Paddings,
-            Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Scans, Shape, Sigmoid,
-            Silu, Slices, Statistics, Tanh, Windows, einsum, evaluate, grad, gradients,
-            gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp, seeded, vjp,
+            Attention, Convolution, Diagonals, Elementary, Gelu, Indices, Loss, Module, Padding,
+            Paddings, Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Scans, Shape,
+            Sigmoid, Silu, Slices, Statistics, Tanh, Windows, einsum, evaluate, grad, gradients,
+            gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp, masks, seeded,
+            vjp,
         };
     };
 }

@@ -5,6 +5,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
 
 mod pytorch;
+mod sequences;
 mod window;
 
 const FIXTURE: &str = include_str!("../fixtures/layers.json");

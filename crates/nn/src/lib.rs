@@ -12,11 +12,16 @@
 pub mod init;
 mod layers;
 mod loss;
+pub mod masks;
 mod module;
 pub mod optim;
 mod pattern;
 
-pub use layers::{Gelu, Linear, Relu, Sigmoid, Silu, Tanh};
+pub use layers::{
+    Attention, Dropout, Gelu, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell, MultiHeadAttention,
+    Recurrent, RecurrentBuilder, RecurrentCell, Relu, Rnn, RnnCell, RotaryPositions, Sigmoid, Silu,
+    SinusoidalPositions, Tanh, TransformerBlock,
+};
 pub use loss::{Loss, Reduction};
 pub use module::{Module, Sequential};
 pub use pattern::Pattern;

@@ -14,13 +14,14 @@ pub use wengert_core::{
     vectorized, vjp,
 };
 pub use wengert_nn::{
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
-    AvgPool2d, Celu, CosineEmbedding, Dropout, Dropout2d, Elu, Flatten, GaussianNll, Gelu,
-    GeluTanh, Hardsigmoid, Hardswish, Hardtanh, HingeEmbedding, Huber, Identity, KlDiv, LeakyRelu,
-    LogSigmoid, LogSoftmax, Loss, MarginRanking, MaxPool1d, MaxPool2d, Mish, Module, Pattern,
-    PoissonNll, Reduction, Relu, Relu6, Residual, Row, Selu, Sigmoid, Silu, SmoothL1, Softmax,
-    Softplus, Softsign, Summary, Tanh, Target, Targets, TripletMargin, Upsample, check_shapes,
-    init, optim, summary, summary_of,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
+    AvgPool1d, AvgPool2d, Celu, CosineEmbedding, Dropout, Dropout2d, Elu, Flatten, GaussianNll,
+    Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, HingeEmbedding, Huber, Identity, KlDiv,
+    LeakyRelu, LogSigmoid, LogSoftmax, Loss, MarginRanking, MaxPool1d, MaxPool2d, Mish, Module,
+    Pattern, PoissonNll, Recurrent, RecurrentBuilder, RecurrentCell, Reduction, Relu, Relu6,
+    Residual, Row, Selu, Sigmoid, Silu, SmoothL1, Softmax, Softplus, Softsign, Summary, Tanh,
+    Target, Targets, TripletMargin, Upsample, check_shapes, init, masks, optim, summary,
+    summary_of,
 };
 
 /// The types of one precision under the names that users write.
@@ -60,6 +61,20 @@ macro_rules! precision {
         pub type PRelu = wengert_nn::PRelu<$F>;
         /// Normalisation by the root of the mean square.
         pub type RmsNorm = wengert_nn::RmsNorm<$F>;
+        /// A recurrent layer; its state is one tensor.
+        pub type Rnn = wengert_nn::Rnn<$F>;
+        /// Long short-term memory; its state is two tensors.
+        pub type Lstm = wengert_nn::Lstm<$F>;
+        /// The gated recurrent unit; its state is one tensor.
+        pub type Gru = wengert_nn::Gru<$F>;
+        /// Attention with several heads.
+        pub type MultiHeadAttention = wengert_nn::MultiHeadAttention<$F>;
+        /// The block that transformers are stacked of.
+        pub type TransformerBlock = wengert_nn::TransformerBlock<$F>;
+        /// Positions added as waves.
+        pub type SinusoidalPositions = wengert_nn::SinusoidalPositions<$F>;
+        /// Positions as turns of queries and keys.
+        pub type RotaryPositions = wengert_nn::RotaryPositions<$F>;
         /// A recipe at work on a model.
         pub type Optimizer = wengert_nn::optim::Optimizer<$F>;
         /// Modules one after the other.
@@ -77,16 +92,16 @@ macro_rules! precision {
         pub type Nll = wengert_nn::Nll<$F>;
 
         pub use crate::{
-            AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
-            AvgPool2d, Celu, Convolution, CosineEmbedding, Diagonals, Dropout, Dropout2d,
-            Elementary, Elu, Flatten, GaussianNll, Gelu, GeluTanh, Hardsigmoid, Hardswish,
-            Hardtanh, HingeEmbedding, Huber, Identity, Indices, KlDiv, LeakyRelu, LogSigmoid,
-            LogSoftmax, Loss, MarginRanking, MaxPool1d, MaxPool2d, Mish, Module, Padding, Paddings,
-            Params, PoissonNll, Pooling, Rearrangements, Reduction, Reductions, Relu, Relu6,
-            Residual, Scans, Selu, Shape, Sigmoid, Silu, Slices, SmoothL1, Softmax, Softplus,
-            Softsign, Statistics, Tanh, TripletMargin, Upsample, Windows, check_shapes, einsum,
-            evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp, init,
-            jacobian, jvp, seeded, summary, vjp,
+            AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
+            AvgPool1d, AvgPool2d, Celu, Convolution, CosineEmbedding, Diagonals, Dropout,
+            Dropout2d, Elementary, Elu, Flatten, GaussianNll, Gelu, GeluTanh, Hardsigmoid,
+            Hardswish, Hardtanh, HingeEmbedding, Huber, Identity, Indices, KlDiv, LeakyRelu,
+            LogSigmoid, LogSoftmax, Loss, MarginRanking, MaxPool1d, MaxPool2d, Mish, Module,
+            Padding, Paddings, Params, PoissonNll, Pooling, Rearrangements, Reduction, Reductions,
+            Relu, Relu6, Residual, Scans, Selu, Shape, Sigmoid, Silu, Slices, SmoothL1, Softmax,
+            Softplus, Softsign, Statistics, Tanh, TripletMargin, Upsample, Windows, check_shapes,
+            einsum, evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp,
+            init, jacobian, jvp, masks, seeded, summary, vjp,
         };
     };
 }

@@ -7,6 +7,7 @@ use wengert::f64::prelude::*;
 mod losses;
 mod norms;
 mod pytorch;
+mod sequences;
 mod window;
 
 const FIXTURE: &str = include_str!("../fixtures/layers.json");

@@ -15,17 +15,20 @@
 pub mod init;
 mod layers;
 mod loss;
+pub mod masks;
 mod module;
 pub mod optim;
 mod pattern;
 mod summary;
 
 pub use layers::{
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
-    AvgPool2d, BatchNorm1d, BatchNorm2d, Celu, Conv1d, Conv2d, Dropout, Dropout2d, Elu, Embedding,
-    Flatten, Gelu, GeluTanh, GroupNorm, Hardsigmoid, Hardswish, Hardtanh, Identity, Lambda,
-    LayerNorm, LeakyRelu, Linear, LogSigmoid, LogSoftmax, MaxPool1d, MaxPool2d, Mish, PRelu, Relu,
-    Relu6, Residual, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh, Upsample,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
+    AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d, Celu, Conv1d, Conv2d, Dropout, Dropout2d, Elu,
+    Embedding, Flatten, Gelu, GeluTanh, GroupNorm, Gru, GruCell, Hardsigmoid, Hardswish, Hardtanh,
+    Identity, Lambda, LayerNorm, LeakyRelu, Linear, LogSigmoid, LogSoftmax, Lstm, LstmCell,
+    MaxPool1d, MaxPool2d, Mish, MultiHeadAttention, PRelu, Recurrent, RecurrentBuilder,
+    RecurrentCell, Relu, Relu6, Residual, RmsNorm, Rnn, RnnCell, RotaryPositions, Selu, Sigmoid,
+    Silu, SinusoidalPositions, Softmax, Softplus, Softsign, Tanh, TransformerBlock, Upsample,
 };
 pub use loss::{
     Bce, BceWithLogits, CosineEmbedding, CrossEntropy, GaussianNll, HingeEmbedding, Huber, KlDiv,

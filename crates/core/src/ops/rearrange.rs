@@ -1,8 +1,8 @@
 //! Operations that move or repeat elements and compute nothing.
 
 use super::reduce::sum_to;
-use crate::kernels::broadcast1;
-use crate::op::{Flow, ManyOp, Op, Value};
+use crate::kernels::{broadcast1, zip1};
+use crate::op::{Cotangent, Flow, ManyOp, Op, Value};
 use crate::shape::{Axes, AxisList, expect_shape};
 use crate::{Array, Float, Shape, ShapeError};
 
@@ -122,6 +122,27 @@ impl Op<1> for Narrow {
     }
     fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
         V::apply(Widen { axis: self.axis, start: self.start, extent: x.shape()[self.axis] }, [g])
+    }
+    // Only the stretch is touched, so that a value taken apart into many costs one pass, not many.
+    fn pull_into<F: Float>(
+        &self,
+        _: usize,
+        [x]: [&Array<F>; 1],
+        _: &Array<F>,
+        g: &Array<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
+        let (from, width) = (self.start * inner, self.len * inner);
+        into.write(|sum, accumulate| {
+            if !accumulate {
+                sum.fill(F::ZERO);
+            }
+            let rows = sum.chunks_exact_mut((n * inner).max(1));
+            for (sum, g) in rows.zip(g.as_slice().chunks_exact(width.max(1))) {
+                zip1(&mut sum[from..from + width], g, |sum, g| *sum += g);
+            }
+        });
     }
 }
 

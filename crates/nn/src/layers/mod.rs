@@ -3,6 +3,7 @@
 use wengert_core::{Float, Rearrangements, Shape, Var};
 
 mod activation;
+mod attention;
 mod batch_norm;
 mod convolution;
 mod dropout;
@@ -11,11 +12,15 @@ mod linear;
 mod norm;
 mod plumbing;
 mod pooling;
+mod positions;
+mod recurrent;
+mod transformer;
 
 pub use activation::{
     Celu, Elu, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSigmoid, LogSoftmax,
     Mish, PRelu, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
 };
+pub use attention::{Attention, MultiHeadAttention};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d};
 pub use convolution::{Conv1d, Conv2d};
 pub use dropout::{Dropout, Dropout2d};
@@ -27,6 +32,12 @@ pub use pooling::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
     AvgPool2d, MaxPool1d, MaxPool2d, Upsample,
 };
+
+pub use positions::{RotaryPositions, SinusoidalPositions};
+pub use recurrent::{
+    Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, RecurrentCell, Rnn, RnnCell,
+};
+pub use transformer::TransformerBlock;
 
 /// One number for each channel, shaped to meet axis 1 of `x`.
 #[track_caller]

@@ -1,7 +1,7 @@
 //! The readers over the inputs that fuzzing has kept; `tests/fuzz` says how these are made.
 
 #[path = "fuzz/readers.rs"]
-mod readers;
+pub mod readers;
 
 /// Runs a reader over the corpus of its name.
 fn all(name: &str, reader: fn(&[u8])) {

@@ -99,7 +99,7 @@ def numpy_files():
 
 
 def check():
-    net = Net()
+    net = Net().double()
     net.load_state_dict(load_file(FOLDER / "wengert.safetensors"), strict=True)
     arrays = np.load(FOLDER / "wengert.npz")
     expected = logits(net, torch.tensor(arrays["x"])).numpy()

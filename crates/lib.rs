@@ -3,6 +3,8 @@
 
 pub use wengert_core as core;
 pub use wengert_nn as nn;
+#[cfg(feature = "train")]
+pub use wengert_train as train;
 
 pub use wengert_core::{
     Against, Arithmetic, Array, Axes, AxisList, Check, Checked, Convolution, Cotangent, Diagonals,

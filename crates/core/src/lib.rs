@@ -48,6 +48,8 @@ mod products;
 mod recorded;
 mod replay;
 mod segment;
+#[cfg(feature = "serde")]
+mod serial;
 mod shape;
 mod storage;
 mod tape;

@@ -1,0 +1,87 @@
+//! Weights in files: those of a net that PyTorch trained are loaded under other names, training is
+//! interrupted and goes on with the same bits, and the result is saved and read back.
+
+use std::error::Error;
+use std::path::Path;
+
+use wengert::prelude::*;
+use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert::train::{Load, load, load_memory, named, npy, save, save_memory};
+
+/// The last layer of the net in `tests/interop/weights.py`, which calls it `head`, and one of our own.
+struct Net {
+    classify: Linear,
+    judge: Linear,
+}
+params! { Net { classify, judge } }
+
+impl Module for Net {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        self.judge.forward(self.classify.forward(x).tanh())
+    }
+}
+
+fn net(seed: u64) -> Net {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    Net { classify: Linear::new(128, 10, &mut rng), judge: Linear::new(10, 1, &mut rng) }
+}
+
+fn train(net: &mut Net, optimizer: &mut Optimizer, x: &Tensor, steps: usize) -> f32 {
+    let mut last = f32::NAN;
+    for _ in 0..steps {
+        let (loss, grads) = gradients(|tape| (net.forward(tape.constant(x)) - 1.0).square().mean());
+        optimizer.step(net, &grads);
+        last = loss;
+    }
+    last
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::temp_dir().join(format!("wengert_{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let done = run(&folder);
+    std::fs::remove_dir_all(&folder)?;
+    done
+}
+
+fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("tests/fixtures/interop/from_pytorch.safetensors");
+
+    // Strictly the file does not fit, which the error tells, name by name; nothing was changed.
+    let mut net = net(0);
+    if let Err(error) = load(&file, &mut net) {
+        println!("{}", error.to_string().replace(&*root.to_string_lossy(), "."));
+    }
+    let report = Load::new().lenient().rename("head.*", "classify.*").file(&file, &mut net)?;
+    assert_eq!(report.missing, ["judge.weight", "judge.bias"]);
+    assert!(report.misshapen.is_empty() && report.unexpected.contains(&"conv.weight".to_owned()));
+
+    // Six steps, of which the first three are in one process and the rest in another.
+    let x = Tensor::from_fn([8, 128], |i| (i % 11) as f32 / 11.0);
+    let recipe = "kind = 'adam'\nlr = 0.01\naverage = 0.9";
+    let mut optimizer = Optimizer::from_toml(recipe)?;
+    train(&mut net, &mut optimizer, &x, 3);
+    save(folder.join("weights.safetensors"), &net)?;
+    save_memory(folder.join("memory.safetensors"), &optimizer, &net)?;
+    let loss = train(&mut net, &mut optimizer, &x, 3);
+
+    let mut resumed = self::net(1);
+    load(folder.join("weights.safetensors"), &mut resumed)?;
+    let mut again = Optimizer::from_toml(recipe)?;
+    let restored = load_memory(folder.join("memory.safetensors"), &mut again, &resumed)?;
+    assert!(restored.is_complete());
+    let loss_again = train(&mut resumed, &mut again, &x, 3);
+    println!("loss {loss} at once, {loss_again} when interrupted");
+    assert_eq!(named(&resumed), named(&net));
+    assert_eq!(loss, loss_again);
+
+    // The averages of the parameters are saved like the parameters, and one tensor for NumPy.
+    let averages = folder.join("averages.safetensors");
+    optimizer.averaged(&mut net, |net| save(&averages, net))?;
+    load(&averages, &mut resumed)?;
+    assert_ne!(named(&resumed), named(&net));
+    npy::write(folder.join("judge.npy"), net.judge.weight.value())?;
+    assert_eq!(&npy::read(folder.join("judge.npy"))?, net.judge.weight.value());
+    Ok(())
+}

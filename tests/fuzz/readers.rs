@@ -1,0 +1,81 @@
+//! The readers under any bytes: what the fuzz targets run, and what the ordinary tests run over the kept
+//! corpus. None may panic; what was read must write and read back the same.
+
+use std::collections::BTreeMap;
+
+use wengert::optim::Recipe;
+use wengert::prelude::*;
+use wengert::train::{self, Load, npy, npz};
+
+struct Net {
+    w: Param,
+    b: Buffer,
+}
+params! { Net { w, b } }
+
+fn net() -> Net {
+    Net { w: Tensor::zeros([2, 2]).into(), b: Buffer::new(Tensor::zeros([])) }
+}
+
+/// The same numbers, bit by bit but for what a NaN carries.
+fn same(a: &Tensor, b: &Tensor) -> bool {
+    let pairs = || a.as_slice().iter().zip(b.as_slice());
+    a.shape() == b.shape() && pairs().all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+}
+
+fn all_same(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
+}
+
+/// A safetensors file: into a map, into a model by four ways, into an optimizer's memory.
+pub fn safetensors(bytes: &[u8]) {
+    if let Ok(tensors) = train::safetensors::from_bytes::<f32>(bytes)
+        && let Ok(again) = train::safetensors::to_bytes(&tensors)
+    {
+        let again = train::safetensors::from_bytes(&again).expect("what was written");
+        assert!(all_same(&tensors, &again));
+    }
+    let strict = Load::new();
+    for load in [&strict, &strict.clone().lenient(), &strict.clone().rename("*.x", "*")] {
+        let mut net = net();
+        if load.bytes(bytes, &mut net).is_err() {
+            assert!(net.w.value() == &Tensor::zeros([2, 2]) && net.b.value().item() == 0.0);
+        }
+    }
+    if let Ok(memory) = train::memory_from_bytes::<f32>(bytes) {
+        let mut optimizer = Optimizer::from_toml("kind = 'adam'").expect("a recipe");
+        optimizer.restore(&net(), memory);
+    }
+}
+
+/// An `.npy` file.
+pub fn npy(bytes: &[u8]) {
+    if let Ok(array) = npy::from_bytes::<f32>(bytes) {
+        let again = npy::from_bytes(&npy::to_bytes(&array)).expect("what was written");
+        assert!(same(&array, &again));
+    }
+}
+
+/// An `.npz` file.
+pub fn npz(bytes: &[u8]) {
+    if let Ok(arrays) = npz::from_bytes::<f32>(bytes)
+        && let Ok(again) = npz::to_bytes(&arrays)
+    {
+        let again = npz::from_bytes(&again).expect("what was written");
+        assert!(all_same(&arrays, &again));
+    }
+}
+
+/// A recipe in TOML: what can be read is printed, and reads back as the same.
+pub fn recipe(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Recipe::from_toml(text) {
+        Ok(recipe) => {
+            let printed = recipe.to_string();
+            let again = Recipe::from_toml(&printed);
+            let again = again.unwrap_or_else(|error| panic!("{printed}\n{error}"));
+            assert_eq!(printed, again.to_string());
+        }
+        Err(error) => assert!(error.line() >= 1 && !error.to_string().is_empty()),
+    }
+}

@@ -13,8 +13,11 @@ pub use wengert_core::{
     gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{
-    Attention, Gelu, Loss, Module, Recurrent, RecurrentBuilder, RecurrentCell, Reduction, Relu,
-    Sigmoid, Silu, Tanh, init, masks, optim,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
+    AvgPool1d, AvgPool2d, Celu, Dropout, Dropout2d, Elu, Flatten, Gelu, GeluTanh, Hardsigmoid,
+    Hardswish, Hardtanh, Identity, LeakyRelu, LogSigmoid, LogSoftmax, Loss, MaxPool1d, MaxPool2d,
+    Mish, Module, Recurrent, RecurrentBuilder, RecurrentCell, Reduction, Relu, Relu6, Residual,
+    Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh, Upsample, init, masks, optim,
 };
 
 /// The types of one precision under the names that users write.
@@ -48,15 +51,39 @@ macro_rules! precision {
         pub type SinusoidalPositions = wengert_nn::SinusoidalPositions<$F>;
         /// Positions as turns of queries and keys.
         pub type RotaryPositions = wengert_nn::RotaryPositions<$F>;
+        /// Batch normalisation of `[n, c]` or `[n, c, l]`.
+        pub type BatchNorm1d = wengert_nn::BatchNorm1d<$F>;
+        /// Batch normalisation of `[n, c, h, w]`.
+        pub type BatchNorm2d = wengert_nn::BatchNorm2d<$F>;
+        /// A convolution of `[n, c, l]`.
+        pub type Conv1d = wengert_nn::Conv1d<$F>;
+        /// A convolution of `[n, c, h, w]`.
+        pub type Conv2d = wengert_nn::Conv2d<$F>;
+        /// Vectors for tokens.
+        pub type Embedding = wengert_nn::Embedding<$F>;
+        /// Normalisation of groups of channels.
+        pub type GroupNorm = wengert_nn::GroupNorm<$F>;
+        /// A function as a module.
+        pub type Lambda = wengert_nn::Lambda<$F>;
+        /// Normalisation over the last axes.
+        pub type LayerNorm = wengert_nn::LayerNorm<$F>;
+        /// Relu with learned slopes.
+        pub type PRelu = wengert_nn::PRelu<$F>;
+        /// Normalisation by the root of the mean square.
+        pub type RmsNorm = wengert_nn::RmsNorm<$F>;
         /// A recipe at work on a model.
         pub type Optimizer = wengert_nn::optim::Optimizer<$F>;
         /// Modules one after the other.
         pub type Sequential = wengert_nn::Sequential<$F>;
 
         pub use crate::{
-            Attention, Convolution, Diagonals, Elementary, Gelu, Indices, Loss, Module, Padding,
-            Paddings, Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Scans, Shape,
-            Sigmoid, Silu, Slices, Statistics, Tanh, Windows, einsum, evaluate, grad, gradients,
+            AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
+            AvgPool1d, AvgPool2d, Celu, Convolution, Diagonals, Dropout, Dropout2d, Elementary,
+            Elu, Flatten, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, Identity, Indices,
+            LeakyRelu, LogSigmoid, LogSoftmax, Loss, MaxPool1d, MaxPool2d, Mish, Module, Padding,
+            Paddings, Params, Pooling, Rearrangements, Reduction, Reductions, Relu, Relu6,
+            Residual, Scans, Selu, Shape, Sigmoid, Silu, Slices, Softmax, Softplus, Softsign,
+            Statistics, Tanh, Upsample, Windows, einsum, evaluate, grad, gradients,
             gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp, masks, seeded,
             vjp,
         };

@@ -4,6 +4,7 @@
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
 
+mod norms;
 mod pytorch;
 mod sequences;
 mod window;
@@ -30,19 +31,6 @@ fn linear_with_bias() {
 #[test]
 fn linear_without_bias() {
     agrees("linear no bias", linear().without_bias(), |layer, x| layer.forward(x));
-}
-
-#[test]
-fn activations() {
-    agrees("gelu", Gelu, |layer, x| layer.forward(x));
-    agrees("silu", Silu, |layer, x| layer.forward(x));
-    agrees("softplus", Function, |_, x| x.softplus());
-}
-
-#[test]
-fn softmax_and_its_logarithm() {
-    agrees("softmax", Function, |_, x| x.softmax());
-    agrees("log_softmax", Function, |_, x| x.log_softmax());
 }
 
 #[test]

@@ -2,9 +2,12 @@
 //!
 //! A weight has shape `[outputs, inputs, ..]`; what follows the first two extents is the window of a
 //! convolution. Its fan-in is `inputs` times the window, its fan-out `outputs` times the window.
+//!
+//! The short forms have PyTorch's defaults; `.._with` says the rest. Definitions are those of
+//! <https://docs.pytorch.org/docs/stable/nn.init.html>.
 
-use rand::Rng;
-use wengert_core::{Array, Elementary, Float, Shape};
+use rand::{Rng, RngExt};
+use wengert_core::{Array, Elementary, Float, Rearrangements, Shape};
 
 /// Fan-in and fan-out of a weight of this shape.
 ///
@@ -15,6 +18,59 @@ pub fn fans(shape: Shape) -> (usize, usize) {
     assert!(shape.rank() >= 2, "fans: {shape:?} has fewer than two axes");
     let window = shape[2..].iter().product::<usize>();
     (shape[1] * window, shape[0] * window)
+}
+
+/// What is to keep its variance: the signal on its way forward, or the gradient on its way back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Fan {
+    /// The signal: a unit sums over the fan-in.
+    #[default]
+    In,
+    /// The gradient: it sums over the fan-out.
+    Out,
+}
+
+impl Fan {
+    #[track_caller]
+    fn of(self, shape: Shape) -> f64 {
+        let (fan_in, fan_out) = fans(shape);
+        (if self == Self::In { fan_in } else { fan_out }) as f64
+    }
+}
+
+/// What comes after a layer; see [`calculate_gain`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Nonlinearity {
+    /// Nothing, or another linear layer or convolution.
+    Linear,
+    /// A sigmoid.
+    Sigmoid,
+    /// A hyperbolic tangent.
+    Tanh,
+    /// A relu.
+    Relu,
+    /// A leaky relu with this slope.
+    LeakyRelu(f64),
+    /// A selu.
+    Selu,
+}
+
+/// By how much deviations are to grow so that the nonlinearity behind keeps the variance: 1, for a tanh
+/// 5/3, for a relu `sqrt(2)`, for a leaky one `sqrt(2 / (1 + slope^2))`, for a selu 3/4.
+pub fn calculate_gain(nonlinearity: Nonlinearity) -> f64 {
+    match nonlinearity {
+        Nonlinearity::Linear | Nonlinearity::Sigmoid => 1.0,
+        Nonlinearity::Tanh => 5.0 / 3.0,
+        Nonlinearity::Relu => 2f64.sqrt(),
+        Nonlinearity::LeakyRelu(slope) => (2.0 / (1.0 + slope * slope)).sqrt(),
+        Nonlinearity::Selu => 0.75,
+    }
+}
+
+/// The same value everywhere.
+#[track_caller]
+pub fn constant<F: Float>(shape: impl Into<Shape>, value: f64) -> Array<F> {
+    Array::full(shape, F::of(value))
 }
 
 /// Uniform between `-bound` and `bound`.
@@ -29,32 +85,245 @@ pub fn normal<F: Float>(shape: impl Into<Shape>, deviation: f64, rng: &mut impl 
     Array::randn(shape, rng).scale(deviation)
 }
 
+/// Normal with this mean and deviation, given that it lies between `low` and `high`; PyTorch's
+/// `trunc_normal_`, where the borders are -2 and 2 by default (not multiples of the deviation).
+///
+/// # Panics
+/// If `low` is not below `high`, or the deviation not above 0.
+#[track_caller]
+pub fn truncated_normal<F: Float>(
+    shape: impl Into<Shape>,
+    mean: f64,
+    deviation: f64,
+    [low, high]: [f64; 2],
+    rng: &mut impl Rng,
+) -> Array<F> {
+    assert!(
+        low < high && deviation > 0.0,
+        "truncated_normal: a deviation of {deviation} between {low} and {high}"
+    );
+    let (below, above) = ((low - mean) / deviation, (high - mean) / deviation);
+    // Rejection from uniform draws, in units of the deviation. The density is largest at `mode`, and nine
+    // deviations from there it is smaller than what a draw of 53 bits can hit.
+    let mode = 0f64.clamp(below, above);
+    let (below, above) = (below.max(mode - 9.0), above.min(mode + 9.0));
+    Array::from_fn(shape, |_| {
+        loop {
+            let z = below + (above - below) * rng.random::<f64>();
+            if rng.random::<f64>() < ((mode * mode - z * z) / 2.0).exp() {
+                return F::of((mean + deviation * z).clamp(low, high));
+            }
+        }
+    })
+}
+
 /// Uniform within `sqrt(6 / (fan_in + fan_out))`; Glorot and Bengio 2010.
 #[track_caller]
 pub fn xavier_uniform<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+    xavier_uniform_with(shape, 1.0, rng)
+}
+
+/// Uniform within `gain * sqrt(6 / (fan_in + fan_out))`.
+#[track_caller]
+pub fn xavier_uniform_with<F: Float>(
+    shape: impl Into<Shape>,
+    gain: f64,
+    rng: &mut impl Rng,
+) -> Array<F> {
     let shape = shape.into();
     let (fan_in, fan_out) = fans(shape);
-    uniform(shape, (6.0 / (fan_in + fan_out) as f64).sqrt(), rng)
+    uniform(shape, gain * (6.0 / (fan_in + fan_out) as f64).sqrt(), rng)
 }
 
 /// Normal with variance `2 / (fan_in + fan_out)`; Glorot and Bengio 2010.
 #[track_caller]
 pub fn xavier_normal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+    xavier_normal_with(shape, 1.0, rng)
+}
+
+/// Normal with deviation `gain * sqrt(2 / (fan_in + fan_out))`.
+#[track_caller]
+pub fn xavier_normal_with<F: Float>(
+    shape: impl Into<Shape>,
+    gain: f64,
+    rng: &mut impl Rng,
+) -> Array<F> {
     let shape = shape.into();
     let (fan_in, fan_out) = fans(shape);
-    normal(shape, (2.0 / (fan_in + fan_out) as f64).sqrt(), rng)
+    normal(shape, gain * (2.0 / (fan_in + fan_out) as f64).sqrt(), rng)
 }
 
 /// Uniform within `sqrt(6 / fan_in)`, for layers before a ReLU; He et al. 2015.
 #[track_caller]
 pub fn kaiming_uniform<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+    kaiming_uniform_with(shape, Fan::In, calculate_gain(Nonlinearity::Relu), rng)
+}
+
+/// Uniform within `gain * sqrt(3 / fan)`.
+#[track_caller]
+pub fn kaiming_uniform_with<F: Float>(
+    shape: impl Into<Shape>,
+    fan: Fan,
+    gain: f64,
+    rng: &mut impl Rng,
+) -> Array<F> {
     let shape = shape.into();
-    uniform(shape, (6.0 / fans(shape).0 as f64).sqrt(), rng)
+    uniform(shape, gain * (3.0 / fan.of(shape)).sqrt(), rng)
 }
 
 /// Normal with variance `2 / fan_in`, for layers before a ReLU; He et al. 2015.
 #[track_caller]
 pub fn kaiming_normal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+    kaiming_normal_with(shape, Fan::In, calculate_gain(Nonlinearity::Relu), rng)
+}
+
+/// Normal with deviation `gain / sqrt(fan)`.
+#[track_caller]
+pub fn kaiming_normal_with<F: Float>(
+    shape: impl Into<Shape>,
+    fan: Fan,
+    gain: f64,
+    rng: &mut impl Rng,
+) -> Array<F> {
     let shape = shape.into();
-    normal(shape, (2.0 / fans(shape).0 as f64).sqrt(), rng)
+    normal(shape, gain / fan.of(shape).sqrt(), rng)
+}
+
+/// A weight whose rows, or whose columns where there are fewer of them, are orthonormal; the axes behind
+/// the first count as one. Uniform among all such; Saxe et al. 2013.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
+#[track_caller]
+pub fn orthogonal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+    orthogonal_with(shape, 1.0, rng)
+}
+
+/// [`orthogonal`], times the gain.
+#[track_caller]
+pub fn orthogonal_with<F: Float>(
+    shape: impl Into<Shape>,
+    gain: f64,
+    rng: &mut impl Rng,
+) -> Array<F> {
+    let shape = shape.into();
+    assert!(shape.rank() >= 2, "orthogonal: {shape:?} has fewer than two axes");
+    let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
+    let (count, length) = (rows.min(columns), rows.max(columns));
+    let mut vectors = Array::<f64>::randn([count, length], rng);
+    // Gram and Schmidt, each vector twice, after which it is orthogonal to all digits. The diagonal of R is
+    // positive, which makes the distribution uniform: no signs are left to be mended.
+    for k in 0..count {
+        let (before, rest) = vectors.as_mut_slice().split_at_mut(k * length);
+        let vector = &mut rest[..length];
+        for other in before.chunks_exact(length).chain(before.chunks_exact(length)) {
+            let along = dot(vector, other);
+            vector.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+        }
+        let norm = dot(vector, vector).sqrt();
+        vector.iter_mut().for_each(|x| *x /= norm);
+    }
+    let matrix = if rows <= columns { vectors } else { vectors.transpose(0, 1) };
+    matrix.scale(gain).reshape(shape).cast()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::ChaCha8Rng};
+    use wengert_core::{Reductions, Statistics};
+
+    use super::*;
+
+    fn rng() -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(0)
+    }
+
+    fn largest(x: &Array<f64>) -> f64 {
+        x.abs().max().item()
+    }
+
+    /// The extremes of 20,000 uniform draws come within a thousandth of the bound.
+    fn assert_uniform_within(x: &Array<f64>, bound: f64) {
+        assert!((0.999 * bound..bound).contains(&largest(x)), "{} of {bound}", largest(x));
+        assert!((x.std(0).item() / (bound / 3f64.sqrt()) - 1.0).abs() < 0.02);
+    }
+
+    fn assert_normal(x: &Array<f64>, deviation: f64) {
+        assert!(x.mean().item().abs() < 4.0 * deviation / (x.numel() as f64).sqrt());
+        assert!((x.std(0).item() / deviation - 1.0).abs() < 0.02, "{}", x.std(0).item());
+    }
+
+    #[test]
+    fn bounds_and_deviations_are_pytorchs() {
+        // Fan-in 50 * 4 = 200, fan-out 100 * 4 = 400.
+        let shape = [100, 50, 2, 2];
+        let rng = &mut rng();
+        assert_eq!(fans(shape.into()), (200, 400));
+        assert_uniform_within(&xavier_uniform(shape, rng), 0.1);
+        assert_uniform_within(&xavier_uniform_with(shape, 3.0, rng), 0.3);
+        assert_normal(&xavier_normal_with(shape, 3.0, rng), 3.0 * (2f64 / 600.0).sqrt());
+        assert_uniform_within(&kaiming_uniform(shape, rng), (6f64 / 200.0).sqrt());
+        assert_uniform_within(
+            &kaiming_uniform_with(shape, Fan::Out, 2.0, rng),
+            2.0 * (3f64 / 400.0).sqrt(),
+        );
+        assert_normal(&kaiming_normal(shape, rng), 0.1);
+        assert_normal(&kaiming_normal_with(shape, Fan::Out, 1.0, rng), 0.05);
+        assert_eq!(constant::<f64>([2], 0.3).as_slice(), [0.3, 0.3]);
+    }
+
+    #[test]
+    fn gains_are_pytorchs() {
+        // torch.nn.init.calculate_gain, as it prints them.
+        let gain = calculate_gain;
+        assert_eq!(gain(Nonlinearity::Linear), 1.0);
+        assert_eq!(gain(Nonlinearity::Sigmoid), 1.0);
+        assert_eq!(gain(Nonlinearity::Tanh), 1.6666666666666667);
+        assert_eq!(gain(Nonlinearity::Relu), 1.4142135623730951);
+        assert_eq!(gain(Nonlinearity::LeakyRelu(0.2)), 1.3867504905630728);
+        assert_eq!(gain(Nonlinearity::Selu), 0.75);
+    }
+
+    /// Mean, deviation and borders; mean and deviation of what is left between them.
+    const TRUNCATED: [(f64, f64, [f64; 2], [f64; 2]); 5] = [
+        (0.0, 1.0, [-2.0, 2.0], [0.0, 0.879626]),
+        (0.0, 0.02, [-2.0, 2.0], [0.0, 0.02]),
+        (1.0, 2.0, [-1.0, 1.5], [0.342361, 0.699531]),
+        (0.0, 1.0, [3.0, 50.0], [3.2831, 0.26563]),
+        (-4.0, 1.0, [-2.0, 2.0], [-1.62678, 0.338051]),
+    ];
+
+    /// Mean and deviation of 40,000 draws, against numbers of scipy.stats.truncnorm.
+    #[test]
+    fn truncated_normals_have_their_moments() {
+        for (mean, deviation, [low, high], expected) in TRUNCATED {
+            let x = truncated_normal::<f64>([40_000], mean, deviation, [low, high], &mut rng());
+            assert!(x.as_slice().iter().all(|x| (low..=high).contains(x)));
+            let error = 4.0 * expected[1] / 200.0;
+            assert!((x.mean().item() - expected[0]).abs() < error, "{mean}: {}", x.mean());
+            assert!((x.std(0).item() / expected[1] - 1.0).abs() < 0.03, "{mean}: {}", x.std(0));
+        }
+    }
+
+    #[test]
+    fn orthogonal_weights_are_orthonormal_to_all_digits() {
+        for shape in [&[40, 60][..], &[60, 40], &[8, 3, 2, 2], &[30, 30], &[1, 5]] {
+            let w = orthogonal_with::<f64>(shape, 2.0, &mut rng());
+            assert_eq!(*w.shape(), *shape);
+            let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
+            let w = w.reshape([rows, columns]).scale(0.5);
+            let t = w.transpose(0, 1);
+            let gram = if rows <= columns { w.matmul(&t) } else { t.matmul(&w) };
+            assert!(largest(&(gram - Array::eye(rows.min(columns)))) < 1e-13);
+        }
+        // No sign is preferred: the mean of a diagonal element over many draws is 0.
+        let rng = &mut rng();
+        let corner = |_| orthogonal::<f64>([2, 2], rng).as_slice()[0];
+        let mean = (0..2000).map(corner).sum::<f64>() / 2000.0;
+        assert!(mean.abs() < 4.0 * (0.5f64 / 2000.0).sqrt(), "{mean}");
+    }
 }

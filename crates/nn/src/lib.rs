@@ -2,7 +2,7 @@
 //! `wengert`.
 //!
 //! * A [`Module`] maps one variable to another and shows its parameters by dotted name. There are
-//!   [`Linear`], activations, and [`Sequential`]; a model of your own is a struct, `params!`, and one
+//!   [`Linear`], convolutions, pools, norms, activations, and [`Sequential`]; a model of your own is a struct, `params!`, and one
 //!   method.
 //! * [`Loss`] gives predictions their losses as methods, with a [`Reduction`].
 //! * [`init`] draws initial weights from a generator that you hand over.
@@ -18,9 +18,13 @@ pub mod optim;
 mod pattern;
 
 pub use layers::{
-    Attention, Dropout, Gelu, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell, MultiHeadAttention,
-    Recurrent, RecurrentBuilder, RecurrentCell, Relu, Rnn, RnnCell, RotaryPositions, Sigmoid, Silu,
-    SinusoidalPositions, Tanh, TransformerBlock,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
+    AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d, Celu, Conv1d, Conv2d, Dropout, Dropout2d, Elu,
+    Embedding, Flatten, Gelu, GeluTanh, GroupNorm, Gru, GruCell, Hardsigmoid, Hardswish, Hardtanh,
+    Identity, Lambda, LayerNorm, LeakyRelu, Linear, LogSigmoid, LogSoftmax, Lstm, LstmCell,
+    MaxPool1d, MaxPool2d, Mish, MultiHeadAttention, PRelu, Recurrent, RecurrentBuilder,
+    RecurrentCell, Relu, Relu6, Residual, RmsNorm, Rnn, RnnCell, RotaryPositions, Selu, Sigmoid,
+    Silu, SinusoidalPositions, Softmax, Softplus, Softsign, Tanh, TransformerBlock, Upsample,
 };
 pub use loss::{Loss, Reduction};
 pub use module::{Module, Sequential};

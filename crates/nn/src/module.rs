@@ -57,6 +57,11 @@ impl<F: Float> Sequential<F> {
         self.layers.push(Box::new(layer));
         self
     }
+
+    /// The modules, so that some can be run by themselves.
+    pub fn layers(&self) -> &[Box<dyn Module<F> + Send + Sync>] {
+        &self.layers
+    }
 }
 
 impl<F: Float> Default for Sequential<F> {
@@ -87,6 +92,7 @@ impl<F: Float> Params<F> for Sequential<F> {
 
 impl<F: Float> Module<F> for Sequential<F> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Sequential");
         self.layers
             .iter()
             .enumerate()

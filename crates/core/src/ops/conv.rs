@@ -98,6 +98,11 @@ impl Convolution {
         Self { groups, ..self }
     }
 
+    /// How many groups there are.
+    pub fn group_count(&self) -> usize {
+        self.groups
+    }
+
     /// How the kernel slides along one axis (0 rows, 1 columns).
     fn slide(&self, axis: usize, input: usize, kernel: usize) -> Result<Slide, ShapeError> {
         let (stride, dilation) = (self.stride[axis], self.dilation[axis]);

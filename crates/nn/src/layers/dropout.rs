@@ -1,42 +1,82 @@
 //! Dropout.
 
-use wengert_core::{Float, Noise, Var, params_generic};
+use wengert_core::{Elementary, Float, Noise, Shape, ShapeError, Var, params_generic};
 
 use crate::Module;
 
-/// In training sets each element to 0 with probability `p` and multiplies the others by `1 / (1 - p)`; in
-/// evaluation the identity. Draws from the tape's key.
+/// In training each element is 0 with probability `p`, else scaled by `1 / (1 - p)`; in evaluation the
+/// identity. The draws are a function of the tape's key and the place on it:
+/// `seeded(key).gradients(..)`, with another key for each step.
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html>
+/// ```
+/// use wengert_core::{Array, evaluate, seeded};
+/// use wengert_nn::{Dropout, Module};
+///
+/// let (drop, x) = (Dropout::new(0.5), Array::<f32>::ones([8]));
+/// let tape = seeded(1).tape();
+/// let y = drop.forward(tape.constant(&x)).value();
+/// assert!(y.as_slice().iter().all(|&y| y == 0.0 || y == 2.0));
+/// assert_eq!(evaluate(|tape| drop.forward(tape.constant(&x))), x);
+/// ```
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html>, <https://jmlr.org/papers/v15/srivastava14a.html>.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
-    /// The probability.
-    pub p: f64,
+    p: f64,
 }
 
-params_generic! { plain Dropout {; p } }
+/// [`Dropout`] of whole channels: each plane of `[n, c, h, w]` is dropped or kept as a whole.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout2d.html>
+#[derive(Clone, Copy, Debug)]
+pub struct Dropout2d {
+    p: f64,
+}
 
-impl Dropout {
-    /// With this probability.
-    ///
-    /// # Panics
-    /// If it is not between 0 and 1.
-    #[track_caller]
-    pub fn new(p: f64) -> Self {
-        assert!((0.0..=1.0).contains(&p), "Dropout: a probability of {p}");
-        Self { p }
+/// `x` times a mask of this shape in training, `x` in evaluation.
+#[track_caller]
+fn dropped<F: Float>(x: Var<'_, F>, p: f64, mask: Shape) -> Var<'_, F> {
+    if !x.tape().is_training() || p == 0.0 {
+        x
+    } else if p == 1.0 {
+        x.scale(0.0)
+    } else {
+        x * x.tape().noise(mask, Noise::Bernoulli(1.0 - p)).scale((1.0 - p).recip())
     }
 }
 
-impl<F: Float> Module<F> for Dropout {
-    #[track_caller]
-    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        let _layer = x.tape().layer("Dropout");
-        if self.p == 0.0 || !x.tape().is_training() {
-            return x;
+macro_rules! dropouts {
+    ($($Layer:ident |$shape:ident| $mask:expr;)*) => {$(
+        impl $Layer {
+            /// Drops with probability `p`.
+            ///
+            /// # Panics
+            /// If `p` is not from 0 to 1.
+            #[track_caller]
+            pub fn new(p: f64) -> Self {
+                let layer = stringify!($Layer);
+                assert!((0.0..=1.0).contains(&p), "{layer}: p must be from 0 to 1, not {p}");
+                Self { p }
+            }
         }
-        let kept = 1.0 - self.p;
-        let scale = if kept > 0.0 { kept.recip() } else { 0.0 };
-        x * x.tape().noise(x.shape(), Noise::Bernoulli(kept)) * scale
-    }
+
+        params_generic! { plain $Layer {; p } }
+
+        impl<F: Float> Module<F> for $Layer {
+            #[track_caller]
+            fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+                let _layer = x.tape().layer(stringify!($Layer));
+                let $shape = x.shape();
+                dropped(x, self.p, $mask)
+            }
+        }
+    )*};
+}
+
+dropouts! {
+    Dropout |shape| shape;
+    Dropout2d |shape| match shape.rank() {
+        4 => shape.with(2, 1).with(3, 1),
+        _ => ShapeError::new(format!("{shape:?} is not [n, c, h, w]")).in_operation("Dropout2d").raise(),
+    };
 }

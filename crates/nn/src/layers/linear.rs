@@ -54,6 +54,7 @@ params_generic! { Linear { weight, bias } }
 impl<F: Float> Module<F> for Linear<F> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Linear");
         match &self.bias {
             Some(bias) => x.linear(&self.weight, bias),
             None => x.matmul_transposed(&self.weight),

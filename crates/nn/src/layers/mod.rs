@@ -32,7 +32,6 @@ pub use pooling::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
     AvgPool2d, MaxPool1d, MaxPool2d, Upsample,
 };
-
 pub use positions::{RotaryPositions, SinusoidalPositions};
 pub use recurrent::{
     Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, RecurrentCell, Rnn, RnnCell,

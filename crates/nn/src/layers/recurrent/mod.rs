@@ -108,8 +108,13 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> RecurrentBuilder<C, N, F> {
     }
 
     /// The layer, its parameters uniform within `1 / sqrt(hidden)`.
+    ///
+    /// # Panics
+    /// If there are no layers, or the dropout is not from 0 to 1.
+    #[track_caller]
     pub fn build(self, rng: &mut impl Rng) -> Recurrent<C, N, F> {
         let Self { cell, inputs, hidden, layers, bidirectional, bias, dropout, .. } = self;
+        assert!(layers > 0, "{}: there are no layers", C::NAME);
         let mut weights = Vec::new();
         for layer in 0..layers {
             let inputs = match (layer, bidirectional) {

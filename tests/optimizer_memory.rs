@@ -65,6 +65,7 @@ fn a_steady_step_of_a_whole_recipe_allocates_nothing() {
         "kind = 'adamw'\nclip_value = 1.0\nclip_tensor_norm = 1.0\nclip_norm = 1.0\naverage = 0.99\n\
          non_finite = 'skip'\nlr = { kind = 'cosine', lr = 0.1, t_max = 9, warmup_steps = 3 }\n\
          [[groups]]\nparams = 'bias'\nkind = 'lion'\nlr = { kind = 'plateau', lr = 0.1 }",
+        "kind = 'momentum'\naccumulate = 4",
         "kind = 'nadam'\nweight_decay = 0.1\nunused_parameters = 'skip'\n\
          [[groups]]\nparams = 'weight'\nfrozen = true",
         "lr = { kind = 'joined', milestones = [3], pieces = [1, { kind = 'step', lr = 1, step_size = 2 }] }\n\

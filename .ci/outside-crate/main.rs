@@ -12,7 +12,7 @@ use wengert::{Value, check_gradients, check_model};
 
 use layer::Radial;
 use op::SquaredDistance;
-use rule::Lion;
+use rule::Signum;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -37,10 +37,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("the model: {} derivatives compared", checked.comparisons);
 
     // The rule, chosen by name.
-    let registry = Registry::default().rule::<Lion>();
+    let registry = Registry::default().rule::<Signum>();
     let recipe = Recipe::from_toml_with(&registry, include_str!("recipe.toml"))?;
-    let mistake = Recipe::from_toml_with(&registry, "kind = 'loin'").unwrap_err();
-    assert!(mistake.to_string().contains("did you mean `lion`?"), "{mistake}");
+    let mistake = Recipe::from_toml_with(&registry, "kind = 'signun'").unwrap_err();
+    assert!(mistake.to_string().contains("did you mean `signum`?"), "{mistake}");
     let mut optimizer = Optimizer::new(recipe);
     let mut loss = |net: &Sequential| {
         gradients(|tape| net.forward(tape.constant(&points)).cross_entropy(&labels))

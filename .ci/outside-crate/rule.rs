@@ -4,26 +4,25 @@ use serde::{Deserialize, Serialize};
 use wengert::Float;
 use wengert::optim::{At, BadSetting, Elements, Mapped, Rule, setting::fraction};
 
-/// Lion, which keeps the sign of a running average only (<https://arxiv.org/abs/2302.06675>).
+/// Signum: the sign of a running average of the gradient (<https://arxiv.org/abs/1802.04434>).
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Lion {
-    betas: [f64; 2],
+pub struct Signum {
+    momentum: f64,
 }
 
-impl Default for Lion {
+impl Default for Signum {
     fn default() -> Self {
-        Lion { betas: [0.9, 0.99] }
+        Signum { momentum: 0.9 }
     }
 }
 
-impl Rule for Lion {
-    const KIND: &'static str = "lion";
+impl Rule for Signum {
+    const KIND: &'static str = "signum";
     const LR: f64 = 1e-4;
 
     fn check(&self) -> Result<(), BadSetting> {
-        let mut betas = self.betas.iter().enumerate();
-        betas.try_for_each(|(i, &beta)| fraction("betas", beta).map_err(|bad| bad.at(i)))
+        fraction("momentum", self.momentum)
     }
 
     fn memory(&self) -> &'static [&'static str] {
@@ -32,18 +31,17 @@ impl Rule for Lion {
 
     #[inline(always)]
     fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
-        let average = |beta: f64, m: F, g: F| F::of(beta) * m + F::of(1.0 - beta) * g;
-        let [beta1, beta2] = self.betas;
+        let (past, present) = (F::of(self.momentum), F::of(1.0 - self.momentum));
         elements.map(|g, _, [m]| {
-            let c = average(beta1, m, g);
-            let sign = if c > F::ZERO {
+            let m = past * m + present * g;
+            let sign = if m > F::ZERO {
                 F::ONE
-            } else if c < F::ZERO {
+            } else if m < F::ZERO {
                 -F::ONE
             } else {
-                c
+                m
             };
-            (sign, [average(beta2, m, g)])
+            (sign, [m])
         })
     }
 }

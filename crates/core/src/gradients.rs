@@ -8,7 +8,7 @@ use crate::{Array, Float, Leaf, Param, ParamId, Params, Path, Var};
 
 /// The gradients of one loss: by parameter, and by variable of the tape. With them travel the new
 /// values of buffers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Gradients<F: Float> {
     /// By parameter, in the order in which the recording first met them.
     pub(crate) params: Vec<(ParamId, Array<F>)>,
@@ -184,6 +184,15 @@ impl<F: Float> Div<f64> for Gradients<F> {
     fn div(mut self, by: f64) -> Self {
         self.scale(by.recip());
         self
+    }
+}
+
+// In a list of a step before, so that a copy at each of many steps allocates nothing.
+impl<F: Float> Clone for Gradients<F> {
+    fn clone(&self) -> Self {
+        let mut params = crate::workshop::spare_list();
+        params.extend_from_slice(&self.params);
+        Self { params, variables: self.variables.clone(), updates: self.updates.clone() }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::optim::{At, Elements, Mapped, Rule};
 /// Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>; AMSGrad: Reddi et al. 2018,
 /// <https://openreview.net/forum?id=ryQu7f-RZ>, with the maximum taken before the correction, as
 /// PyTorch does, <https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html>. AdamW is
-/// this rule followed by [`WeightDecay`].
+/// this rule followed by [`WeightDecay`](super::WeightDecay).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adam {

@@ -174,7 +174,7 @@ impl Rule for ClipNorm {
 /// `a = decay a + (1 - decay) p'` with `p'` the parameter after the step, `a = p'` at first.
 ///
 /// It changes no update, and stands last in its chain, where what arrives is what is subtracted.
-/// [`Optimizer::averaged`](super::Optimizer::averaged) puts the averages in place for an evaluation.
+/// [`Optimizer::averaged`](crate::optim::Optimizer::averaged) puts the averages in place for an evaluation.
 ///
 /// Polyak and Juditsky 1992, <https://doi.org/10.1137/0330046>; PyTorch's `AveragedModel` with
 /// `get_ema_multi_avg_fn(decay)`, <https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema>.

@@ -53,7 +53,7 @@ mod tests {
     fn arrays_come_back_with_the_same_bits() {
         let array = Array::<f32>::from([[0.1, -2.5e-30], [3.0, f32::MAX]]);
         let text = serde_json::to_string(&array).unwrap();
-        assert_eq!(text, r#"{"shape":[2,2],"data":[0.1,-2.5e-30,3.0,3.4028235e38]}"#);
+        assert_eq!(text, r#"{"shape":[2,2],"data":[0.1,-2.5e-30,3.0,3.4028235e+38]}"#);
         assert_eq!(serde_json::from_str::<Array<f32>>(&text).unwrap(), array);
         for array in [Array::scalar(0.1), Array::zeros([0, 3])] {
             let text = serde_json::to_string(&array).unwrap();

@@ -9,7 +9,7 @@ use wengert::prelude::*;
 
 #[path = "two_layer_net/digits.rs"]
 mod data;
-#[path = "parts/digits.rs"]
+#[path = "parts/digits_net.rs"]
 mod digits;
 #[path = "parts/muon.rs"]
 mod muon;

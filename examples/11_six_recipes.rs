@@ -12,7 +12,7 @@ use wengert::prelude::Optimizer;
 
 #[path = "two_layer_net/digits.rs"]
 mod data;
-#[path = "parts/digits.rs"]
+#[path = "parts/digits_net.rs"]
 mod digits;
 
 const STEPS: usize = 300;

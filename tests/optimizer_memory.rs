@@ -1,35 +1,12 @@
 //! A steady step of an optimizer does not allocate, whatever the recipe.
-#![allow(unsafe_code)] // A counting allocator, for this file alone.
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::optim::Registry;
 use wengert::prelude::*;
 
-/// The system's allocator, which also counts what this thread asks of it.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is handed to the system's allocator unchanged; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "common/allocations.rs"]
+mod allocations;
+use allocations::ALLOCATIONS;
 
 /// Allocations in twenty steps under this recipe, after a few to warm up.
 fn allocations(recipe: &str) -> usize {

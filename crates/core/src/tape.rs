@@ -397,8 +397,7 @@ impl<F: Float> Record<F> {
 impl<F: Float> Node<F> {
     #[track_caller]
     pub(crate) fn value(&self) -> &Array<F> {
-        let gone =
-            "this value is not there: it is inside a checkpoint, or its tape infers shapes only";
+        let gone = "this value was released, inside a checkpoint; or its tape infers shapes only";
         self.value.as_ref().expect(gone)
     }
 }

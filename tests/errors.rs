@@ -154,11 +154,13 @@ fn layers_and_losses() {
     fails! { TripletMargin::new().margin(0.0), "TripletMargin: margin must be above 0, not 0" }
     fails! { TripletMargin::new().p(f64::NAN), "TripletMargin: p must be above 0, not NaN" }
     fails! { GaussianNll::new().eps(0.0), "GaussianNll: eps must be above 0, not 0" }
-    fails! { of(&[2, 3]).bce(&zeros(&[2])), "binary_cross_entropy: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
-    fails! { of(&[2, 3]).huber(&zeros(&[2])), "sub: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
-    fails! { of(&[2, 3]).mse(&zeros(&[2])), "sub: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
-    fails! { of(&[2, 3]).half_squares(&zeros(&[2])), "sub: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
-    fails! { of(&[2, 3]).bce_with_logits(&zeros(&[2])), "mul: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).bce(&zeros(&[2])), "bce: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).huber(&zeros(&[2])), "huber: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).mse(&zeros(&[2])), "mse: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).half_squares(&zeros(&[2])), "half_squares: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).bce_with_logits(&zeros(&[2])), "bce_with_logits: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    // Sixteen losses where four are meant.
+    fails! { of(&[4, 1]).l1(&zeros(&[4])), "l1: a target [4] makes [4, 4] of the prediction [4, 1]" }
     fails! { Param::new(zeros(&[2])).set(zeros(&[3])), "set: a parameter of shape [2] was handed [3]" }
     fails! { tape.remember(&Buffer::new(zeros(&[2])), of(&[3])), "remember: a buffer of shape [2] was handed [3]" }
 }

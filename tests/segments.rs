@@ -119,3 +119,22 @@ fn a_scope_never_loses_a_gradient() {
     let x = tape.variable(&tensor![1.0]);
     tape.scope(|| x.exp());
 }
+
+/// The new statistics of a batch norm are recorded inside, and leave with the gradients all the same.
+#[test]
+fn what_a_buffer_remembers_outlives_a_checkpoint() {
+    let norm = BatchNorm1d::new(2);
+    let x = tensor![[1.0, 2.0], [3.0, 7.0], [-1.0, 0.5]];
+    let run = |checkpointed: bool| {
+        let (_, grads) = gradients(|tape| {
+            let x = tape.variable(&x);
+            let y = if checkpointed { x.checkpoint(|x| norm.forward(x)) } else { norm.forward(x) };
+            (y * &tensor![0.5, -2.0]).square().sum()
+        });
+        (grads.flatten(), grads.updates().to_vec())
+    };
+    let ((with, remembered), (without, expected)) = (run(true), run(false));
+    assert_eq!(with, without);
+    assert_eq!(remembered, expected);
+    assert_eq!(remembered.len(), 3);
+}

@@ -128,3 +128,13 @@ fn a_model_too_large_to_be_run_is_summed_up_at_once() {
     let found = summary(&layer, [1_000_000_000, 1000]).unwrap();
     assert_eq!(found.multiply_adds, 1_000_000_000_000_000);
 }
+
+#[test]
+fn a_recurrent_layer_shows_its_outputs_and_not_its_state() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let net = Sequential::new().then(Lstm::new(3, 4, rng)).then(LayerNorm::new(4));
+    let found = summary(&net, [2, 7, 3]).unwrap();
+    let outputs: Vec<_> = found.rows.iter().map(|row| (&*row.layer, row.output)).collect();
+    let shape = [2, 7, 4].into();
+    assert_eq!(outputs, [("Sequential", shape), ("LSTM", shape), ("LayerNorm", shape)]);
+}

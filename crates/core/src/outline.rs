@@ -104,6 +104,8 @@ struct Mark {
     depth: usize,
     first: usize,
     end: usize,
+    /// Where it is not the last.
+    output: Option<u32>,
 }
 
 impl Inferred {
@@ -146,7 +148,7 @@ impl<F: Float> Record<F> {
         let layer = |mark: &Mark| LayerOutline {
             kind: mark.kind,
             depth: mark.depth,
-            output: found.shapes[mark.end.saturating_sub(1)],
+            output: found.shapes[mark.output.map_or(mark.end.saturating_sub(1), |id| id as usize)],
             params: self.params_read(mark.first..mark.end),
             multiply_adds: found.multiply_adds[mark.first..mark.end].iter().sum(),
             values: values(mark.first..mark.end),
@@ -176,7 +178,7 @@ impl<F: Float> Tape<F> {
         if let Some(found) = &mut self.record.borrow_mut().outline {
             mark = Some(found.layers.len());
             let first = found.shapes.len();
-            found.layers.push(Mark { kind, depth: found.open, first, end: first });
+            found.layers.push(Mark { kind, depth: found.open, first, end: first, output: None });
             found.open += 1;
         }
         LayerGuard { tape: self, mark }
@@ -212,6 +214,17 @@ impl<F: Float> Tape<F> {
 pub struct LayerGuard<'t, F: Float> {
     tape: &'t Tape<F>,
     mark: Option<usize>,
+}
+
+impl<F: Float> LayerGuard<'_, F> {
+    /// This is what the layer gives, where that is not what it records last.
+    pub fn output(&self, y: Var<'_, F>) {
+        if let Some(mark) = self.mark
+            && let Some(found) = &mut self.tape.record.borrow_mut().outline
+        {
+            found.layers[mark].output = Some(y.id);
+        }
+    }
 }
 
 impl<F: Float> Drop for LayerGuard<'_, F> {

@@ -62,7 +62,10 @@ impl<F: Float> Tape<F> {
 impl<F: Float> Record<F> {
     /// Drops the values inside a checkpointed stretch.
     pub(crate) fn release(&mut self, segment: &Segment) {
-        for id in segment.nodes.clone().filter(|id| *id != segment.output) {
+        // What a buffer is to remember leaves with the gradients.
+        let updates = &self.updates;
+        let kept = |id: &u32| *id == segment.output || updates.iter().any(|(_, node)| node == id);
+        for id in segment.nodes.clone().filter(|id| !kept(id)) {
             let node = &mut self.nodes[id as usize];
             if node.kind == Kind::Op {
                 node.value = None;

@@ -170,6 +170,13 @@ impl From<&[usize]> for Shape {
     }
 }
 
+/// One axis: `5` is `[5]`.
+impl From<usize> for Shape {
+    fn from(extent: usize) -> Self {
+        Self::new(&[extent])
+    }
+}
+
 impl<const N: usize> From<[usize; N]> for Shape {
     #[track_caller]
     fn from(extents: [usize; N]) -> Self {

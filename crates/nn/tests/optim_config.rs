@@ -24,6 +24,15 @@ fn every_mistake_has_its_place_and_its_words() {
         ),
         ("knd = 'sgd'", 1, 1, "knd", "unknown key `knd`; did you mean `kind`?"),
         ("optimizer = 'adam'", 1, 13, "'adam'", "`optimizer`: expected a table, found string"),
+        // What stands beside the table would be read by nobody.
+        (
+            "[optimizer]\nkind = 'adam'\n[[groups]]\nparams = '*'",
+            3,
+            3,
+            "groups",
+            "`groups` stands outside of `[optimizer]`: expected `optimizer.groups`",
+        ),
+        ("lr = 1\n[optimizer]\nkind = 'adam'", 1, 1, "lr", "`lr` stands outside of `[optimizer]`"),
         // Kinds.
         (
             "kind = 'adamm'",

@@ -3,7 +3,7 @@
 use wengert_core::{Elementary, Float, Operand, Reductions, Statistics, Var};
 
 use super::Reduction;
-use super::reduction::{TINY, above_zero, settings};
+use super::reduction::{TINY, above_zero, fits, settings};
 
 settings! {
     /// Settings of [`Loss::hinge_embedding`](crate::Loss::hinge_embedding).
@@ -47,6 +47,7 @@ pub(super) fn hinge<'t, F: Float>(
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
+    let target = fits("hinge", x, target);
     reduction.of((-(x * target) + 1.0).relu())
 }
 
@@ -56,7 +57,8 @@ pub(super) fn hinge_embedding<'t, F: Float>(
     target: impl Operand<'t, F>,
     HingeEmbedding { margin, reduction }: HingeEmbedding,
 ) -> Var<'t, F> {
-    let like = target.on(x.tape()).greater(0.0);
+    let target = fits("hinge_embedding", x, target);
+    let like = target.greater(0.0);
     reduction.of(like.where_(x, (-x + margin).relu()))
 }
 
@@ -67,6 +69,8 @@ pub(super) fn margin_ranking<'t, F: Float>(
     target: impl Operand<'t, F>,
     MarginRanking { margin, reduction }: MarginRanking,
 ) -> Var<'t, F> {
+    let other = fits("margin_ranking", x, other);
+    let target = fits("margin_ranking", x, target);
     reduction.of((-(x - other) * target + margin).relu())
 }
 

@@ -3,7 +3,7 @@
 use wengert_core::ops::Binary;
 use wengert_core::{Array, Elementary, Float, Operand, Var};
 
-use super::reduction::{TINY, settings};
+use super::reduction::{TINY, fits, settings};
 
 settings! {
     /// Settings of [`Loss::bce`](crate::Loss::bce).
@@ -53,7 +53,8 @@ pub(super) fn bce<'t, F: Float>(
     target: impl Operand<'t, F>,
     Bce { weight, reduction }: Bce<F>,
 ) -> Var<'t, F> {
-    let losses = x.combine(BinaryCrossEntropy, &target.on(x.tape()));
+    let target = fits("bce", x, target);
+    let losses = x.combine(BinaryCrossEntropy, &target);
     reduction.of(weighted(losses, weight))
 }
 
@@ -63,11 +64,11 @@ pub(super) fn bce_with_logits<'t, F: Float>(
     target: impl Operand<'t, F>,
     BceWithLogits { weight, pos_weight, reduction }: BceWithLogits<F>,
 ) -> Var<'t, F> {
+    let target = fits("bce_with_logits", x, target);
     // -p t ln s - (1 - t) ln(1 - s) with s = sigmoid(x), after cancelling.
     let losses = match pos_weight {
         None => x.softplus() - x * target,
         Some(pos_weight) => {
-            let target = target.on(x.tape());
             let slope = target * &(pos_weight - 1.0) + 1.0;
             x - x * target + slope * (-x).softplus()
         }
@@ -81,7 +82,7 @@ pub(super) fn kl_div<'t, F: Float>(
     target: impl Operand<'t, F>,
     KlDiv { log_target, reduction }: KlDiv,
 ) -> Var<'t, F> {
-    let target = target.on(x.tape());
+    let target = fits("kl_div", x, target);
     if log_target {
         return reduction.of(target.exp() * (target - x));
     }

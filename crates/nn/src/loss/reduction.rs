@@ -1,6 +1,6 @@
 //! From the losses of elements or examples to one number, and the settings of losses.
 
-use wengert_core::{Float, Reductions, Var};
+use wengert_core::{Float, Operand, Reductions, ShapeError, Var};
 
 /// How the losses of the elements, or of the examples, become one number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -99,4 +99,25 @@ pub(super) fn above_zero(what: &str, number: f64) -> f64 {
 pub(super) fn not_negative(what: &str, number: f64) -> f64 {
     assert!(number >= 0.0, "{what} must be 0 or above, not {number}");
     number
+}
+
+/// What a prediction is held against, on its tape: of its shape, or repeating into it. The other way
+/// around `[4]` beside `[4, 1]` would be sixteen losses.
+#[track_caller]
+pub(super) fn fits<'t, F: Float>(
+    loss: &str,
+    x: Var<'t, F>,
+    target: impl Operand<'t, F>,
+) -> Var<'t, F> {
+    let target = target.on(x.tape());
+    let (own, given) = (x.shape(), target.shape());
+    match own.broadcast(given) {
+        Ok(both) if both == own => {}
+        Ok(both) => {
+            let message = format!("a target {given:?} makes {both:?} of the prediction {own:?}");
+            ShapeError::new(message).in_operation(loss).raise();
+        }
+        Err(error) => error.in_operation(loss).raise(),
+    }
+    target
 }

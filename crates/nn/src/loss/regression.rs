@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use wengert_core::{Elementary, Float, Operand, Rearrangements, Var};
 
 use super::Reduction;
-use super::reduction::{above_zero, not_negative, settings};
+use super::reduction::{above_zero, fits, not_negative, settings};
 
 settings! {
     /// Settings of [`Loss::huber`](crate::Loss::huber).
@@ -54,6 +54,7 @@ pub(super) fn mse<'t, F: Float>(
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
+    let target = fits("mse", x, target);
     reduction.of((x - target).square())
 }
 
@@ -63,6 +64,7 @@ pub(super) fn half_squares<'t, F: Float>(
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
+    let target = fits("half_squares", x, target);
     reduction.of((x - target).square()) * 0.5
 }
 
@@ -72,6 +74,7 @@ pub(super) fn l1<'t, F: Float>(
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
+    let target = fits("l1", x, target);
     reduction.of((x - target).abs())
 }
 
@@ -81,6 +84,7 @@ pub(super) fn huber<'t, F: Float>(
     target: impl Operand<'t, F>,
     Huber { delta, reduction }: Huber,
 ) -> Var<'t, F> {
+    let target = fits("huber", x, target);
     let distance = (x - target).abs();
     let line = (distance - delta / 2.0) * delta;
     reduction.of(distance.less(delta).where_(distance.square() * 0.5, line))
@@ -92,6 +96,7 @@ pub(super) fn smooth_l1<'t, F: Float>(
     target: impl Operand<'t, F>,
     SmoothL1 { beta, reduction }: SmoothL1,
 ) -> Var<'t, F> {
+    let target = fits("smooth_l1", x, target);
     let distance = (x - target).abs();
     let parabola = distance.square() * (0.5 / beta);
     reduction.of(distance.less(beta).where_(parabola, distance - beta / 2.0))
@@ -104,6 +109,8 @@ pub(super) fn gaussian_nll<'t, F: Float>(
     variance: impl Operand<'t, F>,
     GaussianNll { full, eps, reduction }: GaussianNll,
 ) -> Var<'t, F> {
+    let target = fits("gaussian_nll", x, target);
+    let variance = fits("gaussian_nll", x, variance);
     let variance = variance.on(x.tape());
     // The least variance in place of a smaller one, and the derivative as if it were not in place.
     let least = variance - variance.stop_gradient() + eps;
@@ -118,7 +125,7 @@ pub(super) fn poisson_nll<'t, F: Float>(
     target: impl Operand<'t, F>,
     PoissonNll { log_input, full, eps, reduction }: PoissonNll,
 ) -> Var<'t, F> {
-    let target = target.on(x.tape());
+    let target = fits("poisson_nll", x, target);
     let losses = if log_input { x.exp() - target * x } else { x - target * (x + eps).ln() };
     if !full {
         return reduction.of(losses);

@@ -55,7 +55,10 @@ fn parse(registry: &Registry, text: &str, texts: &Texts<'_>) -> Result<Recipe, F
     })?;
     let mut table = document.into_inner();
     let mut settings = match table.remove("optimizer") {
-        Some(value) => Settings::of("optimizer", value)?,
+        Some(value) => {
+            refuse_strays(&table)?;
+            Settings::of("optimizer", value)?
+        }
         None => Settings::new(table, 0..0),
     };
     texts.apply(&mut settings.table)?;
@@ -82,6 +85,20 @@ fn parse(registry: &Registry, text: &str, texts: &Texts<'_>) -> Result<Recipe, F
         recipe.groups.push(group);
     }
     Ok(recipe)
+}
+
+/// Refuses keys of a recipe beside its table `[optimizer]`, where nobody would read them.
+fn refuse_strays(table: &DeTable<'_>) -> Result<(), Fault> {
+    let own = |key: &str| ["kind", "lr", "chain"].contains(&key) || RECIPE.contains(&key);
+    match table.keys().filter(|key| own(key.get_ref())).min_by_key(|key| key.span().start) {
+        None => Ok(()),
+        Some(key) => {
+            let name = key.get_ref();
+            let message =
+                format!("`{name}` stands outside of `[optimizer]`: expected `optimizer.{name}`");
+            Err(Fault::new(key.span(), message))
+        }
+    }
 }
 
 /// The settings of the rule itself, if this is the short form.

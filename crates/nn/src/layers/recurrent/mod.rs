@@ -184,7 +184,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
         state: [impl Operand<'t, F>; N],
     ) -> (Var<'t, F>, [Var<'t, F>; N]) {
         let tape = x.tape();
-        let _layer = tape.layer(C::NAME);
+        let mark = tape.layer(C::NAME);
         let shape = x.shape();
         if shape.rank() != 3 || shape[2] != self.inputs || shape[1] == 0 {
             let inputs = self.inputs;
@@ -227,6 +227,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
         for (last, parts) in last.iter_mut().zip(&after) {
             *last = Var::concat(parts, 0).reshape(expected);
         }
+        mark.output(y);
         (y, last)
     }
 }

@@ -76,7 +76,7 @@ macro_rules! convolutions {
             #[track_caller]
             pub fn from_tensors(weight: Array<F>, bias: Option<Array<F>>, by: Convolution) -> Self {
                 let (layer, shape) = (stringify!($Layer), weight.shape());
-                                assert!(shape.rank() == $axes, "{layer}: weight {shape:?} is not {}", $weight);
+                assert!(shape.rank() == $axes, "{layer}: weight {shape:?} is not {}", $weight);
                 if let Some(bias) = &bias {
                     let given = bias.shape();
                     assert!(

@@ -1,13 +1,14 @@
 //! Optimizers: rules in a chain, a rate by schedule, and a recipe in TOML.
 //!
-//! * [`Rule`]: one link. The library has [`Sgd`] (plain, momentum, Nesterov), [`RmsProp`],
-//!   [`Adagrad`], [`Adam`] (AMSGrad), [`WeightDecay`] and [`ClipNorm`]; AdamW is Adam followed by
-//!   weight decay. A rule of your own is one struct and one `impl`.
-//! * [`Schedule`]: the learning rate as a function of the step.
+//! * [`Rule`]: one link, such as [`Sgd`], [`Adam`] or [`ClipNorm`]; AdamW is Adam followed by
+//!   [`WeightDecay`]. A rule of your own is one struct and one `impl`; [`TensorRule`] is one for whole
+//!   tensors, [`Method`] one that calls the loss itself, [`Composite`] a name for several.
+//! * [`Schedule`]: the learning rate as a function of the step, and with [`Plateau`] of a metric.
 //! * [`Recipe`]: a whole optimizer, written in Rust or read from TOML, with every mistake located;
 //!   it prints as TOML that reads back the same.
 //! * [`Registry`]: what kinds a TOML text may name, where your own are added.
-//! * [`Optimizer`]: a recipe at work on a model; [`Chain`]: its links at work on slices.
+//! * [`Optimizer`]: a recipe at work on a model; [`Memory`]: what it remembers, by name; [`Chain`]: its
+//!   links at work on slices.
 
 mod average;
 mod chain;

@@ -2,18 +2,17 @@
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub use wengert_core as core;
+#[cfg(feature = "io")]
+pub use wengert_io as io;
 pub use wengert_nn as nn;
-#[cfg(feature = "train")]
-pub use wengert_train as train;
 
 pub use wengert_core::{
-    Against, Arithmetic, Array, Axes, AxisList, Check, Checked, Convolution, Cotangent, Diagonals,
-    Elementary, Elementwise, Float, Flow, IndexOp, Indices, LayerOutline, Leaf, LeafMut, ManyOp,
-    Mismatch, Noise, NotFinite, Op, Operand, Outline, Padding, Paddings, ParamId, Params, Path,
-    Pooling, Rearrangements, Reductions, Scans, Seeded, Shape, ShapeError, Slices, Statistics,
-    Value, Windows, check_gradients, check_model, einsum, evaluate, grad, gradients,
-    gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, outline, rand, seeded,
-    vectorized, vjp,
+    Against, Arithmetic, Axes, AxisList, Check, Checked, ConvOptions, Cotangent, Float, Flow,
+    IndexOp, Indices, LayerTrace, Leaf, LeafMut, ManyOp, Mismatch, MovementOps, NotFinite, Op,
+    Operand, Padding, ParamId, Params, Path, Pooling, Random, ReduceOps, Seeded, Shape, ShapeError,
+    ShapeTrace, Tensor, UnaryOp, UnaryOps, Value, WindowOps, check_gradients, check_model, einsum,
+    eval_shape, evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp,
+    jacobian, jvp, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
@@ -30,7 +29,7 @@ pub use wengert_nn::{
 macro_rules! precision {
     ($F:ty) => {
         /// A dense tensor.
-        pub type Tensor = wengert_core::Array<$F>;
+        pub type Tensor = wengert_core::Tensor<$F>;
         /// A tape.
         pub type Tape = wengert_core::Tape<$F>;
         /// A value on a tape.
@@ -95,15 +94,14 @@ macro_rules! precision {
 
         pub use crate::{
             AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
-            AvgPool1d, AvgPool2d, Celu, Convolution, CosineEmbedding, Diagonals, Dropout,
-            Dropout2d, Elementary, Elu, Flatten, GaussianNll, Gelu, GeluTanh, Hardsigmoid,
-            Hardswish, Hardtanh, HingeEmbedding, Huber, Identity, Indices, KlDiv, LeakyRelu,
-            LogSigmoid, LogSoftmax, Loss, MarginRanking, MaxPool1d, MaxPool2d, Mish, Module,
-            Padding, Paddings, Params, PoissonNll, Pooling, Rearrangements, Reduction, Reductions,
-            Relu, Relu6, Residual, Scans, Selu, Shape, Sigmoid, Silu, Slices, SmoothL1, Softmax,
-            Softplus, Softsign, Statistics, Tanh, TripletMargin, Upsample, Windows, check_shapes,
-            einsum, evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp,
-            init, jacobian, jvp, masks, seeded, summary, vjp,
+            AvgPool1d, AvgPool2d, Celu, ConvOptions, CosineEmbedding, Dropout, Dropout2d, Elu,
+            Flatten, GaussianNll, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, HingeEmbedding,
+            Huber, Identity, Indices, KlDiv, LeakyRelu, LogSigmoid, LogSoftmax, Loss,
+            MarginRanking, MaxPool1d, MaxPool2d, Mish, Module, MovementOps, Padding, Params,
+            PoissonNll, Pooling, ReduceOps, Reduction, Relu, Relu6, Residual, Selu, Shape, Sigmoid,
+            Silu, SmoothL1, Softmax, Softplus, Softsign, Tanh, TripletMargin, UnaryOps, Upsample,
+            WindowOps, check_shapes, einsum, evaluate, grad, gradients, gradients_checked,
+            gradients_with, hessian, hvp, init, jacobian, jvp, masks, seeded, summary, vjp,
         };
     };
 }

@@ -8,17 +8,17 @@ use std::error::Error;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
-use wengert::{Elementwise, Float, Value, check_gradients};
+use wengert::{Float, UnaryOp, Value, check_gradients};
 
 /// Forward a step; backward the derivative of `x / (1 + 2 |x|)`.
 #[derive(Clone, Debug)]
 struct Spike;
 
-impl Elementwise for Spike {
+impl UnaryOp for Spike {
     fn value<F: Float>(&self, x: F) -> F {
         if x > F::ZERO { F::ONE } else { F::ZERO }
     }
-    fn derivative<M: Elementary>(&self, x: &M, _: &M) -> M {
+    fn derivative<M: UnaryOps>(&self, x: &M, _: &M) -> M {
         (x.abs() * 2.0 + 1.0).square().recip()
     }
 }

@@ -18,7 +18,7 @@ mod digits;
 use digits::Digits;
 
 fn net(rng: &mut ChaCha8Rng) -> Sequential {
-    let same = Convolution::new().padding(Padding::Same);
+    let same = ConvOptions::new().padding(Padding::Same);
     Sequential::new()
         .then(Lambda::new(|x| x.reshape([x.shape()[0], 1, 8, 8])))
         .then(Conv2d::new(1, 16, 3, same, rng).without_bias())
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut order = (0..digits.labels.len()).collect::<Vec<_>>();
     order.shuffle(rng);
     let (held_out, train) = order.split_at(order.len() / 3);
-    let (held_out, train) = (digits.rows(held_out), digits.rows(train));
+    let (held_out, train) = (digits.take_rows(held_out), digits.take_rows(train));
 
     let mut net = net(rng);
     println!("{} parameters", net.param_count());
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows.shuffle(rng);
         let mut sum = 0.0;
         for batch in rows.chunks(32) {
-            let batch = train.rows(batch);
+            let batch = train.take_rows(batch);
             // Another key for each step: another draw of dropout.
             let (loss, grads) = seeded(optimizer.steps()).gradients(|tape| {
                 net.forward(tape.constant(&batch.pixels)).cross_entropy(batch.labels.as_slice())

@@ -4,9 +4,9 @@
 use std::error::Error;
 use std::path::Path;
 
+use wengert::io::{Load, load, load_memory, named, npy, save, save_memory};
 use wengert::prelude::*;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
-use wengert::train::{Load, load, load_memory, named, npy, save, save_memory};
 
 /// The last layer of the net in `tests/interop/weights.py`, which calls it `head`, and one of our own.
 struct Net {

@@ -103,7 +103,7 @@ cases! {
     bce_at_zero: "BCEwithlogits 0 t=0", |x| x[0].bce_with_logits(0.0).reshape([1]);
     bce_far_out: "BCEwithlogits +-1000", |x| {
         let at = |i| x[0].narrow(0, i, 1).bce_with_logits(1.0 - i as f64).reshape([1]);
-        Rearrangements::concat(&[at(0), at(1)], 0)
+        MovementOps::concat(&[at(0), at(1)], 0)
     };
     absolute_error_at_zero: "l1 at 0", |x| (x[0] - 0.0).abs().mean();
     empty_sum: "empty sum", |x| x[0].narrow(0, 0, 0).sum();
@@ -115,7 +115,7 @@ cases! {
     hardtanh_at_its_borders: "hardtanh at +-1", |x| x[0].hardtanh();
     leaky_relu_at_zero: "leaky_relu at 0", |x| x[0].leaky_relu(0.1);
     elu_at_zero: "elu at 0", |x| x[0].elu(1.0);
-    where_of_what_overflows: "where(x<=0, exp, 1+x) at 100", |x| x[0].less_equal(0.0).where_(x[0].exp(), x[0] + 1.0);
+    where_of_what_overflows: "where(x<=0, exp, 1+x) at 100", |x| x[0].less_equal(0.0).where_cond(x[0].exp(), x[0] + 1.0);
     tensor_power_zero_to_zero: "pow tensor: 0^0", |x| x[0].pow(x[1]);
     tensor_power_zero_to_two: "pow tensor: 0^2", |x| x[0].pow(x[1]);
     tensor_power_of_a_negative: "pow tensor: (-2)^2", |x| x[0].pow(x[1]);
@@ -179,7 +179,7 @@ fn where_leaks_nothing_from_the_branch_that_was_not_taken() {
     // The fixture says NaN here; the conventions say 1.
     let tape = Tape::new();
     let x = tape.variable(&tensor![-1.0, 0.0, 4.0]);
-    let y = x.greater(0.0).where_(x.sqrt(), x);
+    let y = x.greater(0.0).where_cond(x.sqrt(), x);
     assert_eq!(y.value().to_vec(), [-1.0, 0.0, 2.0]);
     assert_eq!(y.sum().backward().wrt(x).unwrap().to_vec(), [1.0, 1.0, 0.25]);
     let slope = grad(y.sum(), &[x])[0];
@@ -190,7 +190,7 @@ fn where_leaks_nothing_from_the_branch_that_was_not_taken() {
 #[test]
 fn where_broadcasts_its_mask_and_both_sides() {
     let mask = tensor![[1.0], [0.0]];
-    let y = mask.where_(tensor![1.0, 2.0, 3.0], -1.0);
+    let y = mask.where_cond(tensor![1.0, 2.0, 3.0], -1.0);
     assert_eq!(y.to_vec(), [1.0, 2.0, 3.0, -1.0, -1.0, -1.0]);
     assert_eq!(y.shape(), Shape::from([2, 3]));
 }
@@ -380,7 +380,7 @@ fn nothing_overflows_in_single_precision() {
 
 #[test]
 fn long_sums_in_single_precision_keep_six_digits_along_every_axis() {
-    use wengert::prelude::{Reductions, Tensor};
+    use wengert::prelude::{ReduceOps, Tensor};
     let near = |sums: Tensor, expected: f64| {
         for &sum in sums.as_slice() {
             assert!((f64::from(sum) / expected - 1.0).abs() <= 1e-6, "{sum} for {expected}");

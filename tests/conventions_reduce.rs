@@ -198,7 +198,7 @@ fn empty_tensors() {
 
 #[test]
 fn long_running_sums_in_single_precision_keep_six_digits_along_every_axis() {
-    use wengert::prelude::{Reductions, Scans, Tensor};
+    use wengert::prelude::{ReduceOps, Tensor};
     for (shape, axis, expected) in
         [([2_000_000, 1], 0, 2e5), ([2, 1_000_000], 1, 1e5), ([1_000_000, 2], 0, 1e5)]
     {
@@ -265,7 +265,7 @@ fn mistakes_name_operation_and_shapes_at_the_callers_line() {
         (&|| drop(x.split(&[1, 1], 1)), "split: [1, 1] along axis 1 of [2, 3] (2 against 3)"),
         (&|| drop(x.chunk(0, 1)), "chunk: 0 parts of [2, 3]"),
         (
-            &|| drop(Rearrangements::stack(&[x.clone(), none.clone()], 0)),
+            &|| drop(MovementOps::stack(&[x.clone(), none.clone()], 0)),
             "stack: [2, 3] and [0] (the shapes must agree)",
         ),
         (&|| drop(x.pad_reflect(0, 2, 0)), "pad_reflect: 2 and 0 at the ends of axis 0 of [2, 3]"),

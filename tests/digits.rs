@@ -23,7 +23,7 @@ fn the_file_of_the_repository_holds_1797_digits() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let digits = Digits::load(&folder.join("examples/data/digits.csv")).unwrap();
     assert_eq!((digits.labels.len(), digits.pixels.shape()), (1797, [1797, 64].into()));
-    assert_eq!(digits.rows(&[1796, 0]).labels, [8, 0]);
+    assert_eq!(digits.take_rows(&[1796, 0]).labels, [8, 0]);
     assert!(digits.pixels.as_slice().iter().all(|pixel| (0.0..=1.0).contains(pixel)));
 }
 

@@ -5,7 +5,6 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use wengert::core::Array;
 use wengert::prelude::*;
 use wengert::{Float, Op, ShapeError, Value};
 
@@ -82,7 +81,7 @@ fn operators() {
     fails! { zeros(&[2]) * &zeros(&[3]), "mul: [2] and [3] do not broadcast (2 against 3 in axis -1)" }
     fails! { a.maximum(b), "maximum: [2, 3] and [4] do not broadcast (3 against 4 in axis -1)" }
     fails! { a.minimum(b), "minimum: [2, 3] and [4] do not broadcast (3 against 4 in axis -1)" }
-    fails! { a.above(&b), "above: [2, 3] and [4] do not broadcast (3 against 4 in axis -1)" }
+    fails! { a.greater_half(&b), "greater_half: [2, 3] and [4] do not broadcast (3 against 4 in axis -1)" }
 }
 
 #[test]
@@ -118,7 +117,7 @@ fn reductions_and_rearrangements() {
     fails! { x.permute([0, 0]), "permute: [0, 0] is no order of the axes of [2, 3]" }
     fails! { x.transpose(0, 2), "transpose: axis 2 does not exist in [2, 3]" }
     fails! { x.narrow(1, 2, 2), "narrow: 2..4 of axis 1 in [2, 3]" }
-    fails! { Rearrangements::concat(&[x, x.transpose(0, 1)], 0), "concat: [2, 3] and [3, 2] differ in more than axis 0" }
+    fails! { MovementOps::concat(&[x, x.transpose(0, 1)], 0), "concat: [2, 3] and [3, 2] differ in more than axis 0" }
     fails! { tape.constant(&zeros(&[])).log_softmax(), "log_softmax: a scalar has no last axis" }
     fails! { zeros(&[2]).item(), "item: [2] holds 2 elements, not one" }
     fails! { Tensor::from_vec(vec![0.0; 5], [2, 3]), "from_vec: 5 elements do not fill [2, 3] (6)" }
@@ -157,12 +156,12 @@ fn layers_and_losses() {
     fails! { of(&[2, 3]).bce(&zeros(&[2])), "bce: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     fails! { of(&[2, 3]).huber(&zeros(&[2])), "huber: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     fails! { of(&[2, 3]).mse(&zeros(&[2])), "mse: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
-    fails! { of(&[2, 3]).half_squares(&zeros(&[2])), "half_squares: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
+    fails! { of(&[2, 3]).half_sse(&zeros(&[2])), "half_sse: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     fails! { of(&[2, 3]).bce_with_logits(&zeros(&[2])), "bce_with_logits: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     // Sixteen losses where four are meant.
     fails! { of(&[4, 1]).l1(&zeros(&[4])), "l1: a target [4] makes [4, 4] of the prediction [4, 1]" }
     fails! { Param::new(zeros(&[2])).set(zeros(&[3])), "set: a parameter of shape [2] was handed [3]" }
-    fails! { tape.remember(&Buffer::new(zeros(&[2])), of(&[3])), "remember: a buffer of shape [2] was handed [3]" }
+    fails! { tape.update_buffer(&Buffer::new(zeros(&[2])), of(&[3])), "update_buffer: a buffer of shape [2] was handed [3]" }
 }
 
 /// A model of somebody's own.
@@ -227,10 +226,10 @@ fn two_tapes_do_not_mix() {
     fails! { a.matmul(b), message }
     fails! { a.linear(b, a), message }
     fails! { a.mse(b), message }
-    fails! { a.above(&b), message }
-    fails! { Rearrangements::concat(&[a, b], 0), message }
+    fails! { a.greater_half(&b), message }
+    fails! { MovementOps::concat(&[a, b], 0), message }
     fails! { grad(a.sum(), &[b]), message }
-    fails! { one.remember(&Buffer::new(zeros(&[2, 2])), b), message }
+    fails! { one.update_buffer(&Buffer::new(zeros(&[2, 2])), b), message }
 }
 
 #[test]
@@ -257,10 +256,10 @@ impl Op<1> for FaultyRule {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(x)
     }
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], _: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x]: [&wengert::Tensor<F>; 1], _: Shape) -> wengert::Tensor<F> {
         x.clone()
     }
-    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, _: &V) -> V {
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, _: &V) -> V {
         assert!(self.cotangent_of > 0, "no derivative of {:?}", x.shape());
         x.constant_like([self.cotangent_of].into(), 1.0)
     }

@@ -104,7 +104,7 @@ macro_rules! in_precision {
                 let (x, y) = exercise::batch();
                 let (x, y) = (x.cast(), y.cast());
                 let (loss, grads) =
-                    gradients(|tape| net.forward(tape.constant(&x)).half_squares(&y));
+                    gradients(|tape| net.forward(tape.constant(&x)).half_sse(&y));
                 Optimizer::new(Recipe::new(0.01, Sgd::default())).step(net, &(grads / 2.0));
                 loss
             }
@@ -262,7 +262,7 @@ proptest! {
                 let expected = loops.descend(x, y, eta);
                 let n_examples = x.len();
                 let (x, y) = (matrix(x), matrix(y));
-                let (loss, grads) = gradients(|tape| net.forward(tape.constant(&x)).half_squares(&y));
+                let (loss, grads) = gradients(|tape| net.forward(tape.constant(&x)).half_sse(&y));
                 exercise::update(&grads, eta, &mut net, n_examples);
                 prop_assert!(close(loss, expected), "loss {loss:e}, by loops {expected:e}");
             }

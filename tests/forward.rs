@@ -2,7 +2,7 @@
 
 use approx::assert_relative_eq;
 use wengert::f64::prelude::*;
-use wengert::{Array, Float, Flow, Op, ShapeError, Value};
+use wengert::{Float, Flow, Op, ShapeError, Tensor, Value};
 
 #[test]
 fn tangents_are_carried_forward() {
@@ -110,10 +110,10 @@ impl Op<1> for Parity {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(x)
     }
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
-        Array::from_fn(out, |i| F::of(x.as_slice()[i].to_f64().rem_euclid(2.0)))
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        Tensor::from_fn(out, |i| F::of(x.as_slice()[i].to_f64().rem_euclid(2.0)))
     }
-    fn pull<V: Value>(&self, _: usize, _: [&V; 1], _: &V, _: &V) -> V {
+    fn vjp<V: Value>(&self, _: usize, _: [&V; 1], _: &V, _: &V) -> V {
         unreachable!("it says that it has none")
     }
     fn flow(&self) -> Flow {
@@ -137,10 +137,10 @@ impl Op<1> for Affine {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(x)
     }
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], _: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], _: Shape) -> Tensor<F> {
         x.clone()
     }
-    fn pull<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
         g.clone() + 1.0
     }
 }

@@ -189,7 +189,7 @@ params! { Remembers { weight, mean } }
 impl Module<f64> for Remembers {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         if x.tape().is_training() {
-            x.tape().remember(&self.mean, x.mean());
+            x.tape().update_buffer(&self.mean, x.mean());
         }
         x * &self.weight
     }
@@ -306,8 +306,8 @@ fn models_are_shared_between_threads_with_one_tape_each() {
     let (x, y) = (Tensor::randn([8, 3], &mut rng), Tensor::randn([8, 2], &mut rng));
     is_send_and_sync(&net);
     let part = |rows: &[usize]| {
-        let (x, y) = (x.rows(rows), y.rows(rows));
-        gradients(|tape| net.forward(tape.constant(&x)).half_squares(&y))
+        let (x, y) = (x.take_rows(rows), y.take_rows(rows));
+        gradients(|tape| net.forward(tape.constant(&x)).half_sse(&y))
     };
     let whole = part(&[0, 1, 2, 3, 4, 5, 6, 7]);
     let summed = || {

@@ -8,7 +8,7 @@ mod program;
 use common::{Outcome, property};
 use program::{Program, programs};
 use wengert::core::{Param, Tape};
-use wengert::{Array, Check, Float, Reductions, check_model, gradients, jvp, vjp};
+use wengert::{Check, Float, ReduceOps, Tensor, check_model, gradients, jvp, vjp};
 
 fn every_program(check: impl Fn(&Program) -> Outcome) {
     property("a random program", programs(), |program| check(&program));
@@ -20,7 +20,7 @@ fn params<F: Float>(program: &Program) -> Vec<Param<F>> {
 }
 
 /// The loss and its gradients by the inputs.
-fn differentiate<F: Float>(program: &Program) -> (F, Vec<Array<F>>) {
+fn differentiate<F: Float>(program: &Program) -> (F, Vec<Tensor<F>>) {
     let params = params(program);
     let (loss, grads) = gradients(|tape| {
         let inputs = params.iter().map(|param| tape.param(param)).collect::<Vec<_>>();
@@ -30,8 +30,8 @@ fn differentiate<F: Float>(program: &Program) -> (F, Vec<Array<F>>) {
 }
 
 /// A tensor of numbers that have nothing to do with each other.
-fn irregular(shape: wengert::Shape, key: usize) -> Array<f64> {
-    Array::from_fn(shape, |i| ((i + 1) * (key + 3)) as f64 % 1.618 - 0.7)
+fn irregular(shape: wengert::Shape, key: usize) -> Tensor<f64> {
+    Tensor::from_fn(shape, |i| ((i + 1) * (key + 3)) as f64 % 1.618 - 0.7)
 }
 
 /// Orders one and two; the checker also compares the recorded sweep and forward mode.

@@ -110,7 +110,7 @@ fn a_hessian_row_by_row() {
     );
     let identity = Tensor::eye(2);
     let hessian = (0..2).flat_map(|row| {
-        let direction = tape.constant(&identity.rows(&[row])).reshape([2]);
+        let direction = tape.constant(&identity.take_rows(&[row])).reshape([2]);
         vjp(gradient, &[x], direction)[0].value().to_vec()
     });
     assert_near(hessian, [1200.0 * a * a - 400.0 * b + 2.0, -400.0 * a, -400.0 * a, 200.0]);

@@ -6,16 +6,28 @@ mod formula;
 use std::collections::BTreeMap;
 
 use wengert::f64::prelude::*;
-use wengert::ops::{Binary, binary, elementwise};
+use wengert::ops::{BinaryOp, binary, elementwise};
 use wengert::rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use wengert::{Elementwise, Value};
+use wengert::{UnaryOp, Value};
 
 const PAGE: &str = include_str!("../docs/math.md");
 const OPERATIONS: &str = include_str!("../crates/core/src/ops/mod.rs");
 
 /// Exported beside the operations: what they are made with.
-const NO_OPERATIONS: &[&str] =
-    &["Binary", "Convolution", "Padding", "Pair", "Pooling", "Scalar", "TensorOperand", "Windows"];
+const NO_OPERATIONS: &[&str] = &[
+    "BinaryOp",
+    "ConvOptions",
+    "Padding",
+    "Pair",
+    "Pooling",
+    "Scalar",
+    "TensorOperand",
+    "WindowOps",
+    "UnaryOp",
+    "UnaryOps",
+    "MovementOps",
+    "ReduceOps",
+];
 
 /// The lines of the table under a heading: the cells behind each name.
 fn table(heading: &str) -> BTreeMap<String, Vec<String>> {
@@ -36,7 +48,7 @@ fn formula(cell: &str) -> &str {
     cell.split('`').nth(1).unwrap_or_else(|| panic!("no formula in {cell}"))
 }
 
-/// The name of an operation and its constants, as it prints them: `Scale { factor: -1.7 }`.
+/// The name of an operation and its constants, as it prints them: `MulScalar { factor: -1.7 }`.
 fn name_and_constants(op: &impl std::fmt::Debug) -> (String, Vec<(String, f64)>) {
     let text = format!("{op:?}");
     let (name, fields) = text.split_once(' ').unwrap_or((&text, ""));
@@ -111,7 +123,7 @@ fn differentiate<const N: usize>(
 }
 
 impl elementwise::Visitor for Formulas {
-    fn elementwise<E: Elementwise>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]) {
+    fn elementwise<E: UnaryOp>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]) {
         let (name, constants) = name_and_constants(&op);
         let x = [self.draw(domain), kinks.to_vec()].concat();
         let (value, [derivative]) = differentiate([&x], |[x]| x.apply_op(op.clone()));
@@ -120,7 +132,7 @@ impl elementwise::Visitor for Formulas {
 }
 
 impl binary::Visitor for Formulas {
-    fn binary<B: Binary>(&mut self, op: B, domains: [(f64, f64); 2], apart: bool) {
+    fn binary<B: BinaryOp>(&mut self, op: B, domains: [(f64, f64); 2], apart: bool) {
         let (name, constants) = name_and_constants(&op);
         let [mut a, mut b] = domains.map(|domain| self.draw(domain));
         // Where arguments must differ for differences, ties are a convention, which is written down.

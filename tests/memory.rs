@@ -31,7 +31,7 @@ impl Net {
     }
 
     fn gradients(&self, x: &Tensor, y: &Tensor) -> Gradients {
-        gradients(|tape| self.forward(tape.constant(x)).half_squares(y)).1
+        gradients(|tape| self.forward(tape.constant(x)).half_sse(y)).1
     }
 
     /// Plain gradient descent, in place.

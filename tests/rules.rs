@@ -10,13 +10,13 @@ use common::{derivative_is_zero, differentiates, of, property, spaced, tensors, 
 use proptest::prelude::*;
 use wengert::core::testing;
 use wengert::f64::prelude::*;
-use wengert::ops::{self, Binary, binary, elementwise};
-use wengert::{Elementwise, Op, Value};
+use wengert::ops::{self, BinaryOp, binary, elementwise};
+use wengert::{Op, UnaryOp, Value};
 
 struct Derivatives;
 
 impl elementwise::Visitor for Derivatives {
-    fn elementwise<E: Elementwise>(&mut self, op: E, (low, high): (f64, f64), kinks: &[f64]) {
+    fn elementwise<E: UnaryOp>(&mut self, op: E, (low, high): (f64, f64), kinks: &[f64]) {
         let inputs = testing::tensor(testing::shape(), low..high, kinks);
         property(&format!("{op:?}"), inputs, |x| {
             differentiates(|x| x[0].apply_op(op.clone()), [x])
@@ -25,7 +25,7 @@ impl elementwise::Visitor for Derivatives {
 }
 
 impl binary::Visitor for Derivatives {
-    fn binary<B: Binary>(&mut self, op: B, [a, b]: [(f64, f64); 2], apart: bool) {
+    fn binary<B: BinaryOp>(&mut self, op: B, [a, b]: [(f64, f64); 2], apart: bool) {
         let inputs = testing::pair([a.0..a.1, b.0..b.1], apart);
         property(&format!("{op:?}"), inputs, |inputs| {
             differentiates(|x| Value::apply(op.clone(), [&x[0], &x[1]]), inputs)
@@ -59,8 +59,8 @@ fn steps_have_a_derivative_of_exactly_zero() {
             derivative_is_zero(|x| Value::apply(op.clone(), [&x[0], &x[1]]), x)
         });
     }
-    two(ops::Above);
-    two(ops::Same);
+    two(ops::GreaterHalf);
+    two(ops::EqualNan);
     two(ops::Equal);
     two(ops::NotEqual);
     two(ops::Less);
@@ -77,14 +77,14 @@ fn choices_by_a_mask() {
         .boxed();
     let inputs = (mask.clone(), testing::pair([-2.0..2.0, -2.0..2.0], false));
     property("Where", inputs, |(mask, inputs)| {
-        differentiates(|x| x[0].tape().constant(&mask).where_(x[0], x[1]), inputs)
+        differentiates(|x| x[0].tape().constant(&mask).where_cond(x[0], x[1]), inputs)
     });
     let inputs = (mask, of(&[2, 3, 1, 2]), of(&[2]));
     property("Where of a mask that is recorded", inputs, |(mask, a, b)| {
         let tape = Tape::new();
         let mask = tape.variable(&mask);
         let (a, b) = (tape.variable(&a), tape.variable(&b));
-        let loss = mask.where_(a, b).sum();
+        let loss = mask.where_cond(a, b).sum();
         let computed = loss.backward().wrt(mask).is_some_and(|g| g.as_slice() != [0.0; 2]);
         if computed || grad(loss, &[mask])[0].value().as_slice() != [0.0; 2] {
             return Err("a mask is never differentiated".into());
@@ -145,9 +145,9 @@ fn rearrangements() {
         let len = len.min(x.shape()[axis].saturating_sub(start));
         differentiates(|x| x[0].narrow(axis as isize, start, len), [x])
     });
-    property("Widen", parts(), |(x, axis, start, more)| {
+    property("PadZeros", parts(), |(x, axis, start, more)| {
         let extent = start + x.shape()[axis] + more;
-        differentiates(|x| Value::apply(ops::Widen { axis, start, extent }, [&x[0]]), [x])
+        differentiates(|x| Value::apply(ops::PadZeros { axis, start, extent }, [&x[0]]), [x])
     });
     let parts = (tensors(), 0usize..3, 0usize..=2, 0usize..=2).prop_flat_map(|(x, axis, m, n)| {
         let axis = axis.min(x.shape().rank().max(1) - 1);
@@ -155,7 +155,7 @@ fn rearrangements() {
         (of(&shape), of(&shape.with(axis, m)), of(&shape.with(axis, n)), Just(axis as isize))
     });
     property("Concat", parts, |(a, b, c, axis)| {
-        differentiates(|x| Rearrangements::concat(&[x[0], x[1], x[2]], axis), [a, b, c])
+        differentiates(|x| MovementOps::concat(&[x[0], x[1], x[2]], axis), [a, b, c])
     });
 }
 
@@ -175,9 +175,9 @@ fn rows_along_the_last_axis() {
     });
     property("Pick", pick, |(x, at)| differentiates(|x| x[0].pick(&at), [x]));
     let place = picked.prop_flat_map(|(lead, n, at)| (of(&lead), Just(n), Just(at)));
-    property("Place", place, |(x, n, at)| {
+    property("PlaceOneHot", place, |(x, n, at)| {
         differentiates(
-            |x| Value::apply_indexed(ops::Place { n }, &x[0], &x[0].tape().positions(&at)),
+            |x| Value::apply_indexed(ops::PlaceOneHot { n }, &x[0], &x[0].tape().indices(&at)),
             [x],
         )
     });

@@ -88,7 +88,7 @@ fn index_select_and_index_add() {
         let select = ops::IndexSelect { axis, skip };
         let run = |x: Var<'_>| x.value();
         let tape = Tape::new();
-        let at = tape.positions(&index);
+        let at = tape.indices(&index);
         let y = run(Value::apply_indexed(select, &tape.constant(&x), &at));
         let (shape, rank) = (x.shape(), index.shape().rank());
         // Every element of the result comes from the position that its index axes name.
@@ -108,12 +108,12 @@ fn index_select_and_index_add() {
             near("index_select", &x.index_select(axis as isize, &index), &loops)?;
         }
         differentiates(
-            |x| Value::apply_indexed(select, &x[0], &x[0].tape().positions(&index)),
+            |x| Value::apply_indexed(select, &x[0], &x[0].tape().indices(&index)),
             [x.clone()],
         )?;
         let add = ops::IndexAdd { axis, extent: shape[axis], skip };
         differentiates(
-            |x| Value::apply_indexed(add, &x[0], &x[0].tape().positions(&index)),
+            |x| Value::apply_indexed(add, &x[0], &x[0].tape().indices(&index)),
             [y.clone()],
         )?;
         differentiates(|x| x[0].index_add(axis as isize, &index, x[1]), [x, y])
@@ -132,7 +132,7 @@ fn index_add_adds_what_meets() {
 fn masked_fill() {
     let drawn = wengert::core::testing::pair([-2.0..2.0, 0.0..2.0], false);
     property("masked_fill", drawn, |[x, mask]| {
-        let mask = mask.above(&Tensor::scalar(1.0)).step();
+        let mask = mask.greater_half(&Tensor::scalar(1.0)).step();
         let out = x.shape().broadcast(mask.shape()).expect("a pair that broadcasts");
         let (wide, set) = (x.expand(out), mask.expand(out));
         let loops =

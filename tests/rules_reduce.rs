@@ -1,4 +1,4 @@
-//! Reductions and running sums: values against plain loops, derivatives of orders one and two against
+//! ReduceOps and running sums: values against plain loops, derivatives of orders one and two against
 //! finite differences, on random shapes. As in `rules.rs`, 256 cases each.
 
 mod common;
@@ -155,9 +155,9 @@ fn variances_and_standard_deviations() {
         has_elements(&x.std(1), &[], |_| variance(x.as_slice(), 1.0).sqrt())?;
         differentiates(|x| x[0].var(1) + x[0].std(1), [x])
     });
-    property("Center", with_axes(tensors()), |(x, axes, _)| {
+    property("SubtractMean", with_axes(tensors()), |(x, axes, _)| {
         let axes = wengert::Axes::of(x.shape(), &axes[..]).expect("axes");
-        differentiates(|x| x[0].apply_op(ops::Center { axes }), [x])
+        differentiates(|x| x[0].apply_op(ops::SubtractMean { axes }), [x])
     });
 }
 
@@ -190,8 +190,8 @@ fn norms() {
     });
     let positive = || testing::tensor(testing::shape(), 0.3..3.0, &[]);
     for exponent in [0.5, 2.3] {
-        property("FlatPower", positive(), |x| {
-            differentiates(|x| x[0].apply_op(ops::FlatPower { exponent }), [x])
+        property("NormPow", positive(), |x| {
+            differentiates(|x| x[0].apply_op(ops::NormPow { exponent }), [x])
         });
     }
 }

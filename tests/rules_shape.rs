@@ -99,25 +99,33 @@ fn slices() {
             [x],
         )
     });
-    property("Strided", (along_an_axis(), 1isize..=3, any::<bool>()), |((x, axis), step, back)| {
-        let n = x.shape()[axis];
-        let len = n.div_ceil(step as usize);
-        let (start, step) = if back { (n.saturating_sub(1), -step) } else { (0, step) };
-        differentiates(|x| x[0].apply_op(ops::Strided { axis, start, step, len }), [x])
-    });
-    property("Spaced", (along_an_axis(), 1isize..=3, any::<bool>()), |((x, axis), step, back)| {
-        let extent = x.shape()[axis] * step as usize + 1;
-        let (start, step) = if back { (extent - 1, -step) } else { (1, step) };
-        let op = ops::Spaced { axis, start, step, extent };
-        has_elements(&x.apply_op(op), &x.shape().with(axis, extent), |at| {
-            let place = (at[axis] as isize - start as isize) / step;
-            let hit = place >= 0
-                && place < x.shape()[axis] as isize
-                && start as isize + place * step == at[axis] as isize;
-            if hit { x.at(&moved(at, axis, place as usize)) } else { 0.0 }
-        })?;
-        differentiates(|x| x[0].apply_op(op), [x])
-    });
+    property(
+        "StridedSlice",
+        (along_an_axis(), 1isize..=3, any::<bool>()),
+        |((x, axis), step, back)| {
+            let n = x.shape()[axis];
+            let len = n.div_ceil(step as usize);
+            let (start, step) = if back { (n.saturating_sub(1), -step) } else { (0, step) };
+            differentiates(|x| x[0].apply_op(ops::StridedSlice { axis, start, step, len }), [x])
+        },
+    );
+    property(
+        "StridedPlace",
+        (along_an_axis(), 1isize..=3, any::<bool>()),
+        |((x, axis), step, back)| {
+            let extent = x.shape()[axis] * step as usize + 1;
+            let (start, step) = if back { (extent - 1, -step) } else { (1, step) };
+            let op = ops::StridedPlace { axis, start, step, extent };
+            has_elements(&x.apply_op(op), &x.shape().with(axis, extent), |at| {
+                let place = (at[axis] as isize - start as isize) / step;
+                let hit = place >= 0
+                    && place < x.shape()[axis] as isize
+                    && start as isize + place * step == at[axis] as isize;
+                if hit { x.at(&moved(at, axis, place as usize)) } else { 0.0 }
+            })?;
+            differentiates(|x| x[0].apply_op(op), [x])
+        },
+    );
 }
 
 #[test]
@@ -157,13 +165,13 @@ fn parts_and_their_stacks() {
     property("stack", pair, |(a, b, axis)| {
         let mut shape = a.shape().to_vec();
         shape.insert(axis, 2);
-        let got = Rearrangements::stack(&[a.clone(), b.clone()], axis as isize);
+        let got = MovementOps::stack(&[a.clone(), b.clone()], axis as isize);
         has_elements(&got, &shape, |at| {
             let mut at = at.to_vec();
             if at.remove(axis) == 0 { a.at(&at) } else { b.at(&at) }
         })?;
         let signed = axis as isize - shape.len() as isize;
-        differentiates(|x| Rearrangements::stack(&[x[0], x[1]], signed), [a, b])
+        differentiates(|x| MovementOps::stack(&[x[0], x[1]], signed), [a, b])
     });
 }
 

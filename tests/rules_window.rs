@@ -1,4 +1,4 @@
-//! Convolution, pooling and upsampling: values against plain loops, derivatives against finite
+//! ConvOptions, pooling and upsampling: values against plain loops, derivatives against finite
 //! differences.
 
 mod common;
@@ -62,8 +62,8 @@ fn convolutions() -> impl Strategy<Value = ([usize; 4], [Along; 2], bool)> {
     })
 }
 
-fn settings([rows, columns]: [Along; 2], groups: usize, same: bool) -> Convolution {
-    let by = Convolution::new().groups(groups).dilation([rows[5], columns[5]]);
+fn settings([rows, columns]: [Along; 2], groups: usize, same: bool) -> ConvOptions {
+    let by = ConvOptions::new().groups(groups).dilation([rows[5], columns[5]]);
     let by = by.stride([rows[2], columns[2]]);
     if same { by.padding(Padding::Same) } else { by.padding([rows[3], columns[3]]) }
 }
@@ -228,7 +228,7 @@ fn sliding_pools() {
     );
     property("sliding pools", drawn, |((rows, columns, counts), x)| {
         let by = Pooling::new([rows[1], columns[1]]).stride([rows[2], columns[2]]);
-        let by = by.padding([rows[3], columns[3]]).padding_counts(counts);
+        let by = by.padding([rows[3], columns[3]]).count_include_pad(counts);
         let [r, c] =
             [rows, columns].map(|[n, kernel, stride, pad]| sliding(n, kernel, stride, pad));
         near("max_pool2d", &x.max_pool2d(by), &pooled(&x, [&r, &c], largest))?;
@@ -328,7 +328,7 @@ fn winners_have_a_derivative_of_exactly_zero() {
 #[rustfmt::skip] // one line each: the line is part of the claim
 fn mistakes_say_what_does_not_fit() {
     let (x, w) = (Tensor::zeros([1, 4, 5, 5]), Tensor::zeros([2, 4, 3, 3]));
-    let by = Convolution::new();
+    let by = ConvOptions::new();
     mistake("4 channels against 3 in each group", || { x.conv2d(&Tensor::zeros([2, 3, 3, 3]), by); });
     mistake("2 outputs do not divide into groups", || { x.conv2d(&w, by.groups(3)); });
     mistake("4 channels against 4 in each group", || { x.conv2d(&w, by.groups(2)); });

@@ -80,7 +80,7 @@ fn a_scope_keeps_what_it_returns_and_no_more() {
     let sum = evaluate(|tape| {
         (0..100).fold(tape.constant(&Tensor::scalar(0.0)), |sum, _| {
             longest = longest.max(tape.len());
-            let loss = tape.scope(|| loss(&layers, tape.constant(&x), false));
+            let loss = tape.temporarily(|| loss(&layers, tape.constant(&x), false));
             sum + loss
         })
     });
@@ -93,7 +93,7 @@ fn scopes_do_not_confuse_parameters() {
     let (layers, x) = layers();
     let plain = evaluate(|tape| loss(&layers, tape.constant(&x), false));
     let twice = evaluate(|tape| {
-        tape.scope(|| loss(&layers, tape.constant(&x), false));
+        tape.temporarily(|| loss(&layers, tape.constant(&x), false));
         loss(&layers, tape.constant(&x), false)
     });
     assert_eq!(plain, twice);
@@ -105,7 +105,7 @@ fn a_variable_from_inside_a_scope_is_refused() {
     let tape = Tape::new();
     let x = tape.constant(&tensor![1.0]);
     let mut inside = None;
-    let y = tape.scope(|| {
+    let y = tape.temporarily(|| {
         inside = Some(x.exp());
         x.exp().ln()
     });
@@ -117,7 +117,7 @@ fn a_variable_from_inside_a_scope_is_refused() {
 fn a_scope_never_loses_a_gradient() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![1.0]);
-    tape.scope(|| x.exp());
+    tape.temporarily(|| x.exp());
 }
 
 /// The new statistics of a batch norm are recorded inside, and leave with the gradients all the same.

@@ -63,10 +63,10 @@ fn each_layer_has_its_row_and_they_add_up() {
 fn numbers_are_those_of_torchinfo() {
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
     let net = Sequential::new()
-        .then(Conv2d::new(1, 6, 5, Convolution::new().padding(2), rng))
+        .then(Conv2d::new(1, 6, 5, ConvOptions::new().padding(2), rng))
         .then(Relu)
         .then(MaxPool2d::new(2))
-        .then(Conv2d::new(6, 16, 5, Convolution::new(), rng))
+        .then(Conv2d::new(6, 16, 5, ConvOptions::new(), rng))
         .then(Relu)
         .then(MaxPool2d::new(2))
         .then(Flatten::new())

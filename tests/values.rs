@@ -3,8 +3,8 @@
 
 use std::f64::consts::{E, FRAC_1_SQRT_2, FRAC_PI_2, LN_2, LN_10, PI, SQRT_2};
 
-use wengert::ops::{Binary, Scalar, binary, elementwise};
-use wengert::{Elementwise, Float};
+use wengert::ops::{BinaryOp, Scalar, binary, elementwise};
+use wengert::{Float, UnaryOp};
 
 /// The integral of `f` from 0 to `x`, by Simpson's rule.
 fn integral(x: f64, f: impl Fn(f64) -> f64) -> f64 {
@@ -29,9 +29,9 @@ fn selu_constants() -> (f64, f64) {
 
 fn of_one(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
-        "Negate" => |x| 0.0 - x,
-        "Scale { factor: -1.7 }" => |x| -1.7 * x,
-        "Offset { summand: 0.3 }" => |x| 0.3 + x,
+        "Neg" => |x| 0.0 - x,
+        "MulScalar { factor: -1.7 }" => |x| -1.7 * x,
+        "AddScalar { summand: 0.3 }" => |x| 0.3 + x,
         "Exp" => |x| E.powf(x),
         "ExpM1" => |x| E.powf(x) - 1.0,
         "Ln" => |x| 2.0 * ((x - 1.0) / (x + 1.0)).atanh(),
@@ -98,11 +98,11 @@ fn of_two(name: &str) -> Option<fn(f64, f64) -> f64> {
     Some(match name {
         "Mul" => |a, b| a / b.recip(),
         "Div" => |a, b| a * b.recip(),
-        "Gate" => |g, d| g * d,
+        "MulNoNan" => |g, d| g * d,
         "Maximum" => |a, b| (a + b + (a - b).abs()) / 2.0,
         "Minimum" => |a, b| (a + b - (a - b).abs()) / 2.0,
-        "Above" => |a, b| (one_if(a > b) + one_if(a >= b)) / 2.0,
-        "Same" | "Equal" => |a, b| one_if(a - b == 0.0),
+        "GreaterHalf" => |a, b| (one_if(a > b) + one_if(a >= b)) / 2.0,
+        "EqualNan" | "Equal" => |a, b| one_if(a - b == 0.0),
         "NotEqual" => |a, b| one_if(a - b != 0.0),
         "Less" => |a, b| one_if(a - b < 0.0),
         "LessEqual" => |a, b| one_if(a - b <= 0.0),
@@ -136,7 +136,7 @@ const SINGLE: f64 = 8.0 * f32::EPSILON as f64;
 struct Definitions;
 
 impl elementwise::Visitor for Definitions {
-    fn elementwise<O: Elementwise>(&mut self, op: O, domain: (f64, f64), _: &[f64]) {
+    fn elementwise<O: UnaryOp>(&mut self, op: O, domain: (f64, f64), _: &[f64]) {
         let name = format!("{op:?}");
         let definition = of_one(&name).unwrap_or_else(|| panic!("no definition of {name}"));
         for x in points(domain, 200) {
@@ -146,7 +146,7 @@ impl elementwise::Visitor for Definitions {
 }
 
 impl binary::Visitor for Definitions {
-    fn binary<O: Binary>(&mut self, op: O, [first, second]: [(f64, f64); 2], _: bool) {
+    fn binary<O: BinaryOp>(&mut self, op: O, [first, second]: [(f64, f64); 2], _: bool) {
         let name = format!("{op:?}");
         let definition = of_two(&name).unwrap_or_else(|| panic!("no definition of {name}"));
         let pairs = points(first, 20).flat_map(|a| points(second, 21).map(move |b| (a, b)));
@@ -160,8 +160,8 @@ impl binary::Visitor for Definitions {
 struct Precisions;
 
 impl elementwise::Visitor for Precisions {
-    fn elementwise<O: Elementwise>(&mut self, op: O, domain: (f64, f64), _: &[f64]) {
-        fn both<F: Float>(op: &impl Elementwise, x: F) -> [f64; 2] {
+    fn elementwise<O: UnaryOp>(&mut self, op: O, domain: (f64, f64), _: &[f64]) {
+        fn both<F: Float>(op: &impl UnaryOp, x: F) -> [f64; 2] {
             let y = op.value(x);
             [y.to_f64(), op.derivative(&Scalar(x), &Scalar(y)).0.to_f64()]
         }
@@ -175,8 +175,8 @@ impl elementwise::Visitor for Precisions {
 }
 
 impl binary::Visitor for Precisions {
-    fn binary<O: Binary>(&mut self, op: O, [first, second]: [(f64, f64); 2], _: bool) {
-        fn all<F: Float>(op: &impl Binary, a: F, b: F) -> [f64; 3] {
+    fn binary<O: BinaryOp>(&mut self, op: O, [first, second]: [(f64, f64); 2], _: bool) {
+        fn all<F: Float>(op: &impl BinaryOp, a: F, b: F) -> [f64; 3] {
             let derivative = |i| op.derivative(i, &Scalar(a), &Scalar(b)).0.to_f64();
             [op.value(a, b).to_f64(), derivative(0), derivative(1)]
         }

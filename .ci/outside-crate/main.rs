@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The layer, in a model, with a loss.
     let centers = Param::new(Tensor::uniform([24, 2], -2.0, 2.0, &mut rng));
     let mut net = Sequential::new().then(Radial { centers }).then(Linear::new(24, 2, &mut rng));
-    let few = (points.rows(&[0, 1, 2, 3]), labels.as_slice()[..4].to_vec());
+    let few = (points.take_rows(&[0, 1, 2, 3]), labels.as_slice()[..4].to_vec());
     let checked =
         check_model(&net, |tape| net.forward(tape.constant(&few.0)).cross_entropy(few.1))?;
     println!("the model: {} derivatives compared", checked.comparisons);

@@ -2,7 +2,7 @@
 
 use wengert::ops::Matmul;
 use wengert::prelude::*;
-use wengert::{Array, Float, Op, ShapeError, Value};
+use wengert::{Tensor, Float, Op, ShapeError, Value};
 
 /// Squared distances between the rows of two matrices, `[m, k]` and `[n, k]` to `[m, n]`.
 #[derive(Clone, Debug)]
@@ -16,16 +16,16 @@ impl Op<2> for SquaredDistance {
         }
     }
 
-    fn forward<F: Float>(&self, [a, b]: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [a, b]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let (n, k) = (out[1], a.shape()[1]);
-        let row = |x: &Array<F>, i: usize| x.as_slice()[i * k..][..k].to_vec();
-        Array::from_fn(out, |at| {
+        let row = |x: &Tensor<F>, i: usize| x.as_slice()[i * k..][..k].to_vec();
+        Tensor::from_fn(out, |at| {
             let pairs = row(a, at / n).into_iter().zip(row(b, at % n));
             pairs.fold(F::ZERO, |sum, (a, b)| sum + (a - b) * (a - b))
         })
     }
 
-    fn pull<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
         // Towards row i of a: the sum over j of 2 g_ij (a_i - b_j); towards b with a and b exchanged.
         let (own, other, along) = if i == 0 { (a, b, -1) } else { (b, a, 0) };
         let weight = g.sum_axes(along, false).reshape([own.shape()[0], 1]);

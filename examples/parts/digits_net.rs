@@ -35,7 +35,7 @@ impl Task {
         let mut order = (0..digits.labels.len()).collect::<Vec<_>>();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
         let (unseen, seen) = order.split_at(order.len() / 3);
-        Ok(Self { seen: digits.rows(seen), unseen: digits.rows(unseen) })
+        Ok(Self { seen: digits.take_rows(seen), unseen: digits.take_rows(unseen) })
     }
 
     /// Trains a new net; the loss of each step, and the accuracy on unseen digits at the end.
@@ -52,7 +52,7 @@ impl Task {
         while losses.len() < steps {
             order.shuffle(&mut rng);
             for rows in order.chunks_exact(batch).take(steps - losses.len()) {
-                let digits = self.seen.rows(rows);
+                let digits = self.seen.take_rows(rows);
                 losses.push(optimizer.minimize(&mut net, |net| {
                     gradients(|tape| {
                         net.forward(tape.constant(&digits.pixels)).cross_entropy(&*digits.labels)

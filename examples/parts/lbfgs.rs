@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{At, LossAt, Method, Remembered};
-use wengert::{Array, Elementary, Float, Reductions};
+use wengert::{Float, ReduceOps, Tensor, UnaryOps};
 
 /// Steps along minus the inverse Hessian times the gradient, as far as past steps tell it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,10 +24,10 @@ impl Method for Lbfgs {
     fn step<F: Float>(
         &self,
         at: At,
-        x: &Array<F>,
+        x: &Tensor<F>,
         loss: &mut LossAt<'_, F>,
         memory: &mut Remembered<F>,
-    ) -> (F, Array<F>) {
+    ) -> (F, Tensor<F>) {
         let (value, gradient) = loss(x);
         let name = |which: char, age: usize| format!("{which}{age}");
         let pairs = (0..self.history).map_while(|age| {
@@ -39,9 +39,9 @@ impl Method for Lbfgs {
         let slope = dot(&gradient, &p);
         let mut end = None;
         let along = |t: f64| {
-            let (value, gradient) = loss(&(x + p.scale(t)));
+            let (value, gradient) = loss(&(x + p.mul_scalar(t)));
             let found = (value.to_f64(), dot(&gradient, &p));
-            end = Some((p.scale(t), gradient));
+            end = Some((p.mul_scalar(t), gradient));
             found
         };
         if !wolfe(along, at.lr, value.to_f64(), slope) {
@@ -59,23 +59,23 @@ impl Method for Lbfgs {
     }
 }
 
-fn dot<F: Float>(a: &Array<F>, b: &Array<F>) -> f64 {
+fn dot<F: Float>(a: &Tensor<F>, b: &Tensor<F>) -> f64 {
     (a * b).sum().item().to_f64()
 }
 
 /// Minus the approximate inverse Hessian times the gradient.
-fn direction<F: Float>(pairs: &[(Array<F>, Array<F>)], gradient: &Array<F>) -> Array<F> {
+fn direction<F: Float>(pairs: &[(Tensor<F>, Tensor<F>)], gradient: &Tensor<F>) -> Tensor<F> {
     let (mut q, mut weights) = (-gradient, Vec::new());
     for (s, y) in pairs {
         let weight = dot(s, &q) / dot(s, y);
-        q = q - y.scale(weight);
+        q = q - y.mul_scalar(weight);
         weights.push(weight);
     }
     if let Some((s, y)) = pairs.first() {
-        q = q.scale(dot(s, y) / dot(y, y));
+        q = q.mul_scalar(dot(s, y) / dot(y, y));
     }
     for ((s, y), weight) in pairs.iter().zip(weights).rev() {
-        q = &q + s.scale(weight - dot(y, &q) / dot(s, y));
+        q = &q + s.mul_scalar(weight - dot(y, &q) / dot(s, y));
     }
     q
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{At, BadSetting, TensorRule, setting};
-use wengert::{Array, Elementary, Float, Rearrangements, Shape};
+use wengert::{Float, MovementOps, Shape, Tensor, UnaryOps};
 
 /// Steps in which every direction of a weight matrix counts the same.
 ///
@@ -50,27 +50,28 @@ impl TensorRule for Muon {
     fn apply<F: Float>(
         &self,
         _: At,
-        g: Array<F>,
-        param: &Array<F>,
-        memory: &mut [Array<F>],
-    ) -> Array<F> {
+        g: Tensor<F>,
+        param: &Tensor<F>,
+        memory: &mut [Tensor<F>],
+    ) -> Tensor<F> {
         let &[rows, columns] = &*param.shape() else {
             panic!("muon: a matrix is expected, found {:?}; give others another group", g.shape())
         };
-        let blend =
-            |past: &Array<F>, g: Array<F>| past.scale(self.momentum) + g.scale(1.0 - self.momentum);
+        let blend = |past: &Tensor<F>, g: Tensor<F>| {
+            past.mul_scalar(self.momentum) + g.mul_scalar(1.0 - self.momentum)
+        };
         memory[0] = blend(&memory[0], g.clone());
         let n = if self.nesterov { blend(&memory[0], g) } else { memory[0].clone() };
         // The shorter side first, so that the products are small.
         let n = if rows > columns { n.transpose(0, 1) } else { n };
         let norm = wengert::optim::sum_of_squares(n.as_slice()).sqrt();
-        let mut x = n.scale(1.0 / norm.max(self.eps));
+        let mut x = n.mul_scalar(1.0 / norm.max(self.eps));
         for _ in 0..self.ns_steps {
             let gram = x.matmul(&x.transpose(0, 1));
-            let polynomial = gram.scale(-4.7750) + gram.matmul(&gram).scale(2.0315);
-            x = x.scale(3.4445) + polynomial.matmul(&x);
+            let polynomial = gram.mul_scalar(-4.7750) + gram.matmul(&gram).mul_scalar(2.0315);
+            x = x.mul_scalar(3.4445) + polynomial.matmul(&x);
         }
         let x = if rows > columns { x.transpose(0, 1) } else { x };
-        x.scale((rows as f64 / columns as f64).max(1.0).sqrt())
+        x.mul_scalar((rows as f64 / columns as f64).max(1.0).sqrt())
     }
 }

@@ -43,9 +43,9 @@ impl Digits {
     }
 
     /// Some of the digits, in this order.
-    pub fn rows(&self, rows: &[usize]) -> Self {
+    pub fn take_rows(&self, rows: &[usize]) -> Self {
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
-        Self { pixels: self.pixels.rows(rows), labels }
+        Self { pixels: self.pixels.take_rows(rows), labels }
     }
 }
 

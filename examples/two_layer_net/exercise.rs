@@ -52,7 +52,7 @@ pub fn batch() -> (Tensor, Tensor) {
 /// The net after one update with eta = 0.01.
 pub fn updated() -> Net {
     let (mut net, (x, y)) = (net(), batch());
-    let (_, grads) = gradients(|tape| net.forward(tape.constant(&x)).half_squares(&y));
+    let (_, grads) = gradients(|tape| net.forward(tape.constant(&x)).half_sse(&y));
     update(&grads, 0.01, &mut net, 2);
     net
 }

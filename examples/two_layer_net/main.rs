@@ -106,7 +106,7 @@ fn learn_digits() -> Result<(), Box<dyn Error>> {
     let mut order = (0..digits.labels.len()).collect::<Vec<_>>();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
     let (unseen, seen) = order.split_at(order.len() / 3);
-    let (unseen, seen) = (digits.rows(unseen), digits.rows(seen));
+    let (unseen, seen) = (digits.take_rows(unseen), digits.take_rows(seen));
 
     let mut configs = std::env::args_os().skip(1).map(PathBuf::from).collect::<Vec<_>>();
     if configs.is_empty() {
@@ -150,7 +150,7 @@ fn train(
     for _ in 0..plan.epochs {
         order.shuffle(&mut rng);
         for batch in order.chunks(plan.batch_size.get()) {
-            let Digits { pixels, labels } = digits.rows(batch);
+            let Digits { pixels, labels } = digits.take_rows(batch);
             let (_, grads) =
                 gradients(|tape| net.forward(tape.constant(&pixels)).cross_entropy(labels));
             optimizer.step(&mut net, &grads);

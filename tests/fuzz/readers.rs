@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use wengert::io::{self, Load, npy, npz};
 use wengert::optim::Recipe;
 use wengert::prelude::*;
-use wengert::train::{self, Load, npy, npz};
 
 struct Net {
     w: Param,
@@ -29,10 +29,10 @@ fn all_same(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> bool 
 
 /// A safetensors file: into a map, into a model by four ways, into an optimizer's memory.
 pub fn safetensors(bytes: &[u8]) {
-    if let Ok(tensors) = train::safetensors::from_bytes::<f32>(bytes)
-        && let Ok(again) = train::safetensors::to_bytes(&tensors)
+    if let Ok(tensors) = io::safetensors::from_bytes::<f32>(bytes)
+        && let Ok(again) = io::safetensors::to_bytes(&tensors)
     {
-        let again = train::safetensors::from_bytes(&again).expect("what was written");
+        let again = io::safetensors::from_bytes(&again).expect("what was written");
         assert!(all_same(&tensors, &again));
     }
     let strict = Load::new();
@@ -42,7 +42,7 @@ pub fn safetensors(bytes: &[u8]) {
             assert!(net.w.value() == &Tensor::zeros([2, 2]) && net.b.value().item() == 0.0);
         }
     }
-    if let Ok(memory) = train::memory_from_bytes::<f32>(bytes) {
+    if let Ok(memory) = io::memory_from_bytes::<f32>(bytes) {
         let mut optimizer = Optimizer::from_toml("kind = 'adam'").expect("a recipe");
         optimizer.restore(&net(), memory);
     }

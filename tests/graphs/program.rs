@@ -9,9 +9,7 @@ use std::fmt;
 
 use proptest::prelude::*;
 use wengert::core::{Tape, Var};
-use wengert::{
-    Array, Elementary, Float, Indices, Rearrangements, Reductions, Shape, Statistics, Value, ops,
-};
+use wengert::{Float, Indices, MovementOps, ReduceOps, Shape, Tensor, UnaryOps, Value, ops};
 
 /// More than two operands approach each other in the checker's largest step.
 const CLEAR: f64 = 0.01;
@@ -39,7 +37,7 @@ macro_rules! names {
 
 names! {
     Unary {
-        Tanh, Negate, Scale, Exp, Ln, Sin, Cos, Sigmoid, Sqrt, Square, Recip, Powf, Erf, Softplus, Silu,
+        Tanh, Neg, MulScalar, Exp, Ln, Sin, Cos, Sigmoid, Sqrt, Square, Recip, Powf, Erf, Softplus, Silu,
         Gelu, Relu, Abs
     }
     Pair { Add, Sub, Mul, Div, Maximum, Minimum }
@@ -137,8 +135,8 @@ impl Step {
                 let x = of(v);
                 match f {
                     Unary::Tanh => x.tanh(),
-                    Unary::Negate => -x,
-                    Unary::Scale => x * -0.7,
+                    Unary::Neg => -x,
+                    Unary::MulScalar => x * -0.7,
                     Unary::Exp => (x - 2.0).exp(),
                     Unary::Ln => (x.square() + 1.0).ln(),
                     Unary::Sin => x.sin(),
@@ -193,7 +191,7 @@ impl Step {
             Self::Expand(v, to) => of(v).expand(*to),
             Self::Permute(v, order) => Value::apply(ops::Permute { order: *order }, [&of(v)]),
             Self::Narrow(v, axis, start, len) => of(v).narrow(*axis as isize, *start, *len),
-            Self::Concat(v, w, axis) => Rearrangements::concat(&[of(v), of(w)], *axis as isize),
+            Self::Concat(v, w, axis) => MovementOps::concat(&[of(v), of(w)], *axis as isize),
         }
     }
 
@@ -224,12 +222,12 @@ fn chains(a: Shape, b: Shape) -> bool {
 
 /// Inputs and the steps that follow. Prints as the lines of a program.
 pub(crate) struct Program {
-    pub(crate) inputs: Vec<Array<f64>>,
+    pub(crate) inputs: Vec<Tensor<f64>>,
     steps: Vec<Step>,
 }
 
 impl Program {
-    fn new(inputs: Vec<Array<f64>>, instructions: impl IntoIterator<Item = Instruction>) -> Self {
+    fn new(inputs: Vec<Tensor<f64>>, instructions: impl IntoIterator<Item = Instruction>) -> Self {
         let tape = Tape::new();
         let mut values = inputs.iter().map(|x| tape.constant(x)).collect::<Vec<_>>();
         let small = |shape: Shape| shape.rank() <= 3 && shape.numel() <= 32;
@@ -257,7 +255,7 @@ impl Program {
     pub(crate) fn run<'t, F: Float>(&self, inputs: &[Var<'t, F>]) -> Var<'t, F> {
         let flat = |x: &Var<'t, F>| x.reshape([x.shape().numel()]);
         let row = self.values(inputs).iter().map(flat).collect::<Vec<_>>();
-        let row = Rearrangements::concat(&row, 0);
+        let row = MovementOps::concat(&row, 0);
         row.square() * 0.5 + row
     }
 }
@@ -292,7 +290,7 @@ pub(crate) fn programs() -> impl Strategy<Value = Program> {
     let input = prop::collection::vec(1..=3usize, 0..=3).prop_flat_map(|extents| {
         let shape = Shape::new(&extents);
         prop::collection::vec(-64..=64i32, shape.numel())
-            .prop_map(move |data| Array::from_fn(shape, |i| f64::from(data[i]) / 64.0))
+            .prop_map(move |data| Tensor::from_fn(shape, |i| f64::from(data[i]) / 64.0))
     });
     (prop::collection::vec(input, 1..=3), prop::collection::vec(instruction, 5..=40))
         .prop_map(|(inputs, instructions)| Program::new(inputs, instructions.into_iter().flatten()))

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use wengert::f64::prelude::*;
+use wengert::io::{self, Load, load, load_memory, npy, npz, save, save_memory};
 use wengert::prelude as single;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
-use wengert::train::{self, Load, load, load_memory, npy, npz, save, save_memory};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/interop").join(name)
@@ -40,11 +40,11 @@ impl Module<f64> for Net {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let channels = |x: &Tensor| x.reshape([8, 1, 1]);
         let x = x.reshape([x.shape()[0], 1, 8, 8]);
-        let by = Convolution::new().padding(1);
+        let by = ConvOptions::new().padding(1);
         let x = x.conv2d_with_bias(&self.conv.weight, &self.conv.bias, by);
         let Norm { weight, bias, running_mean, running_var, .. } = &self.norm;
         let x = (x - &channels(running_mean.value()))
-            / &channels(running_var.value()).offset(1e-5).sqrt();
+            / &channels(running_var.value()).add_scalar(1e-5).sqrt();
         let x = x * &channels(weight.value()) + &channels(bias.value());
         self.head.forward(x.relu().max_pool2d(2).flatten_axes(1, -1))
     }
@@ -83,7 +83,7 @@ fn agrees(found: &Tensor, expected: &Tensor) {
 
 #[test]
 fn weights_from_pytorch_give_its_logits() {
-    let expected = train::safetensors::read(fixture("from_pytorch_logits.safetensors")).unwrap();
+    let expected = io::safetensors::read(fixture("from_pytorch_logits.safetensors")).unwrap();
     let mut net = net();
     load(fixture("from_pytorch.safetensors"), &mut net).unwrap();
     agrees(&logits(&net, &expected["x"]), &expected["logits"]);
@@ -99,7 +99,7 @@ fn weights_from_pytorch_give_its_logits() {
     agrees(&logits(&net, &expected["x"]), &expected["logits_half"]);
 }
 
-/// `WENGERT_WRITE=1 cargo test --test interop --features train` writes the files, `weights.py check`
+/// `WENGERT_WRITE=1 cargo test --test interop --features io` writes the files, `weights.py check`
 /// then reads them in PyTorch; otherwise they must be what would be written.
 #[test]
 fn weights_for_pytorch_are_those_that_it_has_checked() {
@@ -114,7 +114,7 @@ fn weights_for_pytorch_are_those_that_it_has_checked() {
     let (mut net, x) = (net(), Tensor::from_fn([4, 64], |i| (i % 7) as f64 / 7.0));
     save(place("wengert.safetensors"), &net).unwrap();
     same("wengert.safetensors");
-    npy::write(place("wengert.npy"), &single::Tensor::arange(6).reshape([2, 3]).scale(0.25))
+    npy::write(place("wengert.npy"), &single::Tensor::arange(6).reshape([2, 3]).mul_scalar(0.25))
         .unwrap();
     same("wengert.npy");
 
@@ -145,7 +145,7 @@ fn weights_for_pytorch_are_those_that_it_has_checked() {
 
 #[test]
 fn arrays_from_numpy() {
-    let grid = Tensor::arange(6).reshape([2, 3]).scale(0.25);
+    let grid = Tensor::arange(6).reshape([2, 3]).mul_scalar(0.25);
     let expected = [
         ("f4", grid.clone()),
         ("f8_big", grid.clone()),
@@ -180,7 +180,7 @@ fn arrays_from_numpy() {
         assert!(half[8] == 0.0 && half[8].is_sign_negative());
         assert_eq!(half[9], 1365.0 / 4096.0);
     }
-    let integers = train::safetensors::read::<f64>(fixture("from_numpy.safetensors")).unwrap();
+    let integers = io::safetensors::read::<f64>(fixture("from_numpy.safetensors")).unwrap();
     for (name, array) in &integers {
         assert_eq!(array, &stored[name], "{name}");
     }

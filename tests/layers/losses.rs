@@ -268,7 +268,7 @@ fn half_squares_is_half_of_mse() {
     let x = tensor![[1.0, 2.0], [3.0, 5.0], [-1.0, 0.5]];
     let run = |f: &dyn for<'t> Fn(Var<'t>) -> Var<'t>| evaluate(|tape| f(tape.constant(&x))).item();
     // (1 + 4 + 9 + 25 + 1 + 0.25) / 2, over 6 elements.
-    assert_eq!(run(&|x| x.half_squares(0.0)), 20.125);
+    assert_eq!(run(&|x| x.half_sse(0.0)), 20.125);
     assert_eq!(run(&|x| x.half_squares_with(0.0, Reduction::Mean)), 20.125 / 6.0);
 }
 

@@ -27,7 +27,7 @@ fn evaluates(fixture: &str, case: &str, layer: impl Module<f64>) {
 
 #[test]
 fn convolutions() {
-    let by = Convolution::new();
+    let by = ConvOptions::new();
     let one = |inputs, outputs, kernel, by| Conv1d::new(inputs, outputs, kernel, by, &mut rng());
     let two = |inputs, outputs, kernel, by| {
         let kernel: [usize; 2] = kernel;
@@ -56,7 +56,7 @@ fn pools() {
     holds(FIXTURE, "adaptive_avg_pool2d", AdaptiveAvgPool2d::new(1));
     holds(MORE, "max_pool1d", MaxPool1d::new(overlapping));
     holds(MORE, "avg_pool1d", AvgPool1d::new(overlapping));
-    let apart = Pooling::new([2, 3]).padding(1).padding_counts(false);
+    let apart = Pooling::new([2, 3]).padding(1).count_include_pad(false);
     holds(MORE, "avg_pool2d padding apart", AvgPool2d::new(apart));
     holds(MORE, "adaptive_avg_pool1d", AdaptiveAvgPool1d::new(3));
     holds(MORE, "adaptive_avg_pool2d sides", AdaptiveAvgPool2d::new([2, 3]));
@@ -111,7 +111,7 @@ fn embeddings() {
     };
     looks_up(FIXTURE, "embedding", Embedding::new(5, 3, &mut rng()));
     let padded = Embedding::new(5, 3, &mut rng()).padding_idx(2);
-    assert_eq!(padded.weight.value().rows(&[2]), Tensor::zeros([1, 3]));
+    assert_eq!(padded.weight.value().take_rows(&[2]), Tensor::zeros([1, 3]));
     looks_up(MORE, "embedding padding_idx", padded);
 }
 
@@ -146,7 +146,7 @@ fn activations() {
 #[test]
 fn default_weights_are_uniform_within_pytorchs_bound() {
     // 1 / sqrt(inputs / groups * kernel)
-    let layer = Conv2d::new(6, 8, [3, 2], Convolution::new().groups(2), &mut rng());
+    let layer = Conv2d::new(6, 8, [3, 2], ConvOptions::new().groups(2), &mut rng());
     assert_eq!(layer.weight.value().shape(), [8, 3, 3, 2].into());
     let bound = 1.0 / 18f64.sqrt();
     let widest = |param: &Param| param.value().abs().max().item();

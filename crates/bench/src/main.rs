@@ -49,7 +49,7 @@ fn main() {
             train(
                 Mlp::new(&[2, 3, 2], |x| x.relu()),
                 "kind = 'sgd'\nlr = 0.01",
-                move |net, tape| net.forward(tape.constant(&x)).sigmoid().half_squares(&y) * 0.5,
+                move |net, tape| net.forward(tape.constant(&x)).sigmoid().half_sse(&y) * 0.5,
             )
         }
         "W2" => {

@@ -1,4 +1,4 @@
-//! Elementary functions of `f32` that vectorise, to one or two units in the last place.
+//! UnaryOps functions of `f32` that vectorise, to one or two units in the last place.
 //!
 //! The functions of the standard library are calls, which no loop vectorises. These are straight
 //! lines: both sides of every choice are computed and one is selected, and integers come from the

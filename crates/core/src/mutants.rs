@@ -9,13 +9,13 @@ use std::io::Write;
 use std::sync::{Mutex, OnceLock};
 
 use crate::op::{Value, op_name};
-use crate::ops::elementwise::Elementary;
+use crate::ops::UnaryOps;
 
 /// Whether a rule computes or records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum World {
     Computed,
-    Recorded,
+    ErasedOp,
 }
 
 /// The cotangent `g` on its way into the rule of operation `O` towards input `i`.
@@ -30,7 +30,7 @@ pub(crate) fn alter<O, V: Value>(i: usize, world: World, g: &V) -> V {
     let rule = format!("{}/{i}/{world}", op_name::<O>());
     list(&rule);
     match mutant {
-        Some((altered, factor)) if *altered == rule => g.scale(*factor),
+        Some((altered, factor)) if *altered == rule => g.mul_scalar(*factor),
         _ => g.clone(),
     }
 }

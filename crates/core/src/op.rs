@@ -1,7 +1,7 @@
 //! All that somebody who adds an operation needs to know.
 //!
 //! An operation is a struct that implements [`Op`]: a shape, a forward on arrays, and a
-//! vector-Jacobian product written over any [`Value`]. Where the value is an [`Array`] nothing is
+//! vector-Jacobian product written over any [`Value`]. Where the value is an [`Tensor`] nothing is
 //! recorded (first order, fast); where it is a variable the derivative is recorded too, and
 //! derivatives of any order follow.
 
@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::shape::Axes;
-use crate::{Array, Float, Indices, Shape, ShapeError};
+use crate::{Float, Indices, Shape, ShapeError, Tensor};
 
 /// A differentiable operation of `N` inputs.
 ///
@@ -21,36 +21,36 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
     fn shape(&self, x: [Shape; N]) -> Result<Shape, ShapeError>;
 
     /// The value, of shape `out`, which is what [`Op::shape`] answered.
-    fn forward<F: Float>(&self, x: [&Array<F>; N], out: Shape) -> Array<F>;
+    fn forward<F: Float>(&self, x: [&Tensor<F>; N], out: Shape) -> Tensor<F>;
 
     /// Vector-Jacobian product towards input `i`: from the inputs, the output `y` and the output's
     /// cotangent `g`. It may have any shape to which input `i` broadcasts; whoever asks sums it back.
-    fn pull<V: Value>(&self, i: usize, x: [&V; N], y: &V, g: &V) -> V;
+    fn vjp<V: Value>(&self, i: usize, x: [&V; N], y: &V, g: &V) -> V;
 
-    /// What the operation does to derivatives; with anything but [`Flow::Through`], [`Op::pull`] is
+    /// What the operation does to derivatives; with anything but [`Flow::Through`], [`Op::vjp`] is
     /// never called.
     fn flow(&self) -> Flow {
         Flow::Through
     }
 
-    /// Multiply-adds of [`Op::forward`], for [`outline`](crate::outline): what products and convolutions
+    /// Multiply-adds of [`Op::forward`], for [`eval_shape`](crate::tape::eval_shape): what products and convolutions
     /// cost. A bias counts as one more summand; what acts on each element by itself counts nothing.
     fn multiply_adds(&self, x: [Shape; N], out: Shape) -> u64 {
         let _ = (x, out);
         0
     }
 
-    /// [`Op::pull`] for the first order only, written straight to where it is gathered: an override
+    /// [`Op::vjp`] for the first order only, written straight to where it is gathered: an override
     /// for speed that must give the same numbers.
-    fn pull_into<F: Float>(
+    fn vjp_into<F: Float>(
         &self,
         i: usize,
-        x: [&Array<F>; N],
-        y: &Array<F>,
-        g: &Array<F>,
+        x: [&Tensor<F>; N],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
-        into.add(self.pull(i, x, y, g));
+        into.add(self.vjp(i, x, y, g));
     }
 }
 
@@ -70,9 +70,9 @@ pub trait ManyOp: Debug + Clone + Send + Sync + 'static {
     /// As [`Op::shape`].
     fn shape(&self, x: &[Shape]) -> Result<Shape, ShapeError>;
     /// As [`Op::forward`].
-    fn forward<F: Float>(&self, x: &[&Array<F>], out: Shape) -> Array<F>;
-    /// As [`Op::pull`].
-    fn pull<V: Value>(&self, i: usize, x: &[&V], y: &V, g: &V) -> V;
+    fn forward<F: Float>(&self, x: &[&Tensor<F>], out: Shape) -> Tensor<F>;
+    /// As [`Op::vjp`].
+    fn vjp<V: Value>(&self, i: usize, x: &[&V], y: &V, g: &V) -> V;
 }
 
 /// A differentiable operation of one input that also reads positions, which are a leaf of the tape
@@ -81,9 +81,9 @@ pub trait IndexOp: Debug + Clone + Send + Sync + 'static {
     /// As [`Op::shape`]; also where a position out of range is reported.
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError>;
     /// As [`Op::forward`].
-    fn forward<F: Float>(&self, x: &Array<F>, index: &Indices, out: Shape) -> Array<F>;
-    /// As [`Op::pull`].
-    fn pull<V: Value>(&self, x: &V, index: &V::Index, y: &V, g: &V) -> V;
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F>;
+    /// As [`Op::vjp`].
+    fn vjp<V: Value>(&self, x: &V, index: &V::Index, y: &V, g: &V) -> V;
 }
 
 /// The operators that derivatives are written with.
@@ -104,9 +104,9 @@ pub trait Arithmetic:
 {
 }
 
-impl<F: Float> Arithmetic for Array<F> {}
+impl<F: Float> Arithmetic for Tensor<F> {}
 
-/// What operations apply to: an [`Array`], which computes, or a variable on a tape, which computes
+/// What operations apply to: an [`Tensor`], which computes, or a variable on a tape, which computes
 /// and records.
 pub trait Value: Arithmetic {
     /// What stands for [`Indices`] in this world.
@@ -140,7 +140,7 @@ pub trait Value: Arithmetic {
     }
 }
 
-impl<F: Float> Value for Array<F> {
+impl<F: Float> Value for Tensor<F> {
     type Index = Indices;
 
     fn shape(&self) -> Shape {
@@ -149,7 +149,7 @@ impl<F: Float> Value for Array<F> {
 
     #[track_caller]
     fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
-        match op.shape(x.map(Array::shape)) {
+        match op.shape(x.map(Tensor::shape)) {
             Ok(out) => op.forward(x, out),
             Err(error) => shape_mistake(&op, error),
         }
@@ -181,21 +181,21 @@ impl<F: Float> Value for Array<F> {
 #[derive(Debug)]
 pub struct Cotangent<'a, F: Float> {
     shape: Shape,
-    gathered: &'a mut Option<Array<F>>,
+    gathered: &'a mut Option<Tensor<F>>,
 }
 
 impl<'a, F: Float> Cotangent<'a, F> {
-    pub(crate) fn new(shape: Shape, gathered: &'a mut Option<Array<F>>) -> Self {
+    pub(crate) fn new(shape: Shape, gathered: &'a mut Option<Tensor<F>>) -> Self {
         Self { shape, gathered }
     }
 
     /// Adds a contribution. What was broadcast on the way forward is summed back here, and only here.
-    pub fn add(self, g: Array<F>) {
+    pub fn add(self, g: Tensor<F>) {
         let from = g.shape();
         let g = if from == self.shape {
             g
         } else {
-            crate::fold::sum(&g, Axes::repeated(from, self.shape)).with_shape(self.shape)
+            crate::tensor::reduce::sum(&g, Axes::repeated(from, self.shape)).with_shape(self.shape)
         };
         match self.gathered {
             None => *self.gathered = Some(g),
@@ -209,7 +209,7 @@ impl<'a, F: Float> Cotangent<'a, F> {
     /// argument is `false`, by adding to what is there if it is `true`.
     pub fn write(self, f: impl FnOnce(&mut [F], bool)) {
         match self.gathered {
-            None => *self.gathered = Some(Array::written(self.shape, |out| f(out, false))),
+            None => *self.gathered = Some(Tensor::written(self.shape, |out| f(out, false))),
             Some(sum) => f(sum.as_mut_slice(), true),
         }
     }

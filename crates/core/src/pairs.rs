@@ -3,7 +3,7 @@
 
 use crate::op::Value;
 use crate::ops::{self, TensorOperand};
-use crate::{Array, Float, Operand, Var};
+use crate::{Float, Operand, Tensor, Var};
 
 macro_rules! pairs {
     ($($(#[$doc:meta])* $name:ident $Op:ident;)*) => {
@@ -17,7 +17,7 @@ macro_rules! pairs {
             )*
         }
 
-        impl<F: Float> Array<F> {
+        impl<F: Float> Tensor<F> {
             $(
                 $(#[$doc])*
                 #[track_caller]
@@ -58,17 +58,17 @@ impl<'t, F: Float> Var<'t, F> {
     /// `a` where the mask `self` is not 0, else `b`; all three broadcast. What was not chosen leaks
     /// nothing into the gradient, not even a NaN; the mask itself is never differentiated.
     ///
-    /// `x.greater(0.0).where_(x.sqrt(), x)` has the gradient 1 at -1.
+    /// `x.greater(0.0).where_cond(x.sqrt(), x)` has the gradient 1 at -1.
     #[track_caller]
-    pub fn where_(self, a: impl Operand<'t, F>, b: impl Operand<'t, F>) -> Self {
+    pub fn where_cond(self, a: impl Operand<'t, F>, b: impl Operand<'t, F>) -> Self {
         Self::apply(ops::Where, [&self, &a.on(self.tape), &b.on(self.tape)])
     }
 }
 
-impl<F: Float> Array<F> {
-    /// `a` where the mask `self` is not 0, else `b`; as [`Var::where_`].
+impl<F: Float> Tensor<F> {
+    /// `a` where the mask `self` is not 0, else `b`; as [`Var::where_cond`].
     #[track_caller]
-    pub fn where_(&self, a: impl TensorOperand<F>, b: impl TensorOperand<F>) -> Self {
+    pub fn where_cond(&self, a: impl TensorOperand<F>, b: impl TensorOperand<F>) -> Self {
         Self::apply(ops::Where, [self, &a.tensor(), &b.tensor()])
     }
 }

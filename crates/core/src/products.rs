@@ -1,9 +1,9 @@
 //! The methods of matrix products and of positions, for tensors and for variables.
 
 use crate::op::Value;
-use crate::ops::rearrange::Rearrangements;
+use crate::ops::MovementOps;
 use crate::ops::{Linear, Matmul, Pick};
-use crate::{Array, Float, Indices, Op, Operand, Shape, Var};
+use crate::{Float, Indices, Op, Operand, Shape, Tensor, Var};
 
 impl<'t, F: Float> Var<'t, F> {
     /// The matrix product: `[m, k] x [k, n]` to `[m, n]`, with leading axes that broadcast as batch.
@@ -60,11 +60,11 @@ impl<'t, F: Float> Var<'t, F> {
     /// If there is not one position to a row, or one is out of range; the message names it.
     #[track_caller]
     pub fn pick(self, positions: impl Into<Indices>) -> Self {
-        Self::apply_indexed(Pick, &self, &self.tape.positions(positions))
+        Self::apply_indexed(Pick, &self, &self.tape.indices(positions))
     }
 }
 
-impl<F: Float> Array<F> {
+impl<F: Float> Tensor<F> {
     /// The matrix product; as [`Var::matmul`].
     #[track_caller]
     pub fn matmul(&self, other: &Self) -> Self {

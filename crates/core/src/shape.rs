@@ -328,14 +328,14 @@ impl std::error::Error for ShapeError {}
 
 impl ShapeError {
     /// The panic of this mistake, at the caller's line: for layers and functions of your own that look at
-    /// shapes themselves. Inside of [`outline`](crate::outline) it becomes the error that is returned.
+    /// shapes themselves. Inside of [`eval_shape`](crate::tape::eval_shape) it becomes the error that is returned.
     ///
     /// # Panics
     /// Always.
     #[cold]
     #[track_caller]
     pub fn raise(self) -> ! {
-        match crate::outline::is_listening() {
+        match crate::tape::eval_shape::is_listening() {
             // Past the panic hook: nothing is printed, for somebody waits for it.
             true => std::panic::resume_unwind(Box::new(self)),
             false => panic!("{self}"),

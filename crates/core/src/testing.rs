@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use proptest::prelude::*;
-//! use wengert_core::{Elementary, check_gradients, testing};
+//! use wengert_core::{UnaryOps, check_gradients, testing};
 //!
 //! proptest!(|(x in testing::tensor(testing::shape(), -4.0..4.0, &[]))| {
 //!     check_gradients(|x| x[0].softplus(), &[x]).unwrap();
@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
-use crate::{Array, Shape};
+use crate::{Shape, Tensor};
 
 /// Extents up to this are drawn.
 const MAX_EXTENT: usize = 4;
@@ -45,7 +45,7 @@ pub fn tensor<S: Strategy<Value = Shape>>(
     shape: S,
     domain: Range<f64>,
     kinks: &[f64],
-) -> impl Strategy<Value = Array<f64>> + use<S> {
+) -> impl Strategy<Value = Tensor<f64>> + use<S> {
     let kinks = kinks.to_vec();
     shape.prop_flat_map(move |shape| tensor_of(shape, domain.clone(), &kinks))
 }
@@ -55,7 +55,7 @@ pub fn tensor_of(
     shape: Shape,
     domain: Range<f64>,
     kinks: &[f64],
-) -> impl Strategy<Value = Array<f64>> + use<> {
+) -> impl Strategy<Value = Tensor<f64>> + use<> {
     let kinks = kinks.to_vec();
     prop::collection::vec(domain, shape.numel()).prop_map(move |mut data| {
         for x in &mut data {
@@ -63,13 +63,13 @@ pub fn tensor_of(
                 *x = kink + if *x < *kink { -CLEARANCE } else { CLEARANCE };
             }
         }
-        Array::from_vec(data, shape)
+        Tensor::from_vec(data, shape)
     })
 }
 
 /// Pairs of tensors whose shapes broadcast, with elements in two domains. With `apart`, no element of
 /// the first lies close to one of the second.
-pub fn pair(domains: [Range<f64>; 2], apart: bool) -> impl Strategy<Value = [Array<f64>; 2]> {
+pub fn pair(domains: [Range<f64>; 2], apart: bool) -> impl Strategy<Value = [Tensor<f64>; 2]> {
     broadcastable().prop_flat_map(move |[a, b]| {
         let [first, second] = domains.clone();
         (tensor_of(a, first, &[]), tensor_of(b, second, &[])).prop_map(move |(a, b)| {
@@ -77,11 +77,11 @@ pub fn pair(domains: [Range<f64>; 2], apart: bool) -> impl Strategy<Value = [Arr
                 return [a, b];
             }
             // The first on a grid, the second halfway between its points.
-            let grid = |x: &Array<f64>, offset: f64| {
+            let grid = |x: &Tensor<f64>, offset: f64| {
                 let x = x.as_slice();
                 x.iter().map(|x| ((x / 0.1).floor() + offset) * 0.1).collect::<Vec<_>>()
             };
-            [Array::from_vec(grid(&a, 0.0), a.shape()), Array::from_vec(grid(&b, 0.5), b.shape())]
+            [Tensor::from_vec(grid(&a, 0.0), a.shape()), Tensor::from_vec(grid(&b, 0.5), b.shape())]
         })
     })
 }

@@ -7,7 +7,7 @@
 //! <https://docs.pytorch.org/docs/stable/nn.init.html>.
 
 use rand::{Rng, RngExt};
-use wengert_core::{Array, Elementary, Float, Rearrangements, Shape};
+use wengert_core::{Float, MovementOps, Shape, Tensor, UnaryOps};
 
 /// Fan-in and fan-out of a weight of this shape.
 ///
@@ -69,20 +69,20 @@ pub fn calculate_gain(nonlinearity: Nonlinearity) -> f64 {
 
 /// The same value everywhere.
 #[track_caller]
-pub fn constant<F: Float>(shape: impl Into<Shape>, value: f64) -> Array<F> {
-    Array::full(shape, F::of(value))
+pub fn constant<F: Float>(shape: impl Into<Shape>, value: f64) -> Tensor<F> {
+    Tensor::full(shape, F::of(value))
 }
 
 /// Uniform between `-bound` and `bound`.
 #[track_caller]
-pub fn uniform<F: Float>(shape: impl Into<Shape>, bound: f64, rng: &mut impl Rng) -> Array<F> {
-    Array::uniform(shape, -bound, bound, rng)
+pub fn uniform<F: Float>(shape: impl Into<Shape>, bound: f64, rng: &mut impl Rng) -> Tensor<F> {
+    Tensor::uniform(shape, -bound, bound, rng)
 }
 
 /// Normal with mean 0.
 #[track_caller]
-pub fn normal<F: Float>(shape: impl Into<Shape>, deviation: f64, rng: &mut impl Rng) -> Array<F> {
-    Array::randn(shape, rng).scale(deviation)
+pub fn normal<F: Float>(shape: impl Into<Shape>, deviation: f64, rng: &mut impl Rng) -> Tensor<F> {
+    Tensor::randn(shape, rng).mul_scalar(deviation)
 }
 
 /// Normal with this mean and deviation, given that it lies between `low` and `high`; PyTorch's
@@ -97,7 +97,7 @@ pub fn truncated_normal<F: Float>(
     deviation: f64,
     [low, high]: [f64; 2],
     rng: &mut impl Rng,
-) -> Array<F> {
+) -> Tensor<F> {
     assert!(
         low < high && deviation > 0.0,
         "truncated_normal: a deviation of {deviation} between {low} and {high}"
@@ -107,7 +107,7 @@ pub fn truncated_normal<F: Float>(
     // deviations from there it is smaller than what a draw of 53 bits can hit.
     let mode = 0f64.clamp(below, above);
     let (below, above) = (below.max(mode - 9.0), above.min(mode + 9.0));
-    Array::from_fn(shape, |_| {
+    Tensor::from_fn(shape, |_| {
         loop {
             let z = below + (above - below) * rng.random::<f64>();
             if rng.random::<f64>() < ((mode * mode - z * z) / 2.0).exp() {
@@ -119,7 +119,7 @@ pub fn truncated_normal<F: Float>(
 
 /// Uniform within `sqrt(6 / (fan_in + fan_out))`; Glorot and Bengio 2010.
 #[track_caller]
-pub fn xavier_uniform<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+pub fn xavier_uniform<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     xavier_uniform_with(shape, 1.0, rng)
 }
 
@@ -129,7 +129,7 @@ pub fn xavier_uniform_with<F: Float>(
     shape: impl Into<Shape>,
     gain: f64,
     rng: &mut impl Rng,
-) -> Array<F> {
+) -> Tensor<F> {
     let shape = shape.into();
     let (fan_in, fan_out) = fans(shape);
     uniform(shape, gain * (6.0 / (fan_in + fan_out) as f64).sqrt(), rng)
@@ -137,7 +137,7 @@ pub fn xavier_uniform_with<F: Float>(
 
 /// Normal with variance `2 / (fan_in + fan_out)`; Glorot and Bengio 2010.
 #[track_caller]
-pub fn xavier_normal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+pub fn xavier_normal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     xavier_normal_with(shape, 1.0, rng)
 }
 
@@ -147,7 +147,7 @@ pub fn xavier_normal_with<F: Float>(
     shape: impl Into<Shape>,
     gain: f64,
     rng: &mut impl Rng,
-) -> Array<F> {
+) -> Tensor<F> {
     let shape = shape.into();
     let (fan_in, fan_out) = fans(shape);
     normal(shape, gain * (2.0 / (fan_in + fan_out) as f64).sqrt(), rng)
@@ -155,7 +155,7 @@ pub fn xavier_normal_with<F: Float>(
 
 /// Uniform within `sqrt(6 / fan_in)`, for layers before a ReLU; He et al. 2015.
 #[track_caller]
-pub fn kaiming_uniform<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+pub fn kaiming_uniform<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     kaiming_uniform_with(shape, Fan::In, calculate_gain(Nonlinearity::Relu), rng)
 }
 
@@ -166,14 +166,14 @@ pub fn kaiming_uniform_with<F: Float>(
     fan: Fan,
     gain: f64,
     rng: &mut impl Rng,
-) -> Array<F> {
+) -> Tensor<F> {
     let shape = shape.into();
     uniform(shape, gain * (3.0 / fan.of(shape)).sqrt(), rng)
 }
 
 /// Normal with variance `2 / fan_in`, for layers before a ReLU; He et al. 2015.
 #[track_caller]
-pub fn kaiming_normal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+pub fn kaiming_normal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     kaiming_normal_with(shape, Fan::In, calculate_gain(Nonlinearity::Relu), rng)
 }
 
@@ -184,7 +184,7 @@ pub fn kaiming_normal_with<F: Float>(
     fan: Fan,
     gain: f64,
     rng: &mut impl Rng,
-) -> Array<F> {
+) -> Tensor<F> {
     let shape = shape.into();
     normal(shape, gain / fan.of(shape).sqrt(), rng)
 }
@@ -195,7 +195,7 @@ pub fn kaiming_normal_with<F: Float>(
 /// # Panics
 /// If the shape has fewer than two axes.
 #[track_caller]
-pub fn orthogonal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Array<F> {
+pub fn orthogonal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     orthogonal_with(shape, 1.0, rng)
 }
 
@@ -205,12 +205,12 @@ pub fn orthogonal_with<F: Float>(
     shape: impl Into<Shape>,
     gain: f64,
     rng: &mut impl Rng,
-) -> Array<F> {
+) -> Tensor<F> {
     let shape = shape.into();
     assert!(shape.rank() >= 2, "orthogonal: {shape:?} has fewer than two axes");
     let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
     let (count, length) = (rows.min(columns), rows.max(columns));
-    let mut vectors = Array::<f64>::randn([count, length], rng);
+    let mut vectors = Tensor::<f64>::randn([count, length], rng);
     // Gram and Schmidt, each vector twice, after which it is orthogonal to all digits. The diagonal of R is
     // positive, which makes the distribution uniform: no signs are left to be mended.
     for k in 0..count {
@@ -224,7 +224,7 @@ pub fn orthogonal_with<F: Float>(
         vector.iter_mut().for_each(|x| *x /= norm);
     }
     let matrix = if rows <= columns { vectors } else { vectors.transpose(0, 1) };
-    matrix.scale(gain).reshape(shape).cast()
+    matrix.mul_scalar(gain).reshape(shape).cast()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -234,7 +234,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use rand::{SeedableRng, rngs::ChaCha8Rng};
-    use wengert_core::{Reductions, Statistics};
+    use wengert_core::ReduceOps;
 
     use super::*;
 
@@ -242,17 +242,17 @@ mod tests {
         ChaCha8Rng::seed_from_u64(0)
     }
 
-    fn largest(x: &Array<f64>) -> f64 {
+    fn largest(x: &Tensor<f64>) -> f64 {
         x.abs().max().item()
     }
 
     /// The extremes of 20,000 uniform draws come within a thousandth of the bound.
-    fn assert_uniform_within(x: &Array<f64>, bound: f64) {
+    fn assert_uniform_within(x: &Tensor<f64>, bound: f64) {
         assert!((0.999 * bound..bound).contains(&largest(x)), "{} of {bound}", largest(x));
         assert!((x.std(0).item() / (bound / 3f64.sqrt()) - 1.0).abs() < 0.02);
     }
 
-    fn assert_normal(x: &Array<f64>, deviation: f64) {
+    fn assert_normal(x: &Tensor<f64>, deviation: f64) {
         assert!(x.mean().item().abs() < 4.0 * deviation / (x.numel() as f64).sqrt());
         assert!((x.std(0).item() / deviation - 1.0).abs() < 0.02, "{}", x.std(0).item());
     }
@@ -315,10 +315,10 @@ mod tests {
             let w = orthogonal_with::<f64>(shape, 2.0, &mut rng());
             assert_eq!(*w.shape(), *shape);
             let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
-            let w = w.reshape([rows, columns]).scale(0.5);
+            let w = w.reshape([rows, columns]).mul_scalar(0.5);
             let t = w.transpose(0, 1);
             let gram = if rows <= columns { w.matmul(&t) } else { t.matmul(&w) };
-            assert!(largest(&(gram - Array::eye(rows.min(columns)))) < 1e-13);
+            assert!(largest(&(gram - Tensor::eye(rows.min(columns)))) < 1e-13);
         }
         // No sign is preferred: the mean of a diagonal element over many draws is 0.
         let rng = &mut rng();

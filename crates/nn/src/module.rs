@@ -31,7 +31,7 @@ impl<F: Float, M: Module<F> + ?Sized> Module<F> for Box<M> {
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
-/// use wengert_core::Array;
+/// use wengert_core::Tensor;
 /// use wengert_nn::{Linear, Module, Relu, Sequential};
 ///
 /// let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -39,7 +39,7 @@ impl<F: Float, M: Module<F> + ?Sized> Module<F> for Box<M> {
 ///     .then(Linear::new(4, 8, &mut rng))
 ///     .then(Relu)
 ///     .then(Linear::new(8, 2, &mut rng));
-/// let y = wengert_core::evaluate(|tape| net.forward(tape.constant(&Array::ones([3, 4]))));
+/// let y = wengert_core::evaluate(|tape| net.forward(tape.constant(&Tensor::ones([3, 4]))));
 /// assert_eq!(y.shape(), [3, 2].into());
 /// ```
 pub struct Sequential<F: Float = f32> {

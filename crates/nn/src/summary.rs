@@ -3,7 +3,7 @@
 use std::fmt;
 
 use wengert_core::{
-    Float, LayerOutline, Outline, ParamId, Params, Shape, ShapeError, Tape, Var, outline,
+    Float, LayerTrace, ParamId, Params, Shape, ShapeError, ShapeTrace, Tape, Var, eval_shape,
 };
 
 use crate::Module;
@@ -28,7 +28,7 @@ pub fn check_shapes<F: Float>(
     input: impl Into<Shape>,
 ) -> Result<Shape, ShapeError> {
     let input = input.into();
-    outline(|tape| model.forward(tape.placeholder(input))).map(|found| found.output)
+    eval_shape(|tape| model.forward(tape.placeholder(input))).map(|found| found.output)
 }
 
 /// The layers of a model, with what each costs, for an input of this shape. Prints as a table, after
@@ -54,7 +54,7 @@ pub fn summary_of<F: Float>(
     name: &str,
     run: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
 ) -> Result<Summary, ShapeError> {
-    let found = outline(run)?;
+    let found = eval_shape(run)?;
     let mut params = Vec::new();
     model.visit(wengert_core::Path::ROOT, &mut |path, leaf| {
         if let wengert_core::Leaf::Param(param) = leaf {
@@ -113,12 +113,12 @@ pub struct Row {
 }
 
 impl Summary {
-    fn new(name: &str, found: &Outline, params: &[Known], width: usize) -> Self {
+    fn new(name: &str, found: &ShapeTrace, params: &[Known], width: usize) -> Self {
         let layers = &found.layers;
         // A container is the model itself where it is the only outermost layer and has its name.
         let outermost = layers.iter().filter(|layer| layer.depth == 0).count();
         let is_model = outermost == 1 && layers.first().is_some_and(|layer| layer.kind == name);
-        let root = LayerOutline {
+        let root = LayerTrace {
             kind: "",
             depth: 0,
             output: found.output,
@@ -128,7 +128,7 @@ impl Summary {
         };
         let below = layers.iter().skip(usize::from(is_model)).cloned();
         let deeper = usize::from(!is_model);
-        let below = below.map(|layer| LayerOutline { depth: layer.depth + deeper, ..layer });
+        let below = below.map(|layer| LayerTrace { depth: layer.depth + deeper, ..layer });
         let layers: Vec<_> = [root].into_iter().chain(below).collect();
         let layers = &layers[..];
         let inside = |i: usize| {

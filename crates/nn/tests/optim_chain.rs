@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use wengert_core::{Array, Float};
+use wengert_core::{Float, Tensor};
 use wengert_nn::optim::{
     Adam, At, BadSetting, Chain, ClipNorm, ConfigError, Elements, Mapped, Recipe, Registry,
     RmsProp, Rule, Sgd, Slots, WeightDecay, setting, sum_of_squares,
@@ -21,15 +21,15 @@ fn train<F: Float>(recipe: &Recipe, start: &[F], steps: u64) -> Vec<F> {
     let mut slots = chain.slots(param.shape());
     for step in 0..steps {
         let x = param.as_slice();
-        let gradient = Array::from_fn([x.len()], |i| x[i].sin() + F::of(0.1));
+        let gradient = Tensor::from_fn([x.len()], |i| x[i].sin() + F::of(0.1));
         let at = At::new(step, recipe.lr().at(step));
         chain.finish(at, &gradient, &mut param, &mut slots);
     }
     param.to_vec()
 }
 
-fn vector<F: Float>(x: &[F]) -> Array<F> {
-    Array::from_vec(x.to_vec(), [x.len()])
+fn vector<F: Float>(x: &[F]) -> Tensor<F> {
+    Tensor::from_vec(x.to_vec(), [x.len()])
 }
 
 fn recipes() -> [Recipe; 4] {
@@ -88,7 +88,7 @@ fn step<F: Float>(
     chain: &Chain<F>,
     at: At,
     gradients: &[Vec<F>],
-    params: &mut [Array<F>],
+    params: &mut [Tensor<F>],
     slots: &mut [Slots<F>],
 ) {
     let mut updates: Vec<_> = gradients.iter().map(|g| vector(g)).collect();
@@ -220,7 +220,7 @@ fn registry() -> Registry {
 fn foreign_rule_runs<F: Float>() -> Result<(), ConfigError> {
     let recipe = Recipe::from_toml_with(&registry(), "kind = 'heavy_ball'")?;
     let chain = Chain::<F>::new(recipe.chain());
-    let (mut param, mut slots) = (Array::zeros([2]), chain.slots([2].into()));
+    let (mut param, mut slots) = (Tensor::zeros([2]), chain.slots([2].into()));
     for step in 0..2 {
         let at = At::new(step, recipe.lr().at(step));
         chain.finish(at, &vector(&[F::ONE, F::of(2.0)]), &mut param, &mut slots);

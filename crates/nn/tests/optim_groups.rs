@@ -1,6 +1,6 @@
 //! Groups of parameters by name: own rates, decays, rules, or none at all.
 
-use wengert_core::{Array, Gradients, Leaf, LeafMut, Param, Params, Path, Reductions, gradients};
+use wengert_core::{Gradients, Leaf, LeafMut, Param, Params, Path, ReduceOps, Tensor, gradients};
 use wengert_nn::Pattern;
 use wengert_nn::optim::{Adam, ConfigError, Optimizer, Plan, Recipe, Sgd};
 
@@ -10,12 +10,12 @@ struct Model(Vec<(&'static str, Param<f64>)>);
 impl Model {
     fn new() -> Self {
         let names = ["encoder.0.weight", "encoder.0.bias", "head.weight", "head.bias"];
-        Model(names.map(|name| (name, Param::new(Array::ones([2])))).into())
+        Model(names.map(|name| (name, Param::new(Tensor::ones([2])))).into())
     }
 
     fn gradients(&self) -> Gradients<f64> {
         let g = |(i, (_, param)): (usize, &(_, Param<f64>))| {
-            (param.id(), Array::full([2], (i + 1) as f64))
+            (param.id(), Tensor::full([2], (i + 1) as f64))
         };
         Gradients::from_params(self.0.iter().enumerate().map(g).collect())
     }

@@ -3,11 +3,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use wengert_core::{Array, Elementary, Gradients, Param, ParamId, Reductions, gradients};
+use wengert_core::{Gradients, Param, ParamId, ReduceOps, Tensor, UnaryOps, gradients};
 use wengert_nn::optim::Optimizer;
 
 fn gradient(param: &Param<f64>, g: &[f64]) -> Gradients<f64> {
-    let g: Vec<(ParamId, Array<f64>)> = vec![(param.id(), Array::from_vec(g.to_vec(), [g.len()]))];
+    let g: Vec<(ParamId, Tensor<f64>)> =
+        vec![(param.id(), Tensor::from_vec(g.to_vec(), [g.len()]))];
     Gradients::from_params(g)
 }
 
@@ -22,7 +23,7 @@ fn message(f: impl FnOnce()) -> String {
 
 #[test]
 fn the_mean_of_several_gradients_makes_a_step() {
-    let mut param = Param::new(Array::from([1.0, 2.0]));
+    let mut param = Param::new(Tensor::from([1.0, 2.0]));
     let mut optimizer = optimizer("kind = 'momentum'\nmomentum = 0.5\nlr = 0.5\naccumulate = 3");
     for g in [[3.0, 0.0], [6.0, -3.0], [0.0, 0.0]] {
         assert_eq!((optimizer.steps(), param.value().as_slice()), (0, &[1.0, 2.0][..]));
@@ -35,7 +36,7 @@ fn the_mean_of_several_gradients_makes_a_step() {
 
 #[test]
 fn a_gradient_that_is_not_finite_is_skipped_and_counted() {
-    let mut param = Param::new(Array::from([1.0, 2.0]));
+    let mut param = Param::new(Tensor::from([1.0, 2.0]));
     let mut optimizer = optimizer("kind = 'adam'\nnon_finite = 'skip'");
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let grads = gradient(&param, &[0.0, bad]);
@@ -50,9 +51,9 @@ fn a_gradient_that_is_not_finite_is_skipped_and_counted() {
 
 #[test]
 fn a_gradient_that_is_not_finite_is_an_error_where_the_recipe_says_so() {
-    let mut model = vec![Param::new(Array::from([1.0])), Param::new(Array::from([2.0]))];
+    let mut model = vec![Param::new(Tensor::from([1.0])), Param::new(Tensor::from([2.0]))];
     let grads = Gradients::from_params(
-        model.iter().zip([1.0, f64::NAN]).map(|(p, g)| (p.id(), Array::from([g]))).collect(),
+        model.iter().zip([1.0, f64::NAN]).map(|(p, g)| (p.id(), Tensor::from([g]))).collect(),
     );
     let mut careful = optimizer("kind = 'sgd'\nnon_finite = 'error'");
     let said = message(|| careful.step(&mut model, &grads));
@@ -67,7 +68,7 @@ fn a_gradient_that_is_not_finite_is_an_error_where_the_recipe_says_so() {
 
 #[test]
 fn averages_follow_the_parameters_and_are_put_in_their_place() {
-    let mut param = Param::new(Array::from([1.0, 2.0]));
+    let mut param = Param::new(Tensor::from([1.0, 2.0]));
     let text = "kind = 'sgd'\nlr = 0.25\nweight_decay = 0.0\naverage = 0.75";
     let mut optimizer = optimizer(text);
     // Before the first step a parameter stands for itself.
@@ -99,7 +100,7 @@ fn averages_follow_the_parameters_and_are_put_in_their_place() {
 #[test]
 fn averages_of_long_parameters_are_gathered_from_their_chunks() {
     let n = 10_000;
-    let mut param = Param::new(Array::<f64>::from_fn([n], |i| i as f64));
+    let mut param = Param::new(Tensor::<f64>::from_fn([n], |i| i as f64));
     let mut optimizer = optimizer("kind = 'adam'\nlr = 0.0\naverage = 0.5");
     let (_, grads) = gradients(|tape| tape.param(&param).square().sum());
     optimizer.step(&mut param, &grads);
@@ -109,7 +110,7 @@ fn averages_of_long_parameters_are_gathered_from_their_chunks() {
 #[test]
 #[should_panic(expected = "averaged: the recipe keeps no average; say `average = 0.999`")]
 fn without_an_average_there_is_nothing_to_put_in_place() {
-    let mut param = Param::new(Array::from([1.0]));
+    let mut param = Param::new(Tensor::from([1.0]));
     optimizer("kind = 'sgd'").averaged(&mut param, |_| ());
 }
 
@@ -123,10 +124,10 @@ fn an_average_stands_last() {
 
 #[test]
 fn each_tensor_is_clipped_by_its_own_norm() {
-    let mut model = vec![Param::new(Array::from([0.0, 0.0])), Param::new(Array::from([0.0]))];
+    let mut model = vec![Param::new(Tensor::from([0.0, 0.0])), Param::new(Tensor::from([0.0]))];
     let grads = Gradients::from_params(vec![
-        (model[0].id(), Array::from([3.0, 4.0])),
-        (model[1].id(), Array::from([0.5])),
+        (model[0].id(), Tensor::from([3.0, 4.0])),
+        (model[1].id(), Tensor::from([0.5])),
     ]);
     optimizer("kind = 'sgd'\nlr = 1.0\nclip_tensor_norm = 2.0").step(&mut model, &grads);
     let scale = 2.0 / (5.0 + 1e-6);
@@ -136,7 +137,7 @@ fn each_tensor_is_clipped_by_its_own_norm() {
     let text =
         "lr = 1\n[[chain]]\nkind = 'sgd'\n[[chain]]\nkind = 'weight_decay'\nweight_decay = 2.0\n
                 [[chain]]\nkind = 'clip_tensor_norm'\n[[chain]]\nkind = 'maximize'";
-    let mut param = Param::new(Array::from([1.0, 1.0]));
+    let mut param = Param::new(Tensor::from([1.0, 1.0]));
     let grads = gradient(&param, &[1.0, 2.0]);
     optimizer(text).step(&mut param, &grads);
     let scale = 1.0 / (5.0 + 1e-6);
@@ -145,7 +146,7 @@ fn each_tensor_is_clipped_by_its_own_norm() {
 
 #[test]
 fn maximize_climbs() {
-    let mut param = Param::new(Array::from([1.0]));
+    let mut param = Param::new(Tensor::from([1.0]));
     let grads = gradient(&param, &[2.0]);
     optimizer("kind = 'sgd'\nlr = 0.5\nmaximize = true").step(&mut param, &grads);
     assert_eq!(param.value().as_slice(), [2.0]);

@@ -1,7 +1,7 @@
 //! What an optimizer remembers, by name: taken out, put in, and told where it does not fit.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use wengert_core::{Array, Elementary, Gradients, Param, Reductions, gradients, params_f64};
+use wengert_core::{Gradients, Param, ReduceOps, Tensor, UnaryOps, gradients, params_f64};
 use wengert_nn::optim::{Memory, Optimizer, Recipe};
 
 struct Net {
@@ -14,14 +14,14 @@ params_f64! { Net { weight, bias } }
 fn net() -> Net {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);
     Net {
-        weight: Param::new(Array::randn([3, 3001], rng)),
-        bias: Param::new(Array::randn([3], rng)),
+        weight: Param::new(Tensor::randn([3, 3001], rng)),
+        bias: Param::new(Tensor::randn([3], rng)),
     }
 }
 
 fn gradient(net: &Net, t: u64) -> Gradients<f64> {
     let parts = gradients(|tape| {
-        let weight = tape.param(&net.weight).offset(t as f64).square().sum();
+        let weight = tape.param(&net.weight).add_scalar(t as f64).square().sum();
         weight + tape.param(&net.bias).cos().sum()
     });
     parts.1
@@ -146,12 +146,12 @@ fn another_shape_is_told_and_starts_anew() {
     let (mut net, mut first) = (net(), optimizer("kind = 'momentum'"));
     train(&mut net, &mut first, 0..1);
     let mut memory = first.memory(&net);
-    memory.tensors.insert("bias/sgd.momentum_buffer".into(), Array::zeros([4]));
+    memory.tensors.insert("bias/sgd.momentum_buffer".into(), Tensor::zeros([4]));
     let mut second = optimizer("kind = 'momentum'");
     let restored = second.restore(&net, memory);
     let expected = ("bias/sgd.momentum_buffer".to_owned(), [3].into(), [4].into());
     assert_eq!(restored.misshapen, [expected]);
-    assert_eq!(second.memory(&net).tensors["bias/sgd.momentum_buffer"], Array::zeros([3]));
+    assert_eq!(second.memory(&net).tensors["bias/sgd.momentum_buffer"], Tensor::zeros([3]));
 }
 
 #[test]

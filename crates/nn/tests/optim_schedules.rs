@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use wengert_core::{Array, Gradients, Param};
+use wengert_core::{Gradients, Param, Tensor};
 use wengert_nn::optim::{InverseSqrt, Optimizer, Plateau, Rate, Recipe, Sgd};
 
 mod any;
@@ -98,11 +98,11 @@ fn plateaus_follow_pytorch_through_the_optimizer() {
     for (settings, expected) in schedules["plateau"].as_object().unwrap() {
         let recipe = format!("kind = 'sgd'\nlr = {{ {settings}, lr = 0.3 }}");
         let mut optimizer = Optimizer::<f64>::from_toml(&recipe).unwrap();
-        let mut param = Param::new(Array::from([0.0]));
+        let mut param = Param::new(Tensor::from([0.0]));
         for (metric, expected) in metrics.iter().zip(expected.as_array().unwrap()) {
             let expected = hex_float(expected.as_str().unwrap());
             assert!(close(optimizer.lr(), expected), "{settings}: {} {expected}", optimizer.lr());
-            let grads = Gradients::from_params(vec![(param.id(), Array::from([1.0]))]);
+            let grads = Gradients::from_params(vec![(param.id(), Tensor::from([1.0]))]);
             optimizer.step(&mut param, &grads);
             optimizer.observe(metric.as_f64().unwrap_or(f64::NAN));
         }

@@ -5,7 +5,7 @@
 //! (`tests/interop/optimizers.py` made it). Tolerance: `|difference| <= 1e-12 max(1, |expected|)`.
 
 use serde_json::Value;
-use wengert_core::{Array, Float, Gradients, Param};
+use wengert_core::{Float, Gradients, Param, Tensor};
 use wengert_nn::optim::{Optimizer, Recipe};
 
 mod hex;
@@ -23,10 +23,10 @@ fn follows<F: Float>(kind: &str, run: &Value, mut compare: impl FnMut(usize, [F;
         text += &format!("{key} = {value}\n");
     }
     let mut optimizer = Optimizer::<F>::from_toml(&text).unwrap_or_else(|e| panic!("{e}"));
-    let mut param = Param::new(Array::from([1.0, -2.0, 0.5].map(F::of)));
+    let mut param = Param::new(Tensor::from([1.0, -2.0, 0.5].map(F::of)));
     for (step, expected) in run["trajectory_hex"].as_array().unwrap().iter().enumerate() {
         let p: [f64; 3] = std::array::from_fn(|i| param.value().as_slice()[i].to_f64());
-        let g = Array::from(gradient(&p).map(F::of));
+        let g = Tensor::from(gradient(&p).map(F::of));
         let grads = Gradients::from_params(vec![(param.id(), g)]);
         optimizer.step(&mut param, &grads);
         let found = std::array::from_fn(|i| param.value().as_slice()[i]);

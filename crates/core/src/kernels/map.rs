@@ -1,4 +1,4 @@
-//! Elementwise loops over slices of one length.
+//! UnaryOp loops over slices of one length.
 //!
 //! `f` also reads what stands in `out`, so that callers may accumulate. The slices of long calls
 //! are cut into chunks, and the threads share those.

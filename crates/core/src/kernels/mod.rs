@@ -22,7 +22,7 @@ pub(crate) use map::{zip1, zip2, zip3};
 pub(crate) use matmul::matmul;
 pub(crate) use reduce::{dot, max, sum};
 pub(crate) use scan::{cumsum, recurrence};
-pub(crate) use softmax::{log_softmax, log_softmax_pull};
+pub(crate) use softmax::{log_softmax, log_softmax_vjp};
 pub(crate) use window::{
     Cells, Correlation, Slide, average, gather_winners, max_pool, scatter_winners, spread,
 };
@@ -39,7 +39,7 @@ pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Slices shorter than this are not worth the dispatch of [`vectorized`].
+/// MovementOps shorter than this are not worth the dispatch of [`vectorized`].
 const SHORT: usize = 16;
 /// The elements that a thread takes at a time: enough to pay for handing them over.
 const CHUNK: usize = 1 << 15;

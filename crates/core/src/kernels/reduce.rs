@@ -1,4 +1,4 @@
-//! Reductions: sums, maxima and scalar products.
+//! ReduceOps: sums, maxima and scalar products.
 //!
 //! A tensor is seen as `[outer, n, inner]` and reduced over `n`.
 

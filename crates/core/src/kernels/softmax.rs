@@ -35,7 +35,7 @@ pub(crate) fn log_softmax<F: Float>(x: &[F], n: usize, y: &mut [F]) {
 ///
 /// # Panics
 /// If the lengths differ, or are no multiple of `n`.
-pub(crate) fn log_softmax_pull<F: Float>(
+pub(crate) fn log_softmax_vjp<F: Float>(
     y: &[F],
     g: &[F],
     n: usize,
@@ -46,11 +46,11 @@ pub(crate) fn log_softmax_pull<F: Float>(
     rows(n, out, |i, out| {
         let (y, g) = (&y[i..i + out.len()], &g[i..i + out.len()]);
         if out.len() < SHORT {
-            return pull::<F, SHORT>(y, g, n, out, accumulate);
+            return vjp::<F, SHORT>(y, g, n, out, accumulate);
         }
         vectorized(
             #[inline(always)]
-            || pull::<F, BLOCK>(y, g, n, out, accumulate),
+            || vjp::<F, BLOCK>(y, g, n, out, accumulate),
         );
     });
 }
@@ -107,7 +107,7 @@ fn forward<F: Float, const BLOCK: usize>(x: &[F], n: usize, y: &mut [F]) {
 }
 
 #[inline(always)]
-fn pull<F: Float, const BLOCK: usize>(y: &[F], g: &[F], n: usize, out: &mut [F], accumulate: bool) {
+fn vjp<F: Float, const BLOCK: usize>(y: &[F], g: &[F], n: usize, out: &mut [F], accumulate: bool) {
     let mut buffer = [F::ZERO; BLOCK];
     let mut sums = [F::ZERO; BLOCK];
     let block = (BLOCK / n).max(1) * n;
@@ -151,8 +151,8 @@ mod tests {
             let (mut y, mut pulled, mut added) = (g.clone(), g.clone(), start.clone());
             on_threads(threads, || {
                 log_softmax(&x, n, &mut y);
-                log_softmax_pull(&y, &g, n, &mut pulled, false);
-                log_softmax_pull(&y, &g, n, &mut added, true);
+                log_softmax_vjp(&y, &g, n, &mut pulled, false);
+                log_softmax_vjp(&y, &g, n, &mut added, true);
             });
             (y, pulled, added)
         };
@@ -168,9 +168,9 @@ mod tests {
                     assert!(off <= 200.0 * F::EPSILON.to_f64(), "{rows}x{n}: {got}, not {want}");
                 };
                 near(y[i], x[i].to_f64() - sum.ln());
-                let pull = g[i].to_f64() - x[i].to_f64().exp() / sum * sum_g;
-                near(pulled[i], pull);
-                near(added[i], start[i].to_f64() + pull);
+                let vjp = g[i].to_f64() - x[i].to_f64().exp() / sum * sum_g;
+                near(pulled[i], vjp);
+                near(added[i], start[i].to_f64() + vjp);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Windows that slide over planes: correlation by columns and a matrix product, and pooling.
+//! WindowOps that slide over planes: correlation by columns and a matrix product, and pooling.
 
 use std::ops::Range;
 
@@ -349,9 +349,9 @@ impl Cells {
     }
 
     /// The number of places in cell `i` that an average divides by.
-    fn count(&self, i: usize, padding_counts: bool) -> usize {
+    fn count(&self, i: usize, count_include_pad: bool) -> usize {
         match *self {
-            Self::Sliding { kernel, .. } if padding_counts => kernel,
+            Self::Sliding { kernel, .. } if count_include_pad => kernel,
             _ => self.range(i).len(),
         }
     }

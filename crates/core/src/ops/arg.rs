@@ -1,9 +1,9 @@
 //! Where the extremes are. Positions have no derivative, so these are methods of arrays alone.
 
 use crate::shape::{Axes, expect_shape};
-use crate::{Array, Float, Indices, ShapeError};
+use crate::{Float, Indices, ShapeError, Tensor};
 
-impl<F: Float> Array<F> {
+impl<F: Float> Tensor<F> {
     /// The position of the largest element of each row along the last axis: from `[.., n]` to `[..]`.
     /// The first of equals, and a NaN counts as largest. `flatten` first to search all elements.
     ///
@@ -47,7 +47,7 @@ impl<F: Float> Array<F> {
 
 /// The first position along `axis` that nothing is `better` than; NaN is better than any number.
 fn extremes<F: Float>(
-    x: &Array<F>,
+    x: &Tensor<F>,
     axis: isize,
     keepdim: bool,
     better: impl Fn(F, F) -> bool,

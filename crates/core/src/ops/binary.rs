@@ -1,47 +1,47 @@
-//! Elementwise functions of two arguments, which broadcast against each other.
+//! UnaryOp functions of two arguments, which broadcast against each other.
 
 use std::fmt::Debug;
 
-use super::elementwise::{Elementary, Scalar};
+use super::elementwise::{Scalar, UnaryOps};
 use crate::kernels::{broadcast2, zip2, zip3};
 use crate::op::{Cotangent, Op, Value};
-use crate::{Array, Float, Shape, ShapeError};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// A function of two numbers that acts on each pair of elements by itself.
-pub trait Binary: Debug + Clone + Send + Sync + 'static {
+pub trait BinaryOp: Debug + Clone + Send + Sync + 'static {
     /// The function.
     fn value<F: Float>(&self, a: F, b: F) -> F;
     /// Its derivative towards argument `i`.
-    fn derivative<M: Elementary>(&self, i: usize, a: &M, b: &M) -> M;
+    fn derivative<M: UnaryOps>(&self, i: usize, a: &M, b: &M) -> M;
 }
 
-impl<B: Binary> Op<2> for B {
+impl<B: BinaryOp> Op<2> for B {
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
     }
 
-    fn forward<F: Float>(&self, x: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         pairwise(x, out, |a, b| self.value(a, b))
     }
 
-    fn pull<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
-        g.gate(&self.derivative(i, a, b))
+    fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
+        g.mul_no_nan(&self.derivative(i, a, b))
     }
 
-    fn pull_into<F: Float>(
+    fn vjp_into<F: Float>(
         &self,
         i: usize,
-        [a, b]: [&Array<F>; 2],
-        y: &Array<F>,
-        g: &Array<F>,
+        [a, b]: [&Tensor<F>; 2],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         if a.shape() != b.shape() {
-            return into.add(self.pull(i, [a, b], y, g));
+            return into.add(self.vjp(i, [a, b], y, g));
         }
         let (a, b, g) = (a.as_slice(), b.as_slice(), g.as_slice());
         let shape = into.shape();
-        into.add(Array::written(shape, |out| {
+        into.add(Tensor::written(shape, |out| {
             zip3(
                 out,
                 a,
@@ -56,17 +56,17 @@ impl<B: Binary> Op<2> for B {
 
 /// The cotangent of one element of operand `i`.
 #[inline(always)]
-fn pulled<F: Float>(op: &impl Binary, i: usize, a: F, b: F, g: F) -> F {
-    Scalar(g).gate(&op.derivative(i, &Scalar(a), &Scalar(b))).0
+fn pulled<F: Float>(op: &impl BinaryOp, i: usize, a: F, b: F, g: F) -> F {
+    Scalar(g).mul_no_nan(&op.derivative(i, &Scalar(a), &Scalar(b))).0
 }
 
 /// `f` of each pair of elements, the operands broadcast to `out`.
 fn pairwise<F: Float>(
-    [a, b]: [&Array<F>; 2],
+    [a, b]: [&Tensor<F>; 2],
     out: Shape,
     f: impl Fn(F, F) -> F + Sync,
-) -> Array<F> {
-    Array::written(out, |y| {
+) -> Tensor<F> {
+    Tensor::written(out, |y| {
         if a.shape() == b.shape() {
             zip2(y, a.as_slice(), b.as_slice(), |y, a, b| *y = f(a, b));
         } else {
@@ -84,10 +84,10 @@ impl Op<2> for Add {
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
     }
-    fn forward<F: Float>(&self, x: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         pairwise(x, out, |a, b| a + b)
     }
-    fn pull<V: Value>(&self, _: usize, _: [&V; 2], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, _: usize, _: [&V; 2], _: &V, g: &V) -> V {
         g.clone()
     }
 }
@@ -100,10 +100,10 @@ impl Op<2> for Sub {
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
     }
-    fn forward<F: Float>(&self, x: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         pairwise(x, out, |a, b| a - b)
     }
-    fn pull<V: Value>(&self, i: usize, _: [&V; 2], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, _: [&V; 2], _: &V, g: &V) -> V {
         if i == 0 { g.clone() } else { -g.clone() }
     }
 }
@@ -111,7 +111,7 @@ impl Op<2> for Sub {
 /// What the property tests do with the rows of the table.
 pub trait Visitor {
     /// One function, an open interval for each argument, and whether the arguments must differ.
-    fn binary<B: Binary>(&mut self, op: B, domain: [(f64, f64); 2], apart: bool);
+    fn binary<B: BinaryOp>(&mut self, op: B, domain: [(f64, f64); 2], apart: bool);
 }
 
 macro_rules! binary {
@@ -126,13 +126,13 @@ macro_rules! binary {
             #[derive(Clone, Copy, Debug)]
             pub struct $Op;
 
-            impl Binary for $Op {
+            impl BinaryOp for $Op {
                 #[inline(always)]
                 fn value<F: Float>(&self, $u: F, $v: F) -> F {
                     $value
                 }
                 #[inline(always)]
-                fn derivative<M: Elementary>(&self, i: usize, $a: &M, $b: &M) -> M {
+                fn derivative<M: UnaryOps>(&self, i: usize, $a: &M, $b: &M) -> M {
                     if i == 0 { $da } else { $db }
                 }
             }
@@ -153,9 +153,9 @@ fn mask<F: Float>(holds: bool) -> F {
 
 /// `a / (a^2 + b^2)`, whose squares do not overflow; 0 at the origin.
 #[inline(always)]
-fn over_square<M: Elementary>(a: &M, b: &M) -> M {
+fn over_square<M: UnaryOps>(a: &M, b: &M) -> M {
     let r = a.combine(Hypot, b);
-    r.combine(Equal, &r.filled(0.0)).where_(&r.filled(0.0), &(a.clone() / &r / &r))
+    r.combine(Equal, &r.filled(0.0)).where_cond(&r.filled(0.0), &(a.clone() / &r / &r))
 }
 
 binary! {
@@ -165,30 +165,30 @@ binary! {
     Div |a, b| a / b => |a, b| b.recip(), -(a.clone() / b.square()), [(-4.0, 4.0), (0.5, 4.0)], false;
     /// The larger; NaN if one of them is. At a tie each side has the derivative one half.
     Maximum |a, b| if a > b || a.is_nan() { a } else { b }
-        => |a, b| a.above(b), b.above(a), [(-4.0, 4.0); 2], true;
+        => |a, b| a.greater_half(b), b.greater_half(a), [(-4.0, 4.0); 2], true;
     /// The smaller; NaN if one of them is. At a tie each side has the derivative one half.
     Minimum |a, b| if a < b || a.is_nan() { a } else { b }
-        => |a, b| b.above(a), a.above(b), [(-4.0, 4.0); 2], true;
+        => |a, b| b.greater_half(a), a.greater_half(b), [(-4.0, 4.0); 2], true;
     /// 1 where `a > b`, one half where they are equal, 1 where one is NaN, else 0. The derivative is 0.
-    Above |a, b| if a < b { F::ZERO } else if a == b { F::of(0.5) } else { F::ONE }
+    GreaterHalf |a, b| if a < b { F::ZERO } else if a == b { F::of(0.5) } else { F::ONE }
         => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
     /// 1 where `a` and `b` are the same number, or both NaN, else 0. The derivative is 0.
-    Same |a, b| if a == b || a.is_nan() && b.is_nan() { F::ONE } else { F::ZERO }
+    EqualNan |a, b| if a == b || a.is_nan() && b.is_nan() { F::ONE } else { F::ZERO }
         => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
     /// `g * d`, but 0 where `g` is 0, whatever `d`: how rules multiply a cotangent by a derivative.
     /// It is differentiated as the product that it is; a recorded selection in its place would
     /// break the second order silently.
-    Gate |g, d| if g == F::ZERO { F::ZERO } else { g * d }
+    MulNoNan |g, d| if g == F::ZERO { F::ZERO } else { g * d }
         => |g, d| d.clone(), g.clone(), [(-4.0, 4.0); 2], false;
     /// `a` to the power of `b`, where `0^0` is 1. The derivative of `a^0` towards `a` is 0 everywhere,
     /// and that of `0^b` towards `b`, too, unless `b` is negative.
     Pow |a, b| a.powf(b) => |a, b| {
             let slope = a.combine(Pow, &(b.clone() - 1.0)) * b;
-            b.combine(Equal, &b.filled(0.0)).where_(&b.filled(0.0), &slope)
+            b.combine(Equal, &b.filled(0.0)).where_cond(&b.filled(0.0), &slope)
         }, {
             let slope = a.combine(Pow, b) * a.ln();
             let base_is_zero = a.combine(Equal, &a.filled(0.0));
-            (base_is_zero * b.combine(GreaterEqual, &b.filled(0.0))).where_(&a.filled(0.0), &slope)
+            (base_is_zero * b.combine(GreaterEqual, &b.filled(0.0))).where_cond(&a.filled(0.0), &slope)
         }, [(0.3, 3.0), (-2.0, 3.0)], false;
     /// The angle of the point `(b, a)`, in `-pi..=pi`. Both derivatives at the origin are 0.
     Atan2 |a, b| a.atan2(b) => |a, b| over_square(b, a), -over_square(a, b), [(0.5, 4.0), (-4.0, 4.0)], false;

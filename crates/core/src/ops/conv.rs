@@ -1,4 +1,4 @@
-//! Convolution, which is correlation as everybody calls it.
+//! ConvOptions, which is correlation as everybody calls it.
 //!
 //! The sum of `y * g` over the outputs, with `y` the correlation of `x` with `w`, is linear in each of
 //! `x`, `w` and `g`. Its derivatives by the three are the three operations here; so they are closed
@@ -8,7 +8,7 @@ use super::reduce::Sum;
 use crate::kernels::{Correlation, Slide};
 use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
-use crate::{Array, Float, Operand, Shape, ShapeError, Var};
+use crate::{Float, Operand, Shape, ShapeError, Tensor, Var};
 
 /// How many zeros surround the planes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,29 +56,29 @@ impl Pair for [usize; 2] {
 /// How a kernel slides: at first with stride 1 and dilation 1, without padding, in one group.
 ///
 /// ```
-/// use wengert_core::{Array, Convolution, Padding};
+/// use wengert_core::{Tensor, ConvOptions, Padding};
 ///
-/// let (x, w) = (Array::<f64>::ones([1, 2, 8, 8]), Array::ones([4, 1, 3, 3]));
-/// let y = x.conv2d(&w, Convolution::new().stride(2).padding(1).groups(2));
+/// let (x, w) = (Tensor::<f64>::ones([1, 2, 8, 8]), Tensor::ones([4, 1, 3, 3]));
+/// let y = x.conv2d(&w, ConvOptions::new().stride(2).padding(1).groups(2));
 /// assert_eq!(*y.shape(), [1, 4, 4, 4]);
-/// let y = x.conv2d(&w, Convolution::new().padding(Padding::Same).groups(2));
+/// let y = x.conv2d(&w, ConvOptions::new().padding(Padding::Same).groups(2));
 /// assert_eq!(*y.shape(), [1, 4, 8, 8]);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Convolution {
+pub struct ConvOptions {
     stride: [usize; 2],
     padding: Padding,
     dilation: [usize; 2],
     groups: usize,
 }
 
-impl Convolution {
+impl ConvOptions {
     /// Stride 1, no padding, dilation 1, one group.
     pub fn new() -> Self {
         Self { stride: [1; 2], padding: Padding::Valid, dilation: [1; 2], groups: 1 }
     }
 
-    /// Windows so many places apart.
+    /// WindowOps so many places apart.
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
@@ -170,7 +170,7 @@ impl Convolution {
     }
 }
 
-impl Default for Convolution {
+impl Default for ConvOptions {
     fn default() -> Self {
         Self::new()
     }
@@ -179,13 +179,13 @@ impl Default for Convolution {
 /// The correlation of `x` `[n, c, h, w]` with weights `[out, c / groups, kh, kw]`, or of `[n, c, l]`
 /// with `[out, c / groups, k]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Conv(pub Convolution);
+pub struct Conv(pub ConvOptions);
 
 /// The cotangent of the input of [`Conv`] from that of its output and the weight.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvInput {
     /// How the kernel slides.
-    pub by: Convolution,
+    pub by: ConvOptions,
     /// The shape of the input.
     pub input: Shape,
 }
@@ -194,7 +194,7 @@ pub struct ConvInput {
 #[derive(Clone, Copy, Debug)]
 pub struct ConvWeight {
     /// How the kernel slides.
-    pub by: Convolution,
+    pub by: ConvOptions,
     /// The shape of the weight.
     pub weight: Shape,
 }
@@ -209,16 +209,16 @@ fn agree(g: Shape, out: Shape) -> Result<(), ShapeError> {
 
 /// Runs `f` with so much scratch memory, which comes from the pool.
 fn with_scratch<F: Float>(len: usize, f: impl FnOnce(&mut [F])) {
-    f(Array::scratch(Shape::from([len])).as_mut_slice());
+    f(Tensor::scratch(Shape::from([len])).as_mut_slice());
 }
 
 impl Op<2> for Conv {
     fn shape(&self, [x, w]: [Shape; 2]) -> Result<Shape, ShapeError> {
         Ok(self.0.plan(x, w)?.1)
     }
-    fn forward<F: Float>(&self, [x, w]: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x, w]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let plan = self.0.planned(x.shape(), w.shape());
-        Array::written(out, |y| {
+        Tensor::written(out, |y| {
             with_scratch(plan.scratch(), |scratch| {
                 plan.forward(x.as_slice(), w.as_slice(), y, scratch, false);
             });
@@ -227,19 +227,19 @@ impl Op<2> for Conv {
     fn multiply_adds(&self, [_, w]: [Shape; 2], out: Shape) -> u64 {
         (out.numel() * w[1..].iter().product::<usize>()) as u64
     }
-    fn pull<V: Value>(&self, i: usize, [x, w]: [&V; 2], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [x, w]: [&V; 2], _: &V, g: &V) -> V {
         if i == 0 {
             V::apply(ConvInput { by: self.0, input: x.shape() }, [g, w])
         } else {
             V::apply(ConvWeight { by: self.0, weight: w.shape() }, [x, g])
         }
     }
-    fn pull_into<F: Float>(
+    fn vjp_into<F: Float>(
         &self,
         i: usize,
-        [x, w]: [&Array<F>; 2],
-        _: &Array<F>,
-        g: &Array<F>,
+        [x, w]: [&Tensor<F>; 2],
+        _: &Tensor<F>,
+        g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         let plan = self.0.planned(x.shape(), w.shape());
@@ -260,15 +260,15 @@ impl Op<2> for ConvInput {
         agree(g, self.by.plan(self.input, w)?.1)?;
         Ok(self.input)
     }
-    fn forward<F: Float>(&self, [g, w]: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [g, w]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let plan = self.by.planned(out, w.shape());
-        Array::written(out, |x| {
+        Tensor::written(out, |x| {
             with_scratch(plan.scratch(), |scratch| {
                 plan.towards_input(g.as_slice(), w.as_slice(), x, scratch, false);
             });
         })
     }
-    fn pull<V: Value>(&self, i: usize, [g, w]: [&V; 2], _: &V, c: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [g, w]: [&V; 2], _: &V, c: &V) -> V {
         if i == 0 {
             V::apply(Conv(self.by), [c, w])
         } else {
@@ -282,15 +282,15 @@ impl Op<2> for ConvWeight {
         agree(g, self.by.plan(x, self.weight)?.1)?;
         Ok(self.weight)
     }
-    fn forward<F: Float>(&self, [x, g]: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x, g]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let plan = self.by.planned(x.shape(), out);
-        Array::written(out, |w| {
+        Tensor::written(out, |w| {
             with_scratch(plan.scratch_for_weight(), |scratch| {
                 plan.towards_weight(x.as_slice(), g.as_slice(), w, scratch, false);
             });
         })
     }
-    fn pull<V: Value>(&self, i: usize, [x, g]: [&V; 2], _: &V, c: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [x, g]: [&V; 2], _: &V, c: &V) -> V {
         if i == 0 {
             V::apply(ConvInput { by: self.by, input: x.shape() }, [g, c])
         } else {
@@ -301,7 +301,7 @@ impl Op<2> for ConvWeight {
 
 /// [`Conv`] with a number added to each output channel.
 #[derive(Clone, Copy, Debug)]
-pub struct ConvBias(pub Convolution);
+pub struct ConvBias(pub ConvOptions);
 
 impl Op<3> for ConvBias {
     fn shape(&self, [x, w, bias]: [Shape; 3]) -> Result<Shape, ShapeError> {
@@ -311,10 +311,10 @@ impl Op<3> for ConvBias {
         }
         Ok(out)
     }
-    fn forward<F: Float>(&self, [x, w, bias]: [&Array<F>; 3], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x, w, bias]: [&Tensor<F>; 3], out: Shape) -> Tensor<F> {
         let plan = self.0.planned(x.shape(), w.shape());
         let plane = out[2..].iter().product::<usize>();
-        Array::written(out, |y| {
+        Tensor::written(out, |y| {
             let channels = bias.as_slice().iter().cycle();
             y.chunks_exact_mut(plane).zip(channels).for_each(|(y, &bias)| y.fill(bias));
             with_scratch(plan.scratch(), |scratch| {
@@ -325,26 +325,26 @@ impl Op<3> for ConvBias {
     fn multiply_adds(&self, [_, w, _]: [Shape; 3], out: Shape) -> u64 {
         (out.numel() * (w[1..].iter().product::<usize>() + 1)) as u64
     }
-    fn pull<V: Value>(&self, i: usize, [x, w, _]: [&V; 3], y: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [x, w, _]: [&V; 3], y: &V, g: &V) -> V {
         if i < 2 {
-            return Conv(self.0).pull(i, [x, w], y, g);
+            return Conv(self.0).vjp(i, [x, w], y, g);
         }
         let others: &[isize] = if g.shape().rank() == 3 { &[0, 2] } else { &[0, 2, 3] };
         let axes = Axes::of(g.shape(), others).unwrap_or_else(|_| unreachable!("three or four"));
         V::apply(Sum { axes, keepdim: false }, [g])
     }
-    fn pull_into<F: Float>(
+    fn vjp_into<F: Float>(
         &self,
         i: usize,
-        [x, w, bias]: [&Array<F>; 3],
-        y: &Array<F>,
-        g: &Array<F>,
+        [x, w, bias]: [&Tensor<F>; 3],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         if i < 2 {
-            Conv(self.0).pull_into(i, [x, w], y, g, into);
+            Conv(self.0).vjp_into(i, [x, w], y, g, into);
         } else {
-            into.add(self.pull(i, [x, w, bias], y, g));
+            into.add(self.vjp(i, [x, w, bias], y, g));
         }
     }
 }
@@ -368,7 +368,7 @@ macro_rules! convolutions {
                 $page, ".html).\n\n# Panics\nIf the shapes disagree, the groups do not divide the",
                 " channels, or the kernel does not fit.")]
             #[track_caller]
-            pub fn $method(self, weight: impl Operand<'t, F>, by: Convolution) -> Self {
+            pub fn $method(self, weight: impl Operand<'t, F>, by: ConvOptions) -> Self {
                 let weight = weight.on(self.tape);
                 expect_axes(stringify!($method), &self, &weight, $rank);
                 Self::apply(Conv(by), [&self, &weight])
@@ -381,7 +381,7 @@ macro_rules! convolutions {
                 self,
                 weight: impl Operand<'t, F>,
                 bias: impl Operand<'t, F>,
-                by: Convolution,
+                by: ConvOptions,
             ) -> Self {
                 let (weight, bias) = (weight.on(self.tape), bias.on(self.tape));
                 expect_axes(stringify!($with_bias), &self, &weight, $rank);
@@ -389,17 +389,17 @@ macro_rules! convolutions {
             }
         )*}
 
-        impl<F: Float> Array<F> {$(
+        impl<F: Float> Tensor<F> {$(
             #[doc = concat!("The correlation with a weight; as [`Var::", stringify!($method), "`].")]
             #[track_caller]
-            pub fn $method(&self, weight: &Self, by: Convolution) -> Self {
+            pub fn $method(&self, weight: &Self, by: ConvOptions) -> Self {
                 expect_axes(stringify!($method), self, weight, $rank);
                 Self::apply(Conv(by), [self, weight])
             }
 
             #[doc = concat!("With a bias; as [`Var::", stringify!($with_bias), "`].")]
             #[track_caller]
-            pub fn $with_bias(&self, weight: &Self, bias: &Self, by: Convolution) -> Self {
+            pub fn $with_bias(&self, weight: &Self, bias: &Self, by: ConvOptions) -> Self {
                 expect_axes(stringify!($with_bias), self, weight, $rank);
                 Self::apply(ConvBias(by), [self, weight, bias])
             }

@@ -1,14 +1,15 @@
 //! Products said in indices: `dot`, `outer`, `einsum`. All are compositions of operations that are
 //! closed under differentiation, so that nothing is left to derive here.
 
+use super::MovementOps;
+use super::ReduceOps;
 use smallvec::SmallVec;
 
 use super::matmul::Matmul;
-use super::rearrange::{Narrow, Permute, Rearrangements, Widen};
-use super::reduce::Reductions;
+use super::rearrange::{Narrow, PadZeros, Permute};
 use crate::op::Value;
 use crate::shape::expect_shape;
-use crate::{Array, Float, Operand, Shape, ShapeError, Var};
+use crate::{Float, Operand, Shape, ShapeError, Tensor, Var};
 
 /// An index of an einsum: a letter, or an axis of the ellipsis counted from the last (0, 1, ..).
 type Label = u8;
@@ -170,7 +171,7 @@ impl<V: Value> Term<V> {
         let (shape, rank) = (x.shape(), x.shape().rank());
         let (lead, n) = (shape[..rank - 2].iter().product::<usize>(), shape[rank - 1]);
         let x = x.reshape([lead, n * n]);
-        let x = V::apply(Widen { axis: 1, start: 0, extent: n * (n + 1) }, [&x]);
+        let x = V::apply(PadZeros { axis: 1, start: 0, extent: n * (n + 1) }, [&x]);
         let x = x.reshape([lead * n, n + 1]);
         let x = V::apply(Narrow { axis: 1, start: 0, len: 1 }, [&x]);
         self.value = x.reshape(Shape::new(&shape[..rank - 1]));
@@ -328,7 +329,7 @@ impl<'t, F: Float> Var<'t, F> {
     }
 }
 
-impl<F: Float> Array<F> {
+impl<F: Float> Tensor<F> {
     /// The sum of products of two vectors; as [`Var::dot`].
     #[track_caller]
     pub fn dot(&self, other: &Self) -> Self {

@@ -5,23 +5,23 @@ use std::fmt::Debug;
 pub use super::functions::*;
 use crate::kernels::{zip1, zip3};
 use crate::op::{Arithmetic, Cotangent, Op, Value};
-use crate::{Array, Float, Shape, ShapeError};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// A function of one number that acts on each element by itself.
-pub trait Elementwise: Debug + Clone + Send + Sync + 'static {
+pub trait UnaryOp: Debug + Clone + Send + Sync + 'static {
     /// The function.
     fn value<F: Float>(&self, x: F) -> F;
     /// Its derivative, from input `x` and output `y`.
-    fn derivative<M: Elementary>(&self, x: &M, y: &M) -> M;
+    fn derivative<M: UnaryOps>(&self, x: &M, y: &M) -> M;
 }
 
-impl<E: Elementwise> Op<1> for E {
+impl<E: UnaryOp> Op<1> for E {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(x)
     }
 
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
-        Array::written(out, |y| {
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        Tensor::written(out, |y| {
             zip1(
                 y,
                 x.as_slice(),
@@ -31,21 +31,21 @@ impl<E: Elementwise> Op<1> for E {
         })
     }
 
-    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
-        g.gate(&self.derivative(x, y))
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
+        g.mul_no_nan(&self.derivative(x, y))
     }
 
-    fn pull_into<F: Float>(
+    fn vjp_into<F: Float>(
         &self,
         _: usize,
-        [x]: [&Array<F>; 1],
-        y: &Array<F>,
-        g: &Array<F>,
+        [x]: [&Tensor<F>; 1],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         let (x, y, g) = (x.as_slice(), y.as_slice(), g.as_slice());
         let shape = into.shape();
-        into.add(Array::written(shape, |out| {
+        into.add(Tensor::written(shape, |out| {
             zip3(
                 out,
                 x,
@@ -60,8 +60,8 @@ impl<E: Elementwise> Op<1> for E {
 
 /// The cotangent of one element.
 #[inline(always)]
-fn pulled<F: Float>(op: &impl Elementwise, x: F, y: F, g: F) -> F {
-    Scalar(g).gate(&op.derivative(&Scalar(x), &Scalar(y))).0
+fn pulled<F: Float>(op: &impl UnaryOp, x: F, y: F, g: F) -> F {
+    Scalar(g).mul_no_nan(&op.derivative(&Scalar(x), &Scalar(y))).0
 }
 
 /// A single number that derivatives are computed with. It has the same operators and functions as
@@ -110,10 +110,10 @@ impl<F: Float> std::ops::Neg for Scalar<F> {
 /// What the property tests do with the rows of the tables.
 pub trait Visitor {
     /// One function, an open interval to draw inputs from, and the points to stay clear of.
-    fn elementwise<E: Elementwise>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]);
+    fn elementwise<E: UnaryOp>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]);
 }
 
-/// Makes a table: for each row a struct with its [`Elementwise`], a method of `Elementary`, and a visit.
+/// Makes a table: for each row a struct with its [`UnaryOp`], a method of `UnaryOps`, and a visit.
 macro_rules! elementwise {
     (struct $(#[$doc:meta])* $Op:ident) => {
         $(#[$doc])*
@@ -139,14 +139,14 @@ macro_rules! elementwise {
         $(
             elementwise! { struct $(#[$doc])* $Op $($field : $T),* }
 
-            impl Elementwise for $Op {
+            impl UnaryOp for $Op {
                 #[inline(always)]
                 fn value<F: Float>(&self, $v: F) -> F {
                     $(let $field = self.$field;)*
                     $value
                 }
                 #[inline(always)]
-                fn derivative<M: Elementary>(&self, $x: &M, $y: &M) -> M {
+                fn derivative<M: UnaryOps>(&self, $x: &M, $y: &M) -> M {
                     $(let $field = self.$field; let _ = $field;)*
                     $derivative
                 }
@@ -155,7 +155,7 @@ macro_rules! elementwise {
 
         /// The elementwise functions, alike for arrays, for variables, and for the numbers inside a
         /// derivative. Shapes stay as they are.
-        pub trait Elementary: Arithmetic {
+        pub trait UnaryOps: Arithmetic {
             $(
                 $(#[$doc])*
                 #[track_caller]
@@ -165,27 +165,27 @@ macro_rules! elementwise {
             /// branch that was not selected must not leak its NaN or infinity.
             #[inline(always)]
             #[track_caller]
-            fn gate(&self, d: &Self) -> Self {
-                self.combine(Gate, d)
+            fn mul_no_nan(&self, d: &Self) -> Self {
+                self.combine(MulNoNan, d)
             }
             /// 1 where `self` is larger than `other`, one half where they are equal, else 0.
             #[inline(always)]
             #[track_caller]
-            fn above(&self, other: &Self) -> Self {
-                self.combine(Above, other)
+            fn greater_half(&self, other: &Self) -> Self {
+                self.combine(GreaterHalf, other)
             }
             /// A function of two arguments, `self` and `other`, which broadcast.
             #[track_caller]
-            fn combine(&self, op: impl Binary, other: &Self) -> Self;
+            fn combine(&self, op: impl BinaryOp, other: &Self) -> Self;
             /// `a` where the mask `self` is not 0, else `b`; all three broadcast. The mask is never
             /// differentiated, and of `a` and `b` only what was taken.
             #[track_caller]
-            fn where_(&self, a: &Self, b: &Self) -> Self;
+            fn where_cond(&self, a: &Self, b: &Self) -> Self;
             /// A constant of the same shape.
             fn filled(&self, value: f64) -> Self;
         }
 
-        impl<V: Value> Elementary for V {
+        impl<V: Value> UnaryOps for V {
             $(
                 #[inline]
                 #[track_caller]
@@ -195,11 +195,11 @@ macro_rules! elementwise {
             )*
             #[inline]
             #[track_caller]
-            fn combine(&self, op: impl Binary, other: &Self) -> Self {
+            fn combine(&self, op: impl BinaryOp, other: &Self) -> Self {
                 V::apply(op, [self, other])
             }
             #[track_caller]
-            fn where_(&self, a: &Self, b: &Self) -> Self {
+            fn where_cond(&self, a: &Self, b: &Self) -> Self {
                 V::apply(Where, [self, a, b])
             }
             fn filled(&self, value: f64) -> Self {
@@ -207,7 +207,7 @@ macro_rules! elementwise {
             }
         }
 
-        impl<F: Float> Elementary for Scalar<F> {
+        impl<F: Float> UnaryOps for Scalar<F> {
             $(
                 #[inline(always)]
                 fn $name(&self $(, $field: $T)*) -> Self {
@@ -215,11 +215,11 @@ macro_rules! elementwise {
                 }
             )*
             #[inline(always)]
-            fn combine(&self, op: impl Binary, other: &Self) -> Self {
+            fn combine(&self, op: impl BinaryOp, other: &Self) -> Self {
                 Self(op.value(self.0, other.0))
             }
             #[inline(always)]
-            fn where_(&self, a: &Self, b: &Self) -> Self {
+            fn where_cond(&self, a: &Self, b: &Self) -> Self {
                 if self.0 == F::ZERO { *b } else { *a }
             }
             #[inline(always)]

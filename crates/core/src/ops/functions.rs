@@ -6,27 +6,27 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, LOG10_E};
 
-use super::binary::{Above, Binary, Gate, Greater, Hypot, Less};
+use super::binary::{BinaryOp, Greater, GreaterHalf, Hypot, Less, MulNoNan};
 use super::choose::Where;
-use super::elementwise::{Elementwise, Scalar, Visitor, elementwise};
+use super::elementwise::{Scalar, UnaryOp, Visitor, elementwise};
 use crate::Float;
 use crate::op::{Arithmetic, Value};
 
 /// 1 where `x > bound`, else 0; 0 at NaN.
 #[inline(always)]
-fn beyond<M: Elementary>(x: &M, bound: f64) -> M {
+fn beyond<M: UnaryOps>(x: &M, bound: f64) -> M {
     x.combine(Greater, &x.filled(bound))
 }
 
 /// 1 where `x < bound`, else 0; 0 at NaN.
 #[inline(always)]
-fn below<M: Elementary>(x: &M, bound: f64) -> M {
+fn below<M: UnaryOps>(x: &M, bound: f64) -> M {
     x.combine(Less, &x.filled(bound))
 }
 
 /// `1 - x^2`, to all digits also where `x` is close to 1 or -1.
 #[inline(always)]
-fn one_minus_square<M: Elementary>(x: &M) -> M {
+fn one_minus_square<M: UnaryOps>(x: &M) -> M {
     (-x.clone() + 1.0) * (x.clone() + 1.0)
 }
 
@@ -49,11 +49,11 @@ const CUBIC: f64 = 0.044_715 * LINEAR;
 
 elementwise! {
     /// `-x`.
-    Negate negate() |x| -x => |x, _| x.filled(-1.0), (-4.0, 4.0), [];
+    Neg neg() |x| -x => |x, _| x.filled(-1.0), (-4.0, 4.0), [];
     /// `x * factor`, with a constant factor.
-    Scale scale(factor: f64 = -1.7) |x| x * F::of(factor) => |x, _| x.filled(factor), (-4.0, 4.0), [];
+    MulScalar mul_scalar(factor: f64 = -1.7) |x| x * F::of(factor) => |x, _| x.filled(factor), (-4.0, 4.0), [];
     /// `x + summand`, with a constant summand.
-    Offset offset(summand: f64 = 0.3) |x| x + F::of(summand) => |x, _| x.filled(1.0), (-4.0, 4.0), [];
+    AddScalar add_scalar(summand: f64 = 0.3) |x| x + F::of(summand) => |x, _| x.filled(1.0), (-4.0, 4.0), [];
     /// `x * x`.
     Square square() |x| x * x => |x, _| x.clone() * 2.0, (-4.0, 4.0), [];
     /// Square root; the derivative at 0 is inf.
@@ -157,23 +157,23 @@ elementwise! {
     /// `x` above 0, else `slope x`. The derivative at 0 is the slope
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html>).
     LeakyRelu leaky_relu(slope: f64 = 0.2) |x| if x > F::ZERO { x } else { x * F::of(slope) }
-        => |x, _| beyond(x, 0.0).where_(&x.filled(1.0), &x.filled(slope)), (-4.0, 4.0), [0.0];
+        => |x, _| beyond(x, 0.0).where_cond(&x.filled(1.0), &x.filled(slope)), (-4.0, 4.0), [0.0];
     /// `x` above 0, else `alpha (exp(x) - 1)`. The derivative at 0 is `alpha`, usually 1
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html>).
     Elu elu(alpha: f64 = 1.3) |x| if x > F::ZERO { x } else { x.exp_m1() * F::of(alpha) }
-        => |x, _| beyond(x, 0.0).where_(&x.filled(1.0), &(x.exp() * alpha)), (-4.0, 4.0), [0.0];
+        => |x, _| beyond(x, 0.0).where_cond(&x.filled(1.0), &(x.exp() * alpha)), (-4.0, 4.0), [0.0];
     /// `x` above 0, else `alpha (exp(x / alpha) - 1)`. The derivative at 0 is 1
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html>).
     Celu celu(alpha: f64 = 1.6)
         |x| if x > F::ZERO { x } else { (x / F::of(alpha)).exp_m1() * F::of(alpha) }
-        => |x, _| beyond(x, 0.0).where_(&x.filled(1.0), &(x.clone() * alpha.recip()).exp()), (-4.0, 4.0), [0.0];
+        => |x, _| beyond(x, 0.0).where_cond(&x.filled(1.0), &(x.clone() * alpha.recip()).exp()), (-4.0, 4.0), [0.0];
     /// `scale x` above 0, else `scale alpha (exp(x) - 1)`, with the constants that keep mean 0 and
     /// variance 1. The derivative at 0 is `scale alpha`
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html>).
     Selu selu() |x| (if x > F::ZERO { x } else { x.exp_m1() * F::of(SELU_ALPHA) }) * F::of(SELU_SCALE)
         => |x, _| {
             let (right, left) = (x.filled(SELU_SCALE), x.exp() * (SELU_SCALE * SELU_ALPHA));
-            beyond(x, 0.0).where_(&right, &left)
+            beyond(x, 0.0).where_cond(&right, &left)
         }, (-4.0, 4.0), [0.0];
     /// `x * Phi(x)` with the normal distribution function (<https://arxiv.org/abs/1606.08415>).
     Gelu gelu() |x| x * F::of(0.5) * ((x * F::of(FRAC_1_SQRT_2)).erf() + F::ONE)
@@ -189,7 +189,7 @@ elementwise! {
             let s = (x.clone() * (square.clone() * CUBIC + LINEAR)).sigmoid();
             // Where the sigmoid has saturated, the factor behind it may have overflowed.
             let slope = (-s.clone() + 1.0) * &s;
-            s + slope.gate(&((square * (3.0 * CUBIC) + LINEAR) * x))
+            s + slope.mul_no_nan(&((square * (3.0 * CUBIC) + LINEAR) * x))
         }, (-3.0, 3.0), [];
     /// `x * sigmoid(x)`, also called swish (<https://arxiv.org/abs/1606.08415>).
     Silu silu() |x| x * x.sigmoid() => |x, y| { let s = x.sigmoid(); (-s.clone() + 1.0) * y + s }, (-4.0, 4.0), [];
@@ -212,6 +212,6 @@ elementwise! {
     Hardswish hardswish() |x| x * clamp(x + F::of(3.0), 0.0, 6.0) / F::of(6.0)
         => |x, _| {
             let inside = beyond(x, -3.0) * below(x, 3.0);
-            inside.gate(&(x.clone() * (1.0 / 3.0) + 0.5)) - below(x, 3.0) + 1.0
+            inside.mul_no_nan(&(x.clone() * (1.0 / 3.0) + 0.5)) - below(x, 3.0) + 1.0
         }, (-5.0, 5.0), [-3.0, 3.0];
 }

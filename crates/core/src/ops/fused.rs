@@ -1,12 +1,12 @@
 //! Operations that could be composed of others, and are one for speed or for accuracy.
 
-use super::elementwise::Elementary;
+use super::elementwise::UnaryOps;
 use super::matmul::Matmul;
 use super::reduce::Sum;
 use crate::kernels;
 use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
-use crate::{Array, Float, Shape, ShapeError};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// `x W^T + b`: from `x` of shape `[n, inputs]`, weight `[outputs, inputs]` and bias `[outputs]` to
 /// `[n, outputs]`.
@@ -40,9 +40,9 @@ impl Op<3> for Linear {
         }
     }
 
-    fn forward<F: Float>(&self, [x, weight, bias]: [&Array<F>; 3], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x, weight, bias]: [&Tensor<F>; 3], out: Shape) -> Tensor<F> {
         let bias = bias.as_slice();
-        Array::written(out, |y| {
+        Tensor::written(out, |y| {
             y.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
             let (m, n, k) = (out[0], out[1], x.shape()[1]);
             kernels::matmul(m, n, k, x.as_slice(), false, weight.as_slice(), true, y, true);
@@ -53,20 +53,20 @@ impl Op<3> for Linear {
         (out.numel() * (x[1] + 1)) as u64
     }
 
-    fn pull<V: Value>(&self, i: usize, [x, weight, _]: [&V; 3], y: &V, g: &V) -> V {
-        if i == 2 { g.clone() } else { PRODUCT.pull(i, [x, weight], y, g) }
+    fn vjp<V: Value>(&self, i: usize, [x, weight, _]: [&V; 3], y: &V, g: &V) -> V {
+        if i == 2 { g.clone() } else { PRODUCT.vjp(i, [x, weight], y, g) }
     }
 
-    fn pull_into<F: Float>(
+    fn vjp_into<F: Float>(
         &self,
         i: usize,
-        [x, weight, _]: [&Array<F>; 3],
-        y: &Array<F>,
-        g: &Array<F>,
+        [x, weight, _]: [&Tensor<F>; 3],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         if i < 2 {
-            return PRODUCT.pull_into(i, [x, weight], y, g, into);
+            return PRODUCT.vjp_into(i, [x, weight], y, g, into);
         }
         let (rows, columns) = (g.shape()[0], g.shape()[1]);
         into.write(|sum, accumulate| kernels::sum(g.as_slice(), 1, rows, columns, sum, accumulate));
@@ -86,26 +86,26 @@ impl Op<1> for LogSoftmax {
         Ok(x)
     }
 
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
         let n = out[out.rank() - 1];
-        Array::written(out, |y| kernels::log_softmax(x.as_slice(), n, y))
+        Tensor::written(out, |y| kernels::log_softmax(x.as_slice(), n, y))
     }
 
-    fn pull<V: Value>(&self, _: usize, _: [&V; 1], y: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, _: usize, _: [&V; 1], y: &V, g: &V) -> V {
         let last = Axes::of(y.shape(), -1).unwrap_or_else(|_| unreachable!("checked by shape"));
         g.clone() - y.exp() * V::apply(Sum { axes: last, keepdim: true }, [g])
     }
 
-    fn pull_into<F: Float>(
+    fn vjp_into<F: Float>(
         &self,
         _: usize,
-        _: [&Array<F>; 1],
-        y: &Array<F>,
-        g: &Array<F>,
+        _: [&Tensor<F>; 1],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         let n = y.shape()[y.shape().rank() - 1];
         let (y, g) = (y.as_slice(), g.as_slice());
-        into.write(|out, accumulate| kernels::log_softmax_pull(y, g, n, out, accumulate));
+        into.write(|out, accumulate| kernels::log_softmax_vjp(y, g, n, out, accumulate));
     }
 }

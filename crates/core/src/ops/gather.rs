@@ -6,7 +6,7 @@
 use crate::kernels::broadcast2;
 use crate::op::{IndexOp, Op, Value};
 use crate::shape::expect_shape;
-use crate::{Array, Float, Indices, Operand, Shape, ShapeError, Var};
+use crate::{Float, Indices, Operand, Shape, ShapeError, Tensor, Var};
 
 /// For each place of the index the element at that place, but at the position found there along
 /// `axis`. The index has as many axes as the input and, but for `axis`, no larger extents.
@@ -20,11 +20,11 @@ impl IndexOp for Gather {
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         fits(x, index, self.axis)
     }
-    fn forward<F: Float>(&self, x: &Array<F>, index: &Indices, out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
         let (from, source) = (places(x.shape(), index, self.axis), x.as_slice());
-        Array::written(out, |y| y.iter_mut().zip(from).for_each(|(y, at)| *y = source[at]))
+        Tensor::written(out, |y| y.iter_mut().zip(from).for_each(|(y, at)| *y = source[at]))
     }
-    fn pull<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
         V::apply_indexed(Scatter { axis: self.axis, to: x.shape() }, g, index)
     }
 }
@@ -48,14 +48,14 @@ impl IndexOp for Scatter {
         fits(self.to, index, self.axis)?;
         Ok(self.to)
     }
-    fn forward<F: Float>(&self, x: &Array<F>, index: &Indices, out: Shape) -> Array<F> {
-        Array::written(out, |y| {
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
+        Tensor::written(out, |y| {
             y.fill(F::ZERO);
             let places = places(out, index, self.axis);
             x.as_slice().iter().zip(places).for_each(|(&x, at)| y[at] += x);
         })
     }
-    fn pull<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
         V::apply_indexed(Gather { axis: self.axis }, g, index)
     }
 }
@@ -105,10 +105,10 @@ impl IndexOp for IndexSelect {
         let lead = Shape::new(&x[..self.axis]);
         lead.followed_by(&index.shape())?.followed_by(&x[self.axis + 1..])
     }
-    fn forward<F: Float>(&self, x: &Array<F>, index: &Indices, out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
         let (outer, n, inner) = x.shape().around(self.axis..self.axis + 1);
         let (x, index) = (x.as_slice(), index.as_slice());
-        Array::written(out, |y| {
+        Tensor::written(out, |y| {
             let mut slices = y.chunks_exact_mut(inner.max(1));
             for outer in 0..outer {
                 for (&position, y) in index.iter().zip(&mut slices) {
@@ -121,13 +121,13 @@ impl IndexOp for IndexSelect {
             }
         })
     }
-    fn pull<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
         let Self { axis, skip } = *self;
         V::apply_indexed(IndexAdd { axis, extent: x.shape()[axis], skip }, g, index)
     }
 }
 
-/// Slices added to zeros along one axis, which replaces the axes of the index: the transpose of
+/// MovementOps added to zeros along one axis, which replaces the axes of the index: the transpose of
 /// [`IndexSelect`].
 #[derive(Clone, Copy, Debug)]
 pub struct IndexAdd {
@@ -150,9 +150,9 @@ impl IndexOp for IndexAdd {
         index.check_below(self.extent)?;
         Shape::new(&x[..self.axis]).followed_by(&[self.extent])?.followed_by(&x[end..])
     }
-    fn forward<F: Float>(&self, x: &Array<F>, index: &Indices, out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
         let (outer, n, inner) = out.around(self.axis..self.axis + 1);
-        Array::written(out, |y| {
+        Tensor::written(out, |y| {
             y.fill(F::ZERO);
             let mut slices = x.as_slice().chunks_exact(inner.max(1));
             for outer in 0..outer {
@@ -165,7 +165,7 @@ impl IndexOp for IndexAdd {
             }
         })
     }
-    fn pull<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
         V::apply_indexed(IndexSelect { axis: self.axis, skip: self.skip }, g, index)
     }
 }
@@ -188,11 +188,11 @@ impl IndexOp for Embedding {
             _ => Err(ShapeError::new(format!("weight {weight:?} is not [classes, width]"))),
         }
     }
-    fn forward<F: Float>(&self, weight: &Array<F>, tokens: &Indices, out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, weight: &Tensor<F>, tokens: &Indices, out: Shape) -> Tensor<F> {
         IndexSelect { axis: 0, skip: None }.forward(weight, tokens, out)
     }
-    fn pull<V: Value>(&self, weight: &V, tokens: &V::Index, y: &V, g: &V) -> V {
-        IndexSelect { axis: 0, skip: self.padding }.pull(weight, tokens, y, g)
+    fn vjp<V: Value>(&self, weight: &V, tokens: &V::Index, y: &V, g: &V) -> V {
+        IndexSelect { axis: 0, skip: self.padding }.vjp(weight, tokens, y, g)
     }
 }
 
@@ -208,15 +208,15 @@ impl Op<2> for MaskedFill {
     fn shape(&self, [x, mask]: [Shape; 2]) -> Result<Shape, ShapeError> {
         x.broadcast(mask)
     }
-    fn forward<F: Float>(&self, [x, mask]: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x, mask]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let strides = [x, mask].map(|operand| operand.shape().strides_in(&out));
         let value = F::of(self.value);
         let fill = |x, mask| if mask == F::ZERO { x } else { value };
-        Array::written(out, |y| {
+        Tensor::written(out, |y| {
             broadcast2(y, &out, x.as_slice(), &strides[0], mask.as_slice(), &strides[1], fill);
         })
     }
-    fn pull<V: Value>(&self, i: usize, [_, mask]: [&V; 2], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [_, mask]: [&V; 2], _: &V, g: &V) -> V {
         if i == 0 {
             V::apply(MaskedFill { value: 0.0 }, [g, mask])
         } else {
@@ -266,7 +266,7 @@ impl<'t, F: Float> Var<'t, F> {
     /// or if a position is out of range: the message names it, its place and the bound.
     #[track_caller]
     pub fn gather(self, axis: isize, index: impl Into<Indices>) -> Self {
-        gather(&self, axis, &self.tape.positions(index))
+        gather(&self, axis, &self.tape.indices(index))
     }
 
     /// `self`, and `src` added to it at these positions along one axis,
@@ -283,7 +283,7 @@ impl<'t, F: Float> Var<'t, F> {
         index: impl Into<Indices>,
         src: impl Operand<'t, F>,
     ) -> Self {
-        scatter_add(&self, axis, &self.tape.positions(index), &src.on(self.tape))
+        scatter_add(&self, axis, &self.tape.indices(index), &src.on(self.tape))
     }
 
     /// The slices at these positions along one axis, in this order: from `[.., n, ..]` and an index
@@ -294,7 +294,7 @@ impl<'t, F: Float> Var<'t, F> {
     /// If a position is out of range: the message names it, its place and the bound.
     #[track_caller]
     pub fn index_select(self, axis: isize, index: impl Into<Indices>) -> Self {
-        index_select(&self, axis, &self.tape.positions(index))
+        index_select(&self, axis, &self.tape.indices(index))
     }
 
     /// `self`, and the slices of `src` added to it at these positions along one axis: `[.., n, ..]`
@@ -311,7 +311,7 @@ impl<'t, F: Float> Var<'t, F> {
         index: impl Into<Indices>,
         src: impl Operand<'t, F>,
     ) -> Self {
-        index_add(&self, axis, &self.tape.positions(index), &src.on(self.tape))
+        index_add(&self, axis, &self.tape.indices(index), &src.on(self.tape))
     }
 
     /// `value` where the mask is not 0, this elsewhere; the shapes broadcast. The mask is not
@@ -335,11 +335,11 @@ impl<'t, F: Float> Var<'t, F> {
     #[track_caller]
     pub fn embedding(self, tokens: impl Into<Indices>, padding_idx: Option<usize>) -> Self {
         let op = Embedding { padding: padding_idx };
-        Self::apply_indexed(op, &self, &self.tape.positions(tokens))
+        Self::apply_indexed(op, &self, &self.tape.indices(tokens))
     }
 }
 
-impl<F: Float> Array<F> {
+impl<F: Float> Tensor<F> {
     /// The elements at these positions along one axis; as [`Var::gather`].
     #[track_caller]
     pub fn gather(&self, axis: isize, index: impl Into<Indices>) -> Self {
@@ -358,7 +358,7 @@ impl<F: Float> Array<F> {
         index_select(self, axis, &index.into())
     }
 
-    /// Slices added at these positions along one axis; as [`Var::index_add`].
+    /// MovementOps added at these positions along one axis; as [`Var::index_add`].
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: impl Into<Indices>, src: &Self) -> Self {
         index_add(self, axis, &index.into(), src)

@@ -1,7 +1,7 @@
 //! Operations that read positions.
 
 use crate::op::{IndexOp, Value};
-use crate::{Array, Float, Indices, Shape, ShapeError};
+use crate::{Float, Indices, Shape, ShapeError, Tensor};
 
 /// One element of each row along the last axis: from `[.., n]` and positions `[..]` to `[..]`.
 #[derive(Clone, Copy, Debug)]
@@ -22,27 +22,27 @@ impl IndexOp for Pick {
             }
         }
     }
-    fn forward<F: Float>(&self, x: &Array<F>, index: &Indices, out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
         let (n, x) = (x.shape()[out.rank()], x.as_slice());
-        Array::written(out, |y| {
+        Tensor::written(out, |y| {
             for (row, (y, &position)) in y.iter_mut().zip(index.as_slice()).enumerate() {
                 *y = x[row * n + position];
             }
         })
     }
-    fn pull<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
-        V::apply_indexed(Place { n: x.shape()[g.shape().rank()] }, g, index)
+    fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
+        V::apply_indexed(PlaceOneHot { n: x.shape()[g.shape().rank()] }, g, index)
     }
 }
 
 /// Each element placed into a row of `n` zeros, at its position: the transpose of [`Pick`].
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct PlaceOneHot {
     /// The length of the rows.
     pub n: usize,
 }
 
-impl IndexOp for Place {
+impl IndexOp for PlaceOneHot {
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         if x != index.shape() {
             let index = index.shape();
@@ -51,15 +51,15 @@ impl IndexOp for Place {
         index.check_below(self.n)?;
         x.followed_by(&[self.n])
     }
-    fn forward<F: Float>(&self, x: &Array<F>, index: &Indices, out: Shape) -> Array<F> {
-        Array::written(out, |y| {
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
+        Tensor::written(out, |y| {
             y.fill(F::ZERO);
             for (row, (&x, &position)) in x.as_slice().iter().zip(index.as_slice()).enumerate() {
                 y[row * self.n + position] = x;
             }
         })
     }
-    fn pull<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
         V::apply_indexed(Pick, g, index)
     }
 }

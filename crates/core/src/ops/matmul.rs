@@ -2,7 +2,7 @@
 
 use crate::kernels;
 use crate::op::{Cotangent, Op, Value};
-use crate::{Array, Float, Shape, ShapeError};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// The product of matrices, or of batches of them that broadcast: `[.., m, k] x [.., k, n]`, each
 /// operand transposed on the way in if its flag says so. Closed under differentiation, so that
@@ -30,8 +30,8 @@ impl Matmul {
     /// `y (+)= a b` over a batch of products.
     fn multiply<F: Float>(
         &self,
-        a: &Array<F>,
-        b: &Array<F>,
+        a: &Tensor<F>,
+        b: &Tensor<F>,
         out: Shape,
         y: &mut [F],
         accumulate: bool,
@@ -100,29 +100,29 @@ impl Op<2> for Matmul {
         }
     }
 
-    fn forward<F: Float>(&self, [a, b]: [&Array<F>; 2], out: Shape) -> Array<F> {
-        Array::written(out, |y| self.multiply(a, b, out, y, false))
+    fn forward<F: Float>(&self, [a, b]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
+        Tensor::written(out, |y| self.multiply(a, b, out, y, false))
     }
 
     fn multiply_adds(&self, [a, _]: [Shape; 2], out: Shape) -> u64 {
         (out.numel() * matrix(a, self.transpose_a).1) as u64
     }
 
-    fn pull<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
         let (product, operands) = self.transposed(i, a, b, g);
         V::apply(product, operands)
     }
 
-    fn pull_into<F: Float>(
+    fn vjp_into<F: Float>(
         &self,
         i: usize,
-        [a, b]: [&Array<F>; 2],
-        y: &Array<F>,
-        g: &Array<F>,
+        [a, b]: [&Tensor<F>; 2],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         if batch(a.shape()) != batch(b.shape()) {
-            return into.add(self.pull(i, [a, b], y, g));
+            return into.add(self.vjp(i, [a, b], y, g));
         }
         let (product, [left, right]) = self.transposed(i, a, b, g);
         let out = into.shape();

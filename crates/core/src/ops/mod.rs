@@ -4,7 +4,7 @@ mod arg;
 pub mod binary;
 mod choose;
 mod conv;
-pub(crate) mod diagonal;
+mod diagonal;
 mod einsum;
 pub mod elementwise;
 mod functions;
@@ -12,32 +12,39 @@ mod fused;
 mod gather;
 mod index;
 mod matmul;
+mod movement;
 mod operators;
-pub(crate) mod pad;
+mod pad;
 mod pool;
 pub(crate) mod rearrange;
-pub(crate) mod reduce;
-pub(crate) mod scan;
-pub(crate) mod slice;
-pub(crate) mod statistics;
+mod reduce;
+mod reductions;
+mod scan;
+mod slice;
+mod statistics;
 
 pub use binary::{
-    Above, Add, Atan2, Binary, Div, Equal, Gate, Greater, GreaterEqual, Hypot, Less, LessEqual,
-    Maximum, Minimum, Mul, NotEqual, Pow, Same, Sub,
+    Add, Atan2, BinaryOp, Div, Equal, EqualNan, Greater, GreaterEqual, GreaterHalf, Hypot, Less,
+    LessEqual, Maximum, Minimum, Mul, MulNoNan, NotEqual, Pow, Sub,
 };
 pub use choose::Where;
-pub use conv::{Conv, ConvBias, ConvInput, ConvWeight, Convolution, Padding, Pair};
+pub use conv::{Conv, ConvBias, ConvInput, ConvOptions, ConvWeight, Padding, Pair};
 pub use diagonal::Triangle;
 pub use einsum::einsum;
-pub use elementwise::Scalar;
+pub use elementwise::{Scalar, UnaryOp, UnaryOps};
 pub use fused::{Linear, LogSoftmax};
 pub use gather::{Embedding, Gather, IndexAdd, IndexSelect, MaskedFill, Scatter};
-pub use index::{Pick, Place};
+pub use index::{Pick, PlaceOneHot};
 pub use matmul::Matmul;
+pub use movement::MovementOps;
 pub use operators::TensorOperand;
-pub use pool::{AvgPool, AvgSpread, GatherWinners, MaxPool, Pooling, ScatterWinners, Windows};
-pub use rearrange::{Concat, Expand, Narrow, Permute, Reshape, StopGradient, Widen};
+pub use pool::{
+    AvgPool, AvgPoolBackward, MaxPool, MaxPoolBackward, MaxPoolGather, Pooling, WindowOps,
+};
+pub use rearrange::{Concat, Expand, Narrow, PadZeros, Permute, Reshape, StopGradient};
+pub(crate) use reduce::sum_to;
 pub use reduce::{Max, Sum};
+pub use reductions::ReduceOps;
 pub use scan::{Cumsum, Recurrence};
-pub use slice::{Spaced, Strided};
-pub use statistics::{Center, FlatPower, LogSumExp};
+pub use slice::{StridedPlace, StridedSlice};
+pub use statistics::{LogSumExp, NormPow, SubtractMean};

@@ -3,11 +3,11 @@
 //! Where the largest element of a cell lies is decided from the values, in the forward and again in
 //! each derivative: a tape that runs again on other values decides again.
 
+use super::MovementOps;
 use super::conv::Pair;
-use super::rearrange::Rearrangements;
 use crate::kernels::{self, Cells};
 use crate::op::{Op, Value};
-use crate::{Array, Float, Shape, ShapeError};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// A window that pools: its kernel, and by default a stride as large and no padding.
 ///
@@ -17,17 +17,17 @@ pub struct Pooling {
     kernel: [usize; 2],
     stride: [usize; 2],
     padding: [usize; 2],
-    padding_counts: bool,
+    count_include_pad: bool,
 }
 
 impl Pooling {
-    /// Windows of this size, side by side. In one dimension the second number counts.
+    /// WindowOps of this size, side by side. In one dimension the second number counts.
     pub fn new(kernel: impl Pair) -> Self {
         let kernel = kernel.pair();
-        Self { kernel, stride: kernel, padding: [0; 2], padding_counts: true }
+        Self { kernel, stride: kernel, padding: [0; 2], count_include_pad: true }
     }
 
-    /// Windows so many places apart.
+    /// WindowOps so many places apart.
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
@@ -39,8 +39,8 @@ impl Pooling {
     }
 
     /// Whether an average divides by the whole kernel, padding and all, as it does at first.
-    pub fn padding_counts(self, counts: bool) -> Self {
-        Self { padding_counts: counts, ..self }
+    pub fn count_include_pad(self, counts: bool) -> Self {
+        Self { count_include_pad: counts, ..self }
     }
 }
 
@@ -119,8 +119,8 @@ impl Pool {
         self.plan(x).unwrap_or_else(|_| unreachable!("checked by shape")).0
     }
 
-    fn padding_counts(&self) -> bool {
-        matches!(self.division, Division::Sliding(Pooling { padding_counts: true, .. }))
+    fn count_include_pad(&self) -> bool {
+        matches!(self.division, Division::Sliding(Pooling { count_include_pad: true, .. }))
     }
 
     /// `input`, if `pooled` is what pooling makes of it.
@@ -140,56 +140,56 @@ pub struct MaxPool(Pool);
 /// Each element of the second input put where the first has the largest of its cell; what meets there
 /// adds up.
 #[derive(Clone, Copy, Debug)]
-pub struct ScatterWinners(Pool);
+pub struct MaxPoolBackward(Pool);
 
 /// The elements of the second input where the first has the largest of each cell.
 #[derive(Clone, Copy, Debug)]
-pub struct GatherWinners(Pool);
+pub struct MaxPoolGather(Pool);
 
 impl Op<1> for MaxPool {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(self.0.plan(x)?.1)
     }
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
         let cells = self.0.planned(x.shape());
-        Array::written(out, |y| kernels::max_pool(cells, x.as_slice(), y))
+        Tensor::written(out, |y| kernels::max_pool(cells, x.as_slice(), y))
     }
-    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
-        V::apply(ScatterWinners(self.0), [x, g])
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        V::apply(MaxPoolBackward(self.0), [x, g])
     }
 }
 
-impl Op<2> for ScatterWinners {
+impl Op<2> for MaxPoolBackward {
     fn shape(&self, [x, g]: [Shape; 2]) -> Result<Shape, ShapeError> {
         self.0.undone(x, g)
     }
-    fn forward<F: Float>(&self, [x, g]: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x, g]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let cells = self.0.planned(out);
-        Array::written(out, |y| kernels::scatter_winners(cells, x.as_slice(), g.as_slice(), y))
+        Tensor::written(out, |y| kernels::scatter_winners(cells, x.as_slice(), g.as_slice(), y))
     }
-    fn pull<V: Value>(&self, i: usize, [x, _]: [&V; 2], _: &V, c: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [x, _]: [&V; 2], _: &V, c: &V) -> V {
         match i {
             0 => x.constant_like(x.shape(), 0.0),
-            _ => V::apply(GatherWinners(self.0), [x, c]),
+            _ => V::apply(MaxPoolGather(self.0), [x, c]),
         }
     }
 }
 
-impl Op<2> for GatherWinners {
+impl Op<2> for MaxPoolGather {
     fn shape(&self, [x, from]: [Shape; 2]) -> Result<Shape, ShapeError> {
         if x != from {
             return Err(ShapeError::new(format!("{x:?} and {from:?} differ")));
         }
         Ok(self.0.plan(x)?.1)
     }
-    fn forward<F: Float>(&self, [x, from]: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x, from]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let cells = self.0.planned(x.shape());
-        Array::written(out, |y| kernels::gather_winners(cells, x.as_slice(), from.as_slice(), y))
+        Tensor::written(out, |y| kernels::gather_winners(cells, x.as_slice(), from.as_slice(), y))
     }
-    fn pull<V: Value>(&self, i: usize, [x, _]: [&V; 2], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [x, _]: [&V; 2], _: &V, g: &V) -> V {
         match i {
             0 => x.constant_like(x.shape(), 0.0),
-            _ => V::apply(ScatterWinners(self.0), [x, g]),
+            _ => V::apply(MaxPoolBackward(self.0), [x, g]),
         }
     }
 }
@@ -200,7 +200,7 @@ pub struct AvgPool(Pool);
 
 /// Each element shared among its cell: the transpose of [`AvgPool`].
 #[derive(Clone, Copy, Debug)]
-pub struct AvgSpread {
+pub struct AvgPoolBackward {
     pool: Pool,
     to: Shape,
 }
@@ -209,24 +209,24 @@ impl Op<1> for AvgPool {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(self.0.plan(x)?.1)
     }
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
-        let (cells, padded) = (self.0.planned(x.shape()), self.0.padding_counts());
-        Array::written(out, |y| kernels::average(cells, padded, x.as_slice(), y))
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        let (cells, padded) = (self.0.planned(x.shape()), self.0.count_include_pad());
+        Tensor::written(out, |y| kernels::average(cells, padded, x.as_slice(), y))
     }
-    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
-        V::apply(AvgSpread { pool: self.0, to: x.shape() }, [g])
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        V::apply(AvgPoolBackward { pool: self.0, to: x.shape() }, [g])
     }
 }
 
-impl Op<1> for AvgSpread {
+impl Op<1> for AvgPoolBackward {
     fn shape(&self, [g]: [Shape; 1]) -> Result<Shape, ShapeError> {
         self.pool.undone(self.to, g)
     }
-    fn forward<F: Float>(&self, [g]: [&Array<F>; 1], out: Shape) -> Array<F> {
-        let (cells, padded) = (self.pool.planned(out), self.pool.padding_counts());
-        Array::written(out, |x| kernels::spread(cells, padded, g.as_slice(), x))
+    fn forward<F: Float>(&self, [g]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        let (cells, padded) = (self.pool.planned(out), self.pool.count_include_pad());
+        Tensor::written(out, |x| kernels::spread(cells, padded, g.as_slice(), x))
     }
-    fn pull<V: Value>(&self, _: usize, _: [&V; 1], _: &V, c: &V) -> V {
+    fn vjp<V: Value>(&self, _: usize, _: [&V; 1], _: &V, c: &V) -> V {
         V::apply(AvgPool(self.pool), [c])
     }
 }
@@ -241,7 +241,7 @@ impl Op<1> for AvgSpread {
 /// # Panics
 /// Each at the caller's line: if there are too few axes, an axis is empty, a kernel does not fit, or
 /// padding is more than half of it.
-pub trait Windows: Value {
+pub trait WindowOps: Value {
     /// The largest element under a sliding window along the last axis. NaN wins, the first of equals
     /// takes the gradient, padding is -inf.
     /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html).
@@ -250,7 +250,7 @@ pub trait Windows: Value {
         Self::apply(MaxPool(sliding(window, 1)), [self])
     }
 
-    /// As [`Windows::max_pool1d`], of the last two axes.
+    /// As [`WindowOps::max_pool1d`], of the last two axes.
     /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html).
     #[track_caller]
     fn max_pool2d(&self, window: impl Into<Pooling>) -> Self {
@@ -265,7 +265,7 @@ pub trait Windows: Value {
         Self::apply(AvgPool(sliding(window, 1)), [self])
     }
 
-    /// As [`Windows::avg_pool1d`], of the last two axes.
+    /// As [`WindowOps::avg_pool1d`], of the last two axes.
     /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html).
     #[track_caller]
     fn avg_pool2d(&self, window: impl Into<Pooling>) -> Self {
@@ -328,7 +328,7 @@ pub trait Windows: Value {
     }
 }
 
-impl<V: Value> Windows for V {}
+impl<V: Value> WindowOps for V {}
 
 fn sliding(window: impl Into<Pooling>, axes: usize) -> Pool {
     Pool { division: Division::Sliding(window.into()), axes }

@@ -1,15 +1,14 @@
 //! Sums, products and extremes over axes.
 
-use super::binary::{Mul, Same};
-use super::elementwise::Elementary;
-use super::fused::LogSoftmax;
-use super::rearrange::{Expand, Narrow, Rearrangements, Reshape};
-use super::scan::Scans;
-use crate::fold::{fold, sum};
+use super::ReduceOps;
+use super::binary::{EqualNan, Mul};
+use super::elementwise::UnaryOps;
+use super::rearrange::{Expand, Narrow, Reshape};
 use crate::kernels;
 use crate::op::{Op, Value};
-use crate::shape::{Axes, AxisList, expect_shape};
-use crate::{Array, Float, Shape, ShapeError};
+use crate::shape::{Axes, expect_shape};
+use crate::tensor::reduce::{fold, sum};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// The sum over some axes, each kept with extent 1 or removed.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +23,10 @@ impl Op<1> for Sum {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(reduced(x, self.axes, self.keepdim))
     }
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
         sum(x, self.axes).with_shape(out)
     }
-    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
         spread(g, self.axes, x.shape())
     }
 }
@@ -47,11 +46,11 @@ impl Op<1> for Max {
         choosable(x, self.axes)?;
         Ok(reduced(x, self.axes, self.keepdim))
     }
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
         fold(x, self.axes, kernels::max).with_shape(out)
     }
-    fn pull<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
-        let winners = V::apply(Same, [x, &spread(y, self.axes, x.shape())]);
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
+        let winners = V::apply(EqualNan, [x, &spread(y, self.axes, x.shape())]);
         let ties = V::apply(Sum { axes: self.axes, keepdim: true }, [&winners]);
         let g = V::apply(Reshape { to: ties.shape() }, [g]);
         V::apply(Mul, [&winners, &(g / ties)])
@@ -91,144 +90,27 @@ pub(crate) fn sum_to<V: Value>(x: &V, to: Shape) -> V {
     if from.rank() == to.rank() { summed } else { V::apply(Reshape { to }, [&summed]) }
 }
 
-/// Reductions, alike for arrays and for variables. Axes may be counted from the end: `-1` is the last.
-/// A shape mistake panics at the caller's line.
-pub trait Reductions: Value {
-    /// The sum of all elements, of shape `[]`; 0 if there are none.
-    #[track_caller]
-    fn sum(&self) -> Self {
-        Self::apply(Sum { axes: Axes::all(self.shape()), keepdim: false }, [self])
-    }
-
-    /// The sum over some axes, which stay with extent 1 if `keepdim`.
-    #[track_caller]
-    fn sum_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
-        let axes = expect_shape("sum_axes", Axes::of(self.shape(), axes));
-        Self::apply(Sum { axes, keepdim }, [self])
-    }
-
-    /// The mean of all elements, of shape `[]`; NaN if there are none.
-    #[track_caller]
-    fn mean(&self) -> Self {
-        mean(self, Axes::all(self.shape()), false)
-    }
-
-    /// The mean over some axes, which stay with extent 1 if `keepdim`.
-    #[track_caller]
-    fn mean_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
-        mean(self, expect_shape("mean_axes", Axes::of(self.shape(), axes)), keepdim)
-    }
-
-    /// The largest element, of shape `[]`. NaN wins; ties share the gradient evenly.
-    ///
-    /// # Panics
-    /// If there are no elements.
-    #[track_caller]
-    fn max(&self) -> Self {
-        Self::apply(Max { axes: Axes::all(self.shape()), keepdim: false }, [self])
-    }
-
-    /// The largest element over some axes, which stay with extent 1 if `keepdim`.
-    ///
-    /// # Panics
-    /// If there are no elements along these axes.
-    #[track_caller]
-    fn max_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
-        let axes = expect_shape("max_axes", Axes::of(self.shape(), axes));
-        Self::apply(Max { axes, keepdim }, [self])
-    }
-
-    /// The smallest element, of shape `[]`. NaN wins; ties share the gradient evenly.
-    ///
-    /// # Panics
-    /// If there are no elements.
-    #[track_caller]
-    fn min(&self) -> Self {
-        min(self, Axes::all(self.shape()), false)
-    }
-
-    /// The smallest element over some axes, which stay with extent 1 if `keepdim`.
-    ///
-    /// # Panics
-    /// If there are no elements along these axes.
-    #[track_caller]
-    fn min_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
-        min(self, expect_shape("min_axes", Axes::of(self.shape(), axes)), keepdim)
-    }
-
-    /// The product of all elements, of shape `[]`; 1 if there are none. The derivatives are exact
-    /// where elements are zero, too.
-    #[track_caller]
-    fn prod(&self) -> Self {
-        prod(self, Axes::all(self.shape()), false)
-    }
-
-    /// The product over some axes, which stay with extent 1 if `keepdim`.
-    #[track_caller]
-    fn prod_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
-        prod(self, expect_shape("prod_axes", Axes::of(self.shape(), axes)), keepdim)
-    }
-
-    /// The logarithm of softmax along the last axis.
-    #[track_caller]
-    fn log_softmax(&self) -> Self {
-        Self::apply(LogSoftmax, [self])
-    }
-
-    /// The logarithm of softmax along one axis.
-    ///
-    /// # Panics
-    /// If the axis does not exist.
-    #[track_caller]
-    fn log_softmax_axis(&self, axis: isize) -> Self {
-        let axis = expect_shape("log_softmax", self.shape().axis(axis));
-        if axis + 1 == self.shape().rank() {
-            return self.log_softmax();
-        }
-        let axis = axis as isize;
-        self.transpose(axis, -1).log_softmax().transpose(axis, -1)
-    }
-
-    /// Softmax along the last axis: positive, and each row sums to one.
-    #[track_caller]
-    fn softmax(&self) -> Self {
-        self.log_softmax().exp()
-    }
-
-    /// Softmax along one axis.
-    ///
-    /// # Panics
-    /// If the axis does not exist.
-    #[track_caller]
-    fn softmax_axis(&self, axis: isize) -> Self {
-        let axis = expect_shape("softmax", self.shape().axis(axis));
-        self.log_softmax_axis(axis as isize).exp()
-    }
-}
-
-impl<V: Value> Reductions for V {}
-
 /// The mean; of nothing it is 0 * inf, which is NaN.
-fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+pub(super) fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
     let count = axes.count(x.shape()) as f64;
-    V::apply(Sum { axes, keepdim }, [x]).scale(count.recip())
+    V::apply(Sum { axes, keepdim }, [x]).mul_scalar(count.recip())
 }
 
 /// The smallest: what is largest of the negatives, with the same ties and NaN.
 #[track_caller]
-fn min<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+pub(super) fn min<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
     expect_shape("min", choosable(x.shape(), axes));
-    V::apply(Max { axes, keepdim }, [&x.negate()]).negate()
+    V::apply(Max { axes, keepdim }, [&x.neg()]).neg()
 }
 
 /// The product: the last of the running products, axis after axis.
-fn prod<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+pub(super) fn prod<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
     let shape = x.shape();
     let mut product = x.clone();
     for axis in (0..shape.rank()).rev().filter(|&axis| axes.contains(axis)) {
         product = if shape[axis] == 0 {
             // Nothing multiplies to 1, and stays connected to where nothing came from.
-            V::apply(Sum { axes: Axes::one(axis), keepdim: true }, [&product]).offset(1.0)
+            V::apply(Sum { axes: Axes::one(axis), keepdim: true }, [&product]).add_scalar(1.0)
         } else {
             let running = product.cumprod(axis as isize);
             V::apply(Narrow { axis, start: shape[axis] - 1, len: 1 }, [&running])

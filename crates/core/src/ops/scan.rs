@@ -1,11 +1,10 @@
 //! Running sums and products.
 
-use super::elementwise::Elementary;
-use super::rearrange::{Narrow, Widen};
+use super::elementwise::UnaryOps;
+use super::rearrange::{Narrow, PadZeros};
 use crate::kernels;
 use crate::op::{Op, Value};
-use crate::shape::expect_shape;
-use crate::{Array, Float, Shape, ShapeError};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// The sum of each element and all before it along one axis, or all after it.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +19,11 @@ impl Op<1> for Cumsum {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         x.axis(self.axis as isize).map(|_| x)
     }
-    fn forward<F: Float>(&self, [x]: [&Array<F>; 1], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
         let (_, n, inner) = out.around(self.axis..self.axis + 1);
-        Array::written(out, |y| kernels::cumsum(x.as_slice(), n, inner, self.reverse, y))
+        Tensor::written(out, |y| kernels::cumsum(x.as_slice(), n, inner, self.reverse, y))
     }
-    fn pull<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
         V::apply(Cumsum { reverse: !self.reverse, ..*self }, [g])
     }
 }
@@ -49,12 +48,12 @@ impl Op<2> for Recurrence {
         }
         b.axis(self.axis as isize).map(|_| b)
     }
-    fn forward<F: Float>(&self, [a, b]: [&Array<F>; 2], out: Shape) -> Array<F> {
+    fn forward<F: Float>(&self, [a, b]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let (_, n, inner) = out.around(self.axis..self.axis + 1);
         let (a, b) = (a.as_slice(), b.as_slice());
-        Array::written(out, |y| kernels::recurrence(a, b, n, inner, self.transposed, y))
+        Tensor::written(out, |y| kernels::recurrence(a, b, n, inner, self.transposed, y))
     }
-    fn pull<V: Value>(&self, i: usize, [a, _]: [&V; 2], y: &V, g: &V) -> V {
+    fn vjp<V: Value>(&self, i: usize, [a, _]: [&V; 2], y: &V, g: &V) -> V {
         let Self { axis, transposed } = *self;
         // What each element does to the loss, by itself and by those that follow from it.
         let effect = V::apply(Recurrence { axis, transposed: !transposed }, [a, g]);
@@ -64,37 +63,7 @@ impl Op<2> for Recurrence {
         }
         let cut = |x: &V, start: usize| V::apply(Narrow { axis, start, len: n - 1 }, [x]);
         let start = usize::from(!transposed);
-        let towards_a = cut(&effect, start).gate(&cut(y, 1 - start));
-        V::apply(Widen { axis, start: 1, extent: n }, [&towards_a])
+        let towards_a = cut(&effect, start).mul_no_nan(&cut(y, 1 - start));
+        V::apply(PadZeros { axis, start: 1, extent: n }, [&towards_a])
     }
 }
-
-/// Running sums and products, alike for arrays and for variables. Axes may be counted from the end:
-/// `-1` is the last. Shapes stay as they are.
-pub trait Scans: Value {
-    /// The sum of each element and all before it along one axis; carried in double precision.
-    ///
-    /// # Panics
-    /// If the axis does not exist.
-    #[track_caller]
-    fn cumsum(&self, axis: isize) -> Self {
-        let axis = expect_shape("cumsum", self.shape().axis(axis));
-        Self::apply(Cumsum { axis, reverse: false }, [self])
-    }
-
-    /// The product of each element and all before it along one axis; carried in double precision. The
-    /// derivatives are exact where elements are zero, too.
-    ///
-    /// # Panics
-    /// If the axis does not exist.
-    #[track_caller]
-    fn cumprod(&self, axis: isize) -> Self {
-        let axis = expect_shape("cumprod", self.shape().axis(axis));
-        let n = self.shape()[axis];
-        let first = Self::apply(Narrow { axis, start: 0, len: n.min(1) }, [self]);
-        let first = Self::apply(Widen { axis, start: 0, extent: n }, [&first]);
-        Self::apply(Recurrence { axis, transposed: false }, [self, &first])
-    }
-}
-
-impl<V: Value> Scans for V {}

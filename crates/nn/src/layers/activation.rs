@@ -1,6 +1,6 @@
 //! Activations as modules, for places that take a module. Elsewhere call the method: `x.relu()`.
 
-use wengert_core::{Array, Elementary, Float, Param, Reductions, ShapeError, Var, params_generic};
+use wengert_core::{Float, Param, ReduceOps, ShapeError, Tensor, UnaryOps, Var, params_generic};
 
 use crate::Module;
 
@@ -112,7 +112,7 @@ pub struct PRelu<F: Float = f32> {
 impl<F: Float> PRelu<F> {
     /// So many weights of 0.25: 1, or the number of channels.
     pub fn new(weights: usize) -> Self {
-        Self { weight: Array::full([weights], F::of(0.25)).into() }
+        Self { weight: Tensor::full([weights], F::of(0.25)).into() }
     }
 }
 
@@ -132,6 +132,6 @@ impl<F: Float> Module<F> for PRelu<F> {
             }
             weight = super::along_channels(weight, shape);
         }
-        x.greater(0.0).where_(x, x * weight)
+        x.greater(0.0).where_cond(x, x * weight)
     }
 }

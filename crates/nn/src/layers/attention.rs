@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use wengert_core::{
-    Array, Float, Operand, Param, Rearrangements, Reductions, ShapeError, Var, params_generic,
+    Float, MovementOps, Operand, Param, ReduceOps, ShapeError, Tensor, Var, params_generic,
 };
 
 use super::positions::RotaryPositions;
@@ -15,11 +15,11 @@ use crate::{Dropout, Linear, Module, init, masks};
 /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html>
 ///
 /// ```
-/// use wengert_core::{Array, evaluate};
+/// use wengert_core::{Tensor, evaluate};
 /// use wengert_nn::Attention;
 ///
 /// let y = evaluate(|tape| {
-///     let x = tape.constant(&Array::<f32>::eye(3));
+///     let x = tape.constant(&Tensor::<f32>::eye(3));
 ///     Attention::new().causal().attend(x, x, x)
 /// });
 /// // The first query sees the first key alone.
@@ -171,10 +171,10 @@ impl<F: Float> MultiHeadAttention<F> {
         assert!(divides, "MultiheadAttention: {heads} heads do not divide a width of {width}");
         let in_proj_weight = init::xavier_uniform([3 * width, width], rng);
         let mut out_proj = Linear::new(width, width, rng);
-        out_proj.bias = Some(Array::zeros([width]).into());
+        out_proj.bias = Some(Tensor::zeros([width]).into());
         Self {
             in_proj_weight: in_proj_weight.into(),
-            in_proj_bias: Some(Array::zeros([3 * width]).into()),
+            in_proj_bias: Some(Tensor::zeros([3 * width]).into()),
             out_proj,
             heads,
             attention: Attention::new(),

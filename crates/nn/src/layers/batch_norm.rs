@@ -1,7 +1,7 @@
 //! Batch normalisation: over the examples of a batch in training, by what is remembered in evaluation.
 
 use wengert_core::{
-    Array, Buffer, Elementary, Float, Param, Rearrangements, Reductions, Shape, ShapeError, Var,
+    Buffer, Float, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor, UnaryOps, Var,
     params_generic,
 };
 
@@ -43,11 +43,11 @@ macro_rules! batch_norms {
             /// For so many channels.
             pub fn new(channels: usize) -> Self {
                 Self {
-                    weight: Some(Array::ones([channels]).into()),
-                    bias: Some(Array::zeros([channels]).into()),
-                    running_mean: Some(Buffer::new(Array::zeros([channels]))),
-                    running_var: Some(Buffer::new(Array::ones([channels]))),
-                    num_batches_tracked: Some(Buffer::new(Array::scalar(F::ZERO))),
+                    weight: Some(Tensor::ones([channels]).into()),
+                    bias: Some(Tensor::zeros([channels]).into()),
+                    running_mean: Some(Buffer::new(Tensor::zeros([channels]))),
+                    running_var: Some(Buffer::new(Tensor::ones([channels]))),
+                    num_batches_tracked: Some(Buffer::new(Tensor::scalar(F::ZERO))),
                     eps: 1e-5,
                     momentum: Some(0.1),
                     channels,
@@ -108,7 +108,7 @@ macro_rules! batch_norms {
                         (deviation, variance)
                     }
                 };
-                let mut scale = variance.offset(self.eps).rsqrt();
+                let mut scale = variance.add_scalar(self.eps).rsqrt();
                 if let Some(weight) = &self.weight {
                     scale = scale * along_channels(x.tape().param(weight), shape);
                 }
@@ -155,18 +155,18 @@ fn remember<F: Float>(
     let count = shape.numel() / shape[1];
     let x = x.stop_gradient();
     let batch_mean = x.mean_axes(others(shape), false);
-    let unbiased = biased.stop_gradient().scale(count as f64 / (count - 1) as f64);
+    let unbiased = biased.stop_gradient().mul_scalar(count as f64 / (count - 1) as f64);
     let batches = counted.map(|counted| {
-        let batches = tape.constant(counted.value()).offset(1.0);
-        tape.remember(counted, batches);
+        let batches = tape.constant(counted.value()).add_scalar(1.0);
+        tape.update_buffer(counted, batches);
         batches
     });
     let share = match (momentum, batches) {
         (None, Some(batches)) => batches.recip(),
-        (momentum, _) => tape.constant(&Array::scalar(F::of(momentum.unwrap_or(0.0)))),
+        (momentum, _) => tape.constant(&Tensor::scalar(F::of(momentum.unwrap_or(0.0)))),
     };
     for (old, new) in [(mean, batch_mean), (var, unbiased.reshape([shape[1]]))] {
-        let kept = tape.constant(old.value()) * share.negate().offset(1.0);
-        tape.remember(old, kept + new * share);
+        let kept = tape.constant(old.value()) * share.neg().add_scalar(1.0);
+        tape.update_buffer(old, kept + new * share);
     }
 }

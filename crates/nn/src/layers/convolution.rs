@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use wengert_core::ops::Pair;
-use wengert_core::{Array, Convolution, Float, Param, Shape, Var, params_generic};
+use wengert_core::{ConvOptions, Float, Param, Shape, Tensor, Var, params_generic};
 
 use crate::{Module, init};
 
@@ -12,7 +12,7 @@ fn drawn<F: Float>(
     [outputs, inputs]: [usize; 2],
     window: &[usize],
     rng: &mut impl Rng,
-) -> (Array<F>, Option<Array<F>>) {
+) -> (Tensor<F>, Option<Tensor<F>>) {
     let weight = Shape::from([&[outputs, inputs], window].concat().as_slice());
     let bound = (init::fans(weight).0.max(1) as f64).sqrt().recip();
     (init::uniform(weight, bound, rng), Some(init::uniform([outputs], bound, rng)))
@@ -20,7 +20,7 @@ fn drawn<F: Float>(
 
 /// How many inputs there are to each output.
 #[track_caller]
-fn inputs_of_group(layer: &str, inputs: usize, outputs: usize, by: Convolution) -> usize {
+fn inputs_of_group(layer: &str, inputs: usize, outputs: usize, by: ConvOptions) -> usize {
     let groups = by.group_count();
     assert!(
         groups > 0 && inputs.is_multiple_of(groups) && outputs.is_multiple_of(groups),
@@ -33,7 +33,7 @@ macro_rules! convolutions {
     ($($Layer:ident $method:ident $with_bias:ident, kernel $kernel:ident: $Kernel:ty => $window:expr, axes $axes:literal,
         $input:literal to $output:literal, weight $weight:literal;)*) => {$(
         #[doc = concat!("The convolution `", $input, "` to `", $output, "` with a weight `", $weight,
-            "` and a bias `[outputs]`; a [`Convolution`] says stride, padding, dilation and groups.\n\n",
+            "` and a bias `[outputs]`; a [`ConvOptions`] says stride, padding, dilation and groups.\n\n",
             "<https://docs.pytorch.org/docs/stable/generated/torch.nn.", stringify!($Layer), ".html>")]
         #[derive(Clone, Debug)]
         pub struct $Layer<F: Float = f32> {
@@ -42,7 +42,7 @@ macro_rules! convolutions {
             /// Shape `[outputs]`.
             pub bias: Option<Param<F>>,
             /// How the kernel slides.
-            pub by: Convolution,
+            pub by: ConvOptions,
         }
 
         impl<F: Float> $Layer<F> {
@@ -55,7 +55,7 @@ macro_rules! convolutions {
                 inputs: usize,
                 outputs: usize,
                 $kernel: $Kernel,
-                by: Convolution,
+                by: ConvOptions,
                 rng: &mut impl Rng,
             ) -> Self {
                 let inputs = inputs_of_group(stringify!($Layer), inputs, outputs, by);
@@ -74,7 +74,7 @@ macro_rules! convolutions {
             #[doc = concat!("If the weight is not `", $weight, "`, or the bias is not one number for",
                 " each output.")]
             #[track_caller]
-            pub fn from_tensors(weight: Array<F>, bias: Option<Array<F>>, by: Convolution) -> Self {
+            pub fn from_tensors(weight: Tensor<F>, bias: Option<Tensor<F>>, by: ConvOptions) -> Self {
                 let (layer, shape) = (stringify!($Layer), weight.shape());
                 assert!(shape.rank() == $axes, "{layer}: weight {shape:?} is not {}", $weight);
                 if let Some(bias) = &bias {

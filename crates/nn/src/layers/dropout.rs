@@ -1,6 +1,6 @@
 //! Dropout.
 
-use wengert_core::{Elementary, Float, Noise, Shape, ShapeError, Var, params_generic};
+use wengert_core::{Float, Random, Shape, ShapeError, UnaryOps, Var, params_generic};
 
 use crate::Module;
 
@@ -9,10 +9,10 @@ use crate::Module;
 /// `seeded(key).gradients(..)`, with another key for each step.
 ///
 /// ```
-/// use wengert_core::{Array, evaluate, seeded};
+/// use wengert_core::{Tensor, evaluate, seeded};
 /// use wengert_nn::{Dropout, Module};
 ///
-/// let (drop, x) = (Dropout::new(0.5), Array::<f32>::ones([8]));
+/// let (drop, x) = (Dropout::new(0.5), Tensor::<f32>::ones([8]));
 /// let tape = seeded(1).tape();
 /// let y = drop.forward(tape.constant(&x)).value();
 /// assert!(y.as_slice().iter().all(|&y| y == 0.0 || y == 2.0));
@@ -39,9 +39,9 @@ fn dropped<F: Float>(x: Var<'_, F>, p: f64, mask: Shape) -> Var<'_, F> {
     if !x.tape().is_training() || p == 0.0 {
         x
     } else if p == 1.0 {
-        x.scale(0.0)
+        x.mul_scalar(0.0)
     } else {
-        x * x.tape().noise(mask, Noise::Bernoulli(1.0 - p)).scale((1.0 - p).recip())
+        x * x.tape().random(mask, Random::Bernoulli(1.0 - p)).mul_scalar((1.0 - p).recip())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Vectors for tokens.
 
 use rand::Rng;
-use wengert_core::{Array, Float, Indices, Param, Tape, Var, params_generic};
+use wengert_core::{Float, Indices, Param, Tape, Tensor, Var, params_generic};
 
 /// A vector for each token: positions `[..]` to `[.., width]`.
 ///
@@ -10,11 +10,11 @@ use wengert_core::{Array, Float, Indices, Param, Tape, Var, params_generic};
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
-/// use wengert_core::{Array, Reductions, gradients};
+/// use wengert_core::{Tensor, ReduceOps, gradients};
 /// use wengert_nn::Embedding;
 ///
 /// let tokens = Embedding::<f64>::new(5, 3, &mut ChaCha8Rng::seed_from_u64(0));
-/// let x = Array::ones([1, 3]);
+/// let x = Tensor::ones([1, 3]);
 /// let read = |grads: wengert_core::Gradients<f64>| grads.get(&tokens.weight).unwrap().clone();
 /// let input = gradients(|tape| tokens.forward(tape, [1]).sum()).1;
 /// let output = gradients(|tape| tokens.attend(tape.constant(&x)).sum()).1;
@@ -35,7 +35,7 @@ pub struct Embedding<F: Float = f32> {
 impl<F: Float> Embedding<F> {
     /// So many tokens of this width, standard normal, PyTorch's default.
     pub fn new(tokens: usize, width: usize, rng: &mut impl Rng) -> Self {
-        Self::from_tensor(Array::randn([tokens, width], rng))
+        Self::from_tensor(Tensor::randn([tokens, width], rng))
     }
 
     /// A layer with these vectors.
@@ -43,7 +43,7 @@ impl<F: Float> Embedding<F> {
     /// # Panics
     /// If the weight is no matrix.
     #[track_caller]
-    pub fn from_tensor(weight: Array<F>) -> Self {
+    pub fn from_tensor(weight: Tensor<F>) -> Self {
         let shape = weight.shape();
         assert!(shape.rank() == 2, "Embedding: weight {shape:?} is no matrix [tokens, width]");
         Self { weight: weight.into(), padding_idx: None }

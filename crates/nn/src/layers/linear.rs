@@ -1,7 +1,7 @@
 //! The fully connected layer.
 
 use rand::Rng;
-use wengert_core::{Array, Float, Param, Var, params_generic};
+use wengert_core::{Float, Param, Tensor, Var, params_generic};
 
 use crate::{Module, init};
 
@@ -35,7 +35,7 @@ impl<F: Float> Linear<F> {
     /// # Panics
     /// If the weight is no matrix, or the bias is not one number for each of its rows.
     #[track_caller]
-    pub fn from_tensors(weight: Array<F>, bias: Option<Array<F>>) -> Self {
+    pub fn from_tensors(weight: Tensor<F>, bias: Option<Tensor<F>>) -> Self {
         let shape = weight.shape();
         assert!(shape.rank() == 2, "Linear: weight {shape:?} is no matrix [outputs, inputs]");
         if let Some(bias) = &bias {

@@ -1,6 +1,6 @@
 //! Layers: what belongs together in a file.
 
-use wengert_core::{Float, Rearrangements, Shape, Var};
+use wengert_core::{Float, MovementOps, Shape, Var};
 
 mod activation;
 mod attention;

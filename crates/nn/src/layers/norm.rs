@@ -1,8 +1,8 @@
 //! Layer, group and RMS normalisation: over the axes of one example, alike in training and evaluation.
 
-use wengert_core::ops::Center;
+use wengert_core::ops::SubtractMean;
 use wengert_core::{
-    Array, Axes, Elementary, Float, MAX_RANK, Param, Rearrangements, Reductions, Shape, ShapeError,
+    Axes, Float, MAX_RANK, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor, UnaryOps,
     Value, Var, params_generic,
 };
 
@@ -14,7 +14,7 @@ use crate::Module;
 #[track_caller]
 pub(super) fn centered<'t, F: Float>(x: Var<'t, F>, axes: &[isize]) -> (Var<'t, F>, Var<'t, F>) {
     let deviation = match Axes::of(x.shape(), axes) {
-        Ok(axes) => Value::apply(Center { axes }, [&x]),
+        Ok(axes) => Value::apply(SubtractMean { axes }, [&x]),
         Err(error) => error.raise(),
     };
     (deviation, deviation.square().mean_axes(axes, true))
@@ -52,8 +52,8 @@ impl<F: Float> LayerNorm<F> {
     pub fn new(normalized_shape: impl Into<Shape>) -> Self {
         let normalized = normalized_shape.into();
         Self {
-            weight: Some(Array::ones(normalized).into()),
-            bias: Some(Array::zeros(normalized).into()),
+            weight: Some(Tensor::ones(normalized).into()),
+            bias: Some(Tensor::zeros(normalized).into()),
             eps: 1e-5,
             normalized,
         }
@@ -83,7 +83,7 @@ impl<F: Float> Module<F> for LayerNorm<F> {
         let _layer = x.tape().layer("LayerNorm");
         let axes = last_axes("LayerNorm", x.shape(), self.normalized);
         let (deviation, variance) = centered(x, axes);
-        let mut y = deviation * variance.offset(self.eps).rsqrt();
+        let mut y = deviation * variance.add_scalar(self.eps).rsqrt();
         if let Some(weight) = &self.weight {
             y = y * weight;
         }
@@ -111,7 +111,7 @@ impl<F: Float> RmsNorm<F> {
     #[track_caller]
     pub fn new(normalized_shape: impl Into<Shape>) -> Self {
         let normalized = normalized_shape.into();
-        let weight = Some(Array::ones(normalized).into());
+        let weight = Some(Tensor::ones(normalized).into());
         Self { weight, eps: F::EPSILON.to_f64(), normalized }
     }
 
@@ -133,7 +133,7 @@ impl<F: Float> Module<F> for RmsNorm<F> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("RMSNorm");
         let axes = last_axes("RMSNorm", x.shape(), self.normalized);
-        let y = x * x.square().mean_axes(axes, true).offset(self.eps).rsqrt();
+        let y = x * x.square().mean_axes(axes, true).add_scalar(self.eps).rsqrt();
         match &self.weight {
             Some(weight) => y * weight,
             None => y,
@@ -169,8 +169,8 @@ impl<F: Float> GroupNorm<F> {
             "GroupNorm: {groups} groups do not divide {channels} channels"
         );
         Self {
-            weight: Some(Array::ones([channels]).into()),
-            bias: Some(Array::zeros([channels]).into()),
+            weight: Some(Tensor::ones([channels]).into()),
+            bias: Some(Tensor::zeros([channels]).into()),
             eps: 1e-5,
             groups,
             channels,
@@ -203,7 +203,7 @@ impl<F: Float> Module<F> for GroupNorm<F> {
         let inside = shape[1..].iter().product::<usize>() / self.groups;
         let grouped = x.reshape([shape[0], self.groups, inside]);
         let (deviation, variance) = centered(grouped, &[-1]);
-        let mut y = (deviation * variance.offset(self.eps).rsqrt()).reshape(shape);
+        let mut y = (deviation * variance.add_scalar(self.eps).rsqrt()).reshape(shape);
         if let Some(weight) = &self.weight {
             y = y * along_channels(x.tape().param(weight), shape);
         }

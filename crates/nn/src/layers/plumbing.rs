@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use wengert_core::{
-    Float, Leaf, LeafMut, Params, Path, Rearrangements, ShapeError, Var, params_generic,
+    Float, Leaf, LeafMut, MovementOps, Params, Path, ShapeError, Var, params_generic,
 };
 
 use crate::Module;
@@ -108,11 +108,11 @@ type Function<F> = dyn for<'t> Fn(Var<'t, F>) -> Var<'t, F> + Send + Sync;
 /// A function without parameters as a module, for a step between others.
 ///
 /// ```
-/// use wengert_core::{Array, Elementary, evaluate};
+/// use wengert_core::{Tensor, UnaryOps, evaluate};
 /// use wengert_nn::{Lambda, Module, Sequential};
 ///
 /// let net = Sequential::<f64>::new().then(Lambda::new(|x| x.square() + 1.0));
-/// assert_eq!(evaluate(|tape| net.forward(tape.constant(&Array::scalar(3.0)))).item(), 10.0);
+/// assert_eq!(evaluate(|tape| net.forward(tape.constant(&Tensor::scalar(3.0)))).item(), 10.0);
 /// ```
 #[derive(Clone)]
 pub struct Lambda<F: Float = f32> {

@@ -1,7 +1,7 @@
 //! Pooling and upsampling as modules, around the operations of the same name.
 
 use wengert_core::ops::Pair;
-use wengert_core::{Float, Pooling, ShapeError, Var, Windows, params_generic};
+use wengert_core::{Float, Pooling, ShapeError, Var, WindowOps, params_generic};
 
 use crate::Module;
 
@@ -18,7 +18,7 @@ macro_rules! pools {
         }
 
         impl $Layer {
-            #[doc = concat!("See [`Windows::", stringify!($method), "`].")]
+            #[doc = concat!("See [`WindowOps::", stringify!($method), "`].")]
             pub fn new($given: $Given) -> Self {
                 Self { $field: $stored }
             }

@@ -1,6 +1,6 @@
 //! Positions in a sequence: added as waves, or as turns of queries and keys.
 
-use wengert_core::{Array, Float, Rearrangements, Shape, ShapeError, Var, params_generic};
+use wengert_core::{Float, MovementOps, Shape, ShapeError, Tensor, Var, params_generic};
 
 use crate::Module;
 
@@ -9,7 +9,7 @@ use crate::Module;
 #[derive(Clone, Debug)]
 pub struct SinusoidalPositions<F: Float = f32> {
     /// Shape `[length, width]`.
-    table: Array<F>,
+    table: Tensor<F>,
 }
 
 params_generic! { SinusoidalPositions {; table } }
@@ -17,7 +17,7 @@ params_generic! { SinusoidalPositions {; table } }
 impl<F: Float> SinusoidalPositions<F> {
     /// For sequences of at most this length.
     pub fn new(length: usize, width: usize) -> Self {
-        let table = Array::from_fn([length, width], |i| {
+        let table = Tensor::from_fn([length, width], |i| {
             let (t, column) = (i / width, i % width);
             let angle = t as f64 * frequency(10000.0, column / 2, width);
             F::of(if column % 2 == 0 { angle.sin() } else { angle.cos() })
@@ -54,8 +54,8 @@ impl<F: Float> Module<F> for SinusoidalPositions<F> {
 #[derive(Clone, Debug)]
 pub struct RotaryPositions<F: Float = f32> {
     /// Shape `[length, width / 2]`, as the sines.
-    cosines: Array<F>,
-    sines: Array<F>,
+    cosines: Tensor<F>,
+    sines: Tensor<F>,
     interleaved: bool,
 }
 
@@ -81,8 +81,8 @@ impl<F: Float> RotaryPositions<F> {
         let pairs = width / 2;
         let angle = |i: usize| (i / pairs) as f64 * frequency(base, i % pairs, width);
         Self {
-            cosines: Array::from_fn([length, pairs], |i| F::of(angle(i).cos())),
-            sines: Array::from_fn([length, pairs], |i| F::of(angle(i).sin())),
+            cosines: Tensor::from_fn([length, pairs], |i| F::of(angle(i).cos())),
+            sines: Tensor::from_fn([length, pairs], |i| F::of(angle(i).sin())),
             interleaved: false,
         }
     }

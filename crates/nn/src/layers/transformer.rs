@@ -1,7 +1,7 @@
 //! The block that transformers are stacked of.
 
 use rand::Rng;
-use wengert_core::{Elementary, Float, Operand, Var, params_generic};
+use wengert_core::{Float, Operand, UnaryOps, Var, params_generic};
 
 use crate::{Dropout, LayerNorm, Linear, Module, MultiHeadAttention};
 

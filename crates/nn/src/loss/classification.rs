@@ -1,7 +1,7 @@
 //! Losses of scores or probabilities `[.., classes]` against one label to a row.
 
 use wengert_core::{
-    Array, Elementary, Float, Indices, Param, Rearrangements, Reductions, Shape, ShapeError, Var,
+    Float, Indices, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor, UnaryOps, Var,
 };
 
 use super::Reduction;
@@ -12,7 +12,7 @@ settings! {
     CrossEntropy<F> {
         /// One weight to a class. The mean divides by the sum of the weights of the rows' labels; with
         /// soft targets by the number of rows.
-        weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+        weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
         /// A label whose rows do not count: no loss, no gradient, no part in the mean. It need not be
         /// a class. If all rows are ignored, the mean is NaN and its gradient 0.
         ignore_index: Option<usize> = None, |label: usize| Some(label);
@@ -25,7 +25,7 @@ settings! {
     /// Settings of [`Loss::nll`](crate::Loss::nll).
     Nll<F> {
         /// One weight to a class. The mean divides by the sum of the weights of the rows' labels.
-        weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+        weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
         /// A label whose rows do not count; as [`CrossEntropy::ignore_index`].
         ignore_index: Option<usize> = None, |label: usize| Some(label);
     }
@@ -39,7 +39,7 @@ settings! {
         /// By how much the label's score should be above the others, 1 at first.
         margin: f64 = 1.0, |margin: f64| margin;
         /// One weight to a class; the mean divides by the number of rows.
-        weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+        weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
     }
 }
 
@@ -88,7 +88,7 @@ macro_rules! targets {
 
 targets! {
     Labels labels: [] Indices, [] &Indices, [] Vec<usize>, [] &[usize], [const N: usize] [usize; N];
-    Soft soft: [] Var<'t, F>, [] &Var<'t, F>, [] &Param<F>, [] &Array<F>;
+    Soft soft: [] Var<'t, F>, [] &Var<'t, F>, [] &Param<F>, [] &Tensor<F>;
 }
 
 fn labels<'t, F: Float>(labels: impl Into<Indices>, _: Var<'t, F>) -> Indices {
@@ -135,7 +135,7 @@ fn labelled<'t, F: Float>(
     if weight.is_none() && ignore_index.is_none() && label_smoothing == 0.0 {
         return -reduction.of(x.pick(labels));
     }
-    let kept = x.tape().constant(&kept.unwrap_or_else(|| Array::ones(labels.shape())));
+    let kept = x.tape().constant(&kept.unwrap_or_else(|| Tensor::ones(labels.shape())));
     let weight = x.tape().constant(&class_weight(name, weight, classes));
     let shares = weight.index_select(0, &labels);
     let mut losses = -x.pick(labels) * shares;
@@ -144,7 +144,7 @@ fn labelled<'t, F: Float>(
         losses = losses * (1.0 - label_smoothing) - spread;
     }
     // What is not selected gets no gradient, even if the mean divides by 0.
-    let losses = kept.where_(losses, 0.0);
+    let losses = kept.where_cond(losses, 0.0);
     match reduction {
         Reduction::Mean => losses.sum() / (shares * kept).sum(),
         _ => reduction.of(losses),
@@ -187,9 +187,9 @@ pub(super) fn multi_margin<'t, F: Float>(
 ) -> Var<'t, F> {
     let labels = labels.into();
     let classes = classes_of("multi_margin", x.shape(), &labels);
-    let own = x.tape().constant(&Array::one_hot(&labels, classes));
+    let own = x.tape().constant(&Tensor::one_hot(&labels, classes));
     let gaps = (x - x.pick(&labels).unsqueeze(-1) + margin).relu().powi(p);
-    let losses = own.where_(0.0, gaps).sum_axes(-1, false) * (classes as f64).recip();
+    let losses = own.where_cond(0.0, gaps).sum_axes(-1, false) * (classes as f64).recip();
     match weight {
         None => reduction.of(losses),
         weight => {
@@ -201,13 +201,13 @@ pub(super) fn multi_margin<'t, F: Float>(
 
 /// The labels, the first class in place of an ignored one, which need not be a class; and a mask of
 /// those that are kept, if some may be ignored.
-fn set_aside<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Option<Array<F>>) {
+fn set_aside<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Option<Tensor<F>>) {
     let (shape, all) = (labels.shape(), labels.as_slice());
     let Some(ignored) = ignored else {
         return (labels, None);
     };
     let inside = all.iter().map(|&label| if label == ignored { 0 } else { label }).collect();
-    let kept = Array::from_fn(shape, |i| if all[i] == ignored { F::ZERO } else { F::ONE });
+    let kept = Tensor::from_fn(shape, |i| if all[i] == ignored { F::ZERO } else { F::ONE });
     (Indices::from_vec(inside, shape), Some(kept))
 }
 
@@ -229,9 +229,9 @@ fn classes_of(name: &str, x: Shape, labels: &Indices) -> usize {
 
 /// The weights of the classes; ones if there are none.
 #[track_caller]
-fn class_weight<F: Float>(name: &str, weight: Option<Array<F>>, classes: usize) -> Array<F> {
+fn class_weight<F: Float>(name: &str, weight: Option<Tensor<F>>, classes: usize) -> Tensor<F> {
     let Some(weight) = weight else {
-        return Array::ones([classes]);
+        return Tensor::ones([classes]);
     };
     let shape = weight.shape();
     if shape != [classes].into() {

@@ -1,6 +1,6 @@
 //! Losses that ask for a margin. Their derivative at the margin itself is 0, as that of `relu` at 0.
 
-use wengert_core::{Elementary, Float, Operand, Reductions, Statistics, Var};
+use wengert_core::{Float, Operand, ReduceOps, UnaryOps, Var};
 
 use super::Reduction;
 use super::reduction::{TINY, above_zero, fits, settings};
@@ -59,7 +59,7 @@ pub(super) fn hinge_embedding<'t, F: Float>(
 ) -> Var<'t, F> {
     let target = fits("hinge_embedding", x, target);
     let like = target.greater(0.0);
-    reduction.of(like.where_(x, (-x + margin).relu()))
+    reduction.of(like.where_cond(x, (-x + margin).relu()))
 }
 
 #[track_caller]
@@ -87,7 +87,7 @@ pub(super) fn cosine_embedding<'t, F: Float>(
         (x.square().sum_axes(-1, false), other.square().sum_axes(-1, false));
     let lengths = ((x_square + TINY) * (other_square + TINY)).sqrt();
     let cosine = (x * other).sum_axes(-1, false) / lengths;
-    reduction.of(like.where_(-cosine + 1.0, (cosine - margin).relu()))
+    reduction.of(like.where_cond(-cosine + 1.0, (cosine - margin).relu()))
 }
 
 #[track_caller]

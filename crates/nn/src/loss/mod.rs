@@ -4,10 +4,10 @@
 //! a loss has more to set its settings, for which a reduction may stand:
 //!
 //! ```
-//! use wengert_core::{Array, evaluate};
+//! use wengert_core::{Tensor, evaluate};
 //! use wengert_nn::{CrossEntropy, Loss, Reduction};
 //!
-//! let logits = Array::<f32>::from([[2.0, 0.5, 0.1], [0.3, 0.2, 1.0]]);
+//! let logits = Tensor::<f32>::from([[2.0, 0.5, 0.1], [0.3, 0.2, 1.0]]);
 //! let sum = evaluate(|tape| tape.constant(&logits).cross_entropy_with([0, 2], Reduction::Sum));
 //! let mean = evaluate(|tape| {
 //!     let settings = CrossEntropy::new().label_smoothing(0.1).ignore_index(255);
@@ -72,7 +72,7 @@ losses! {
     mse mse_with(target: impl Operand<'t, F>) Reduction = Reduction::Mean => regression;
 
     /// Half the **sum** of `(x - target)^2`, the loss of the textbooks.
-    half_squares half_squares_with(target: impl Operand<'t, F>) Reduction = Reduction::Sum
+    half_sse half_squares_with(target: impl Operand<'t, F>) Reduction = Reduction::Sum
         => regression;
 
     /// The mean of `|x - target|`; the derivative where they are equal is 0.

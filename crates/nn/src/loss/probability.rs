@@ -1,7 +1,7 @@
 //! Losses of probabilities against probabilities.
 
-use wengert_core::ops::Binary;
-use wengert_core::{Array, Elementary, Float, Operand, Var};
+use wengert_core::ops::BinaryOp;
+use wengert_core::{Float, Operand, Tensor, UnaryOps, Var};
 
 use super::reduction::{TINY, fits, settings};
 
@@ -9,15 +9,15 @@ settings! {
     /// Settings of [`Loss::bce`](crate::Loss::bce).
     Bce<F> {
         /// What the loss of each element is multiplied by; it broadcasts.
-        weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+        weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
     }
     /// Settings of [`Loss::bce_with_logits`](crate::Loss::bce_with_logits).
     BceWithLogits<F> {
         /// What the loss of each element is multiplied by; it broadcasts.
-        weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+        weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
         /// What the positive part of each loss is multiplied by; it broadcasts, so that there may be one
         /// number to a column.
-        pos_weight: Option<Array<F>> = None, |weight: &Array<F>| Some(weight.clone());
+        pos_weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
     }
     /// Settings of [`Loss::kl_div`](crate::Loss::kl_div).
     KlDiv {
@@ -30,14 +30,14 @@ settings! {
 #[derive(Clone, Copy, Debug)]
 struct BinaryCrossEntropy;
 
-impl Binary for BinaryCrossEntropy {
+impl BinaryOp for BinaryCrossEntropy {
     fn value<F: Float>(&self, x: F, t: F) -> F {
         // A comparison, and not `max`, so that a NaN stays one.
         let ln = |x: F| if x.ln() < F::of(-100.0) { F::of(-100.0) } else { x.ln() };
         (t - F::ONE) * ln(F::ONE - x) - t * ln(x)
     }
 
-    fn derivative<M: Elementary>(&self, i: usize, x: &M, t: &M) -> M {
+    fn derivative<M: UnaryOps>(&self, i: usize, x: &M, t: &M) -> M {
         let rest = -x.clone() + 1.0;
         if i == 0 {
             (x.clone() - t) / (rest * x).clamp_min(TINY)
@@ -86,12 +86,12 @@ pub(super) fn kl_div<'t, F: Float>(
     if log_target {
         return reduction.of(target.exp() * (target - x));
     }
-    let entropy = target.equal(0.0).where_(0.0, target * target.ln());
+    let entropy = target.equal(0.0).where_cond(0.0, target * target.ln());
     reduction.of(entropy - target * x)
 }
 
 #[track_caller]
-fn weighted<'t, F: Float>(losses: Var<'t, F>, weight: Option<Array<F>>) -> Var<'t, F> {
+fn weighted<'t, F: Float>(losses: Var<'t, F>, weight: Option<Tensor<F>>) -> Var<'t, F> {
     match weight {
         None => losses,
         Some(weight) => losses * &weight,

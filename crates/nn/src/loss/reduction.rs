@@ -1,6 +1,6 @@
 //! From the losses of elements or examples to one number, and the settings of losses.
 
-use wengert_core::{Float, Operand, Reductions, ShapeError, Var};
+use wengert_core::{Float, Operand, ReduceOps, ShapeError, Var};
 
 /// How the losses of the elements, or of the examples, become one number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use wengert_core::{Elementary, Float, Operand, Rearrangements, Var};
+use wengert_core::{Float, MovementOps, Operand, UnaryOps, Var};
 
 use super::Reduction;
 use super::reduction::{above_zero, fits, not_negative, settings};
@@ -59,12 +59,12 @@ pub(super) fn mse<'t, F: Float>(
 }
 
 #[track_caller]
-pub(super) fn half_squares<'t, F: Float>(
+pub(super) fn half_sse<'t, F: Float>(
     x: Var<'t, F>,
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
-    let target = fits("half_squares", x, target);
+    let target = fits("half_sse", x, target);
     reduction.of((x - target).square()) * 0.5
 }
 
@@ -87,7 +87,7 @@ pub(super) fn huber<'t, F: Float>(
     let target = fits("huber", x, target);
     let distance = (x - target).abs();
     let line = (distance - delta / 2.0) * delta;
-    reduction.of(distance.less(delta).where_(distance.square() * 0.5, line))
+    reduction.of(distance.less(delta).where_cond(distance.square() * 0.5, line))
 }
 
 #[track_caller]
@@ -99,7 +99,7 @@ pub(super) fn smooth_l1<'t, F: Float>(
     let target = fits("smooth_l1", x, target);
     let distance = (x - target).abs();
     let parabola = distance.square() * (0.5 / beta);
-    reduction.of(distance.less(beta).where_(parabola, distance - beta / 2.0))
+    reduction.of(distance.less(beta).where_cond(parabola, distance - beta / 2.0))
 }
 
 #[track_caller]
@@ -114,7 +114,7 @@ pub(super) fn gaussian_nll<'t, F: Float>(
     let variance = variance.on(x.tape());
     // The least variance in place of a smaller one, and the derivative as if it were not in place.
     let least = variance - variance.stop_gradient() + eps;
-    let variance = variance.less(eps).where_(least, variance);
+    let variance = variance.less(eps).where_cond(least, variance);
     let losses = (variance.ln() + (x - target).square() / variance) * 0.5;
     reduction.of(if full { losses + 0.5 * (2.0 * PI).ln() } else { losses })
 }
@@ -131,5 +131,5 @@ pub(super) fn poisson_nll<'t, F: Float>(
         return reduction.of(losses);
     }
     let stirling = target * target.ln() - target + (target * (2.0 * PI)).ln() * 0.5;
-    reduction.of(losses + target.greater(1.0).where_(stirling, 0.0))
+    reduction.of(losses + target.greater(1.0).where_cond(stirling, 0.0))
 }

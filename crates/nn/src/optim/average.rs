@@ -1,6 +1,6 @@
 //! A model with the moving averages of its parameters in their place.
 
-use wengert_core::{Array, Float, ParamId, Params};
+use wengert_core::{Float, ParamId, Params, Tensor};
 
 use super::Rule;
 use super::optimizer::{Optimizer, plans};
@@ -38,7 +38,7 @@ impl<F: Float> Optimizer<F> {
 /// A model with averages in place of its parameters, for as long as this is there.
 struct Averaged<'m, F: Float, M: Params<F> + ?Sized> {
     model: &'m mut M,
-    own: Vec<(ParamId, Array<F>)>,
+    own: Vec<(ParamId, Tensor<F>)>,
 }
 
 // On drop, so that a panic in between leaves the model as it was.

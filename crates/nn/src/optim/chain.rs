@@ -25,7 +25,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use wengert_core::{Array, Float, Shape, vectorized};
+use wengert_core::{Float, Shape, Tensor, vectorized};
 
 use super::link::{Link, Run, RunTensor, Work};
 use super::rule::{At, Reach};
@@ -93,7 +93,7 @@ pub struct Slots<F: Float> {
     /// Of each element, chunk by chunk.
     pub(super) elements: Vec<F>,
     /// Of the parameter as a whole, for each link that asks for it.
-    pub(super) tensors: Vec<Vec<Array<F>>>,
+    pub(super) tensors: Vec<Vec<Tensor<F>>>,
 }
 
 impl<F: Float> Chain<F> {
@@ -167,7 +167,7 @@ impl<F: Float> Chain<F> {
                     initial.extend((0..slots.len()).map(|slot| F::of(rule.initial(slot))));
                 }
                 StageWork::Tensor(rule, _) => {
-                    let zeros = |(_, shape)| Array::zeros(shape);
+                    let zeros = |(_, shape)| Tensor::zeros(shape);
                     tensors.push(rule.memory(shape).into_iter().map(zeros).collect());
                 }
             }
@@ -193,8 +193,8 @@ impl<F: Float> Chain<F> {
         &self,
         phase: usize,
         at: At,
-        update: &mut Array<F>,
-        param: &Array<F>,
+        update: &mut Tensor<F>,
+        param: &Tensor<F>,
         slots: &mut Slots<F>,
     ) {
         self.check(update, param, slots);
@@ -208,7 +208,7 @@ impl<F: Float> Chain<F> {
     /// # Panics
     /// When the shapes do not belong together.
     #[track_caller]
-    pub fn finish(&self, at: At, update: &Array<F>, param: &mut Array<F>, slots: &mut Slots<F>) {
+    pub fn finish(&self, at: At, update: &Tensor<F>, param: &mut Tensor<F>, slots: &mut Slots<F>) {
         self.check(update, param, slots);
         let phase = self.phases.last().expect("a chain has a phase");
         let (last, before) = phase.segments.split_last().expect("a phase has a segment");
@@ -239,7 +239,7 @@ impl<F: Float> Chain<F> {
     }
 
     #[track_caller]
-    fn check(&self, update: &Array<F>, param: &Array<F>, slots: &Slots<F>) {
+    fn check(&self, update: &Tensor<F>, param: &Tensor<F>, slots: &Slots<F>) {
         let (own, given) = (param.shape(), update.shape());
         assert!(own == given, "optimizer chain: a parameter {own:?} meets an update {given:?}");
         let (found, expected) = (slots.elements.len(), param.numel() * self.width);
@@ -254,15 +254,15 @@ impl<F: Float> Chain<F> {
         &self,
         segment: &Segment,
         at: At,
-        update: &mut Array<F>,
-        param: &Array<F>,
+        update: &mut Tensor<F>,
+        param: &Tensor<F>,
         slots: &mut Slots<F>,
     ) {
         let at = match segment.head {
             Head::Nothing => at,
             Head::Norms => norms(at, update, param),
             Head::Whole(link) => {
-                let arrived = std::mem::replace(update, Array::zeros([0]));
+                let arrived = std::mem::replace(update, Tensor::zeros([0]));
                 *update = self.whole(link, at, arrived, param, slots);
                 at
             }
@@ -290,10 +290,10 @@ impl<F: Float> Chain<F> {
         &self,
         link: usize,
         at: At,
-        update: Array<F>,
-        param: &Array<F>,
+        update: Tensor<F>,
+        param: &Tensor<F>,
         slots: &mut Slots<F>,
-    ) -> Array<F> {
+    ) -> Tensor<F> {
         let Stage { name, work: StageWork::Tensor(rule, number) } = &self.links[link] else {
             unreachable!("the head of a segment is a rule of tensors");
         };
@@ -307,8 +307,8 @@ impl<F: Float> Chain<F> {
 }
 
 /// Both norms that a rule of [`Reach::Tensor`] may read.
-fn norms<F: Float>(at: At, update: &Array<F>, param: &Array<F>) -> At {
-    let norm = |x: &Array<F>| sum_of_squares(x.as_slice()).sqrt();
+fn norms<F: Float>(at: At, update: &Tensor<F>, param: &Tensor<F>) -> At {
+    let norm = |x: &Tensor<F>| sum_of_squares(x.as_slice()).sqrt();
     At { norm: norm(update), param_norm: norm(param), ..at }
 }
 

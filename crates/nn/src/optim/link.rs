@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wengert_core::{Array, Float, Shape, vectorized};
+use wengert_core::{Float, Shape, Tensor, vectorized};
 
 use super::elements::Elements;
 use super::fields;
@@ -173,10 +173,10 @@ pub(crate) trait RunTensor<F: Float>: Debug + Send + Sync {
     fn apply(
         &self,
         at: At,
-        update: Array<F>,
-        param: &Array<F>,
-        memory: &mut [Array<F>],
-    ) -> Array<F>;
+        update: Tensor<F>,
+        param: &Tensor<F>,
+        memory: &mut [Tensor<F>],
+    ) -> Tensor<F>;
 }
 
 impl<F: Float, R: TensorRule> RunTensor<F> for R {
@@ -186,10 +186,10 @@ impl<F: Float, R: TensorRule> RunTensor<F> for R {
     fn apply(
         &self,
         at: At,
-        update: Array<F>,
-        param: &Array<F>,
-        memory: &mut [Array<F>],
-    ) -> Array<F> {
+        update: Tensor<F>,
+        param: &Tensor<F>,
+        memory: &mut [Tensor<F>],
+    ) -> Tensor<F> {
         TensorRule::apply(self, at, update, param, memory)
     }
 }
@@ -199,20 +199,20 @@ pub(crate) trait RunMethod<F: Float>: Debug + Send + Sync {
     fn step(
         &self,
         at: At,
-        x: &Array<F>,
+        x: &Tensor<F>,
         loss: &mut LossAt<'_, F>,
         memory: &mut Remembered<F>,
-    ) -> (F, Array<F>);
+    ) -> (F, Tensor<F>);
 }
 
 impl<F: Float, M: Method> RunMethod<F> for M {
     fn step(
         &self,
         at: At,
-        x: &Array<F>,
+        x: &Tensor<F>,
         loss: &mut LossAt<'_, F>,
         memory: &mut Remembered<F>,
-    ) -> (F, Array<F>) {
+    ) -> (F, Tensor<F>) {
         Method::step(self, at, x, loss, memory)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use wengert_core::{Array, Float, Gradients, Leaf, Params, Path as Place, Shape};
+use wengert_core::{Float, Gradients, Leaf, Params, Path as Place, Shape, Tensor};
 
 use super::Rule;
 use super::chain::{CHUNK, Chain, Slots, StageWork};
@@ -19,7 +19,7 @@ use super::rules::Average;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory<F: Float> {
     /// What is as large as a parameter, or has a shape of its own.
-    pub tensors: BTreeMap<String, Array<F>>,
+    pub tensors: BTreeMap<String, Tensor<F>>,
     /// Counts, and what schedules remember.
     pub numbers: BTreeMap<String, f64>,
 }
@@ -66,7 +66,7 @@ impl<F: Float> Restoring<F> {
         found
     }
 
-    pub(crate) fn tensor(&mut self, name: String, shape: Shape) -> Option<Array<F>> {
+    pub(crate) fn tensor(&mut self, name: String, shape: Shape) -> Option<Tensor<F>> {
         match self.memory.tensors.remove(&name) {
             None => self.report.missing.push(name),
             Some(found) if found.shape() != shape => {
@@ -78,7 +78,7 @@ impl<F: Float> Restoring<F> {
     }
 
     /// All tensors whose names begin so, which nobody can foresee.
-    pub(crate) fn tensors_under(&mut self, prefix: &str) -> BTreeMap<String, Array<F>> {
+    pub(crate) fn tensors_under(&mut self, prefix: &str) -> BTreeMap<String, Tensor<F>> {
         let names: Vec<String> =
             self.memory.tensors.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
         let take = |name: String| {
@@ -179,19 +179,19 @@ impl<F: Float> Chain<F> {
     }
 
     /// The moving average of a parameter, if the chain keeps one.
-    pub(crate) fn average(&self, shape: Shape, slots: &Slots<F>) -> Option<Array<F>> {
+    pub(crate) fn average(&self, shape: Shape, slots: &Slots<F>) -> Option<Tensor<F>> {
         let link = self.links.iter().rfind(|link| link.name == Average::KIND)?;
         let StageWork::Elements(_, own) = &link.work else { return None };
         Some(self.gather(own.start, shape, slots))
     }
 
     /// The numbers of one slot, in the order of the parameter's.
-    fn gather(&self, slot: usize, shape: Shape, slots: &Slots<F>) -> Array<F> {
+    fn gather(&self, slot: usize, shape: Shape, slots: &Slots<F>) -> Tensor<F> {
         let mut numbers = Vec::with_capacity(shape.numel());
         for part in self.parts(slot, shape.numel()) {
             numbers.extend_from_slice(&slots.elements[part]);
         }
-        Array::from_vec(numbers, shape)
+        Tensor::from_vec(numbers, shape)
     }
 
     /// Where the numbers of one slot stand in the memory of a parameter of `len` elements.

@@ -1,6 +1,6 @@
 //! Steps on a loss that is there to be called: those of methods such as L-BFGS.
 
-use wengert_core::{Array, Float, Gradients, Leaf, Params, Path as Place};
+use wengert_core::{Float, Gradients, Leaf, Params, Path as Place, Tensor};
 
 use super::link::Work;
 use super::optimizer::{Optimizer, remember};
@@ -42,10 +42,10 @@ impl<F: Float> Optimizer<F> {
             }
         });
         let n = x.len();
-        let x = Array::from_vec(x, [n]);
+        let x = Tensor::from_vec(x, [n]);
         let skip = self.recipe.unused_parameters() == UnusedParameters::Skip;
         let mut last = None;
-        let mut at_point = |point: &Array<F>| {
+        let mut at_point = |point: &Tensor<F>| {
             move_to(model, &trained, point);
             let (value, grads) = loss(model);
             let gradient = gradient_of(model, &trained, &grads, skip, n);
@@ -65,7 +65,7 @@ impl<F: Float> Optimizer<F> {
 
 /// Writes a flat point into the parameters that are trained.
 #[track_caller]
-fn move_to<F: Float>(model: &mut (impl Params<F> + ?Sized), trained: &[bool], point: &Array<F>) {
+fn move_to<F: Float>(model: &mut (impl Params<F> + ?Sized), trained: &[bool], point: &Tensor<F>) {
     let (mut rest, mut trained) = (point.as_slice(), trained.iter());
     model.for_each_param_mut(&mut |place, param| {
         if trained.next() == Some(&true) {
@@ -87,7 +87,7 @@ fn gradient_of<F: Float>(
     grads: &Gradients<F>,
     skip: bool,
     n: usize,
-) -> Array<F> {
+) -> Tensor<F> {
     let (mut flat, mut trained, mut missing) = (Vec::with_capacity(n), trained.iter(), Vec::new());
     model.visit(Place::ROOT, &mut |place, leaf| {
         if let Leaf::Param(param) = leaf
@@ -106,5 +106,5 @@ fn gradient_of<F: Float>(
          unused_parameters = \"skip\"",
         missing.join(", ")
     );
-    Array::from_vec(flat, [n])
+    Tensor::from_vec(flat, [n])
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use wengert_core::{Array, Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path as Place};
+use wengert_core::{
+    Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path as Place, Tensor,
+};
 
 use super::chain::{Chain, Slots, sum_of_squares};
 use super::link::Link;
@@ -13,10 +15,10 @@ use super::{At, ConfigError, NonFinite, Recipe, Registry, UnusedParameters};
 /// A recipe at work on one model: what its rules remember, by parameter name.
 ///
 /// ```
-/// use wengert_core::{Array, Elementary, Param, Rearrangements, Reductions, gradients};
+/// use wengert_core::{Tensor, UnaryOps, Param, MovementOps, ReduceOps, gradients};
 /// use wengert_nn::optim::Optimizer;
 ///
-/// let mut x = Param::new(Array::<f64>::from([3.0, -2.0]));
+/// let mut x = Param::new(Tensor::<f64>::from([3.0, -2.0]));
 /// let mut optimizer = Optimizer::from_toml("kind = 'sgd'\nlr = 0.1")?;
 /// for _ in 0..100 {
 ///     let (_, grads) = gradients(|tape| tape.param(&x).square().sum());
@@ -60,7 +62,7 @@ pub(super) struct State<F: Float> {
     /// `None` if it is frozen.
     pub(super) slots: Option<Slots<F>>,
     /// Where a chain with a barrier in the middle leaves the update between its phases.
-    pub(super) update: Option<Array<F>>,
+    pub(super) update: Option<Tensor<F>>,
 }
 
 impl<F: Float> Optimizer<F> {
@@ -301,9 +303,9 @@ struct Stop<'a, F: Float> {
     plan: usize,
     chain: &'a Chain<F>,
     slots: &'a mut Slots<F>,
-    update: &'a mut Option<Array<F>>,
+    update: &'a mut Option<Tensor<F>>,
     param: &'a mut Param<F>,
-    gradient: &'a Array<F>,
+    gradient: &'a Tensor<F>,
 }
 
 impl<F: Float> Stop<'_, F> {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wengert_core::{Array, Float, Shape};
+use wengert_core::{Float, Shape, Tensor};
 
 use super::elements::{Elements, Mapped};
 use super::link::Link;
@@ -172,10 +172,10 @@ pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'stat
     fn apply<F: Float>(
         &self,
         at: At,
-        update: Array<F>,
-        param: &Array<F>,
-        memory: &mut [Array<F>],
-    ) -> Array<F>;
+        update: Tensor<F>,
+        param: &Tensor<F>,
+        memory: &mut [Tensor<F>],
+    ) -> Tensor<F>;
 }
 
 /// A whole method that calls the loss itself, such as L-BFGS with its line search: it takes the place
@@ -205,18 +205,18 @@ pub trait Method: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     fn step<F: Float>(
         &self,
         at: At,
-        x: &Array<F>,
+        x: &Tensor<F>,
         loss: &mut LossAt<'_, F>,
         memory: &mut Remembered<F>,
-    ) -> (F, Array<F>);
+    ) -> (F, Tensor<F>);
 }
 
 /// The loss as a [`Method`] calls it: the value at a point, and the gradient there, of the point's
 /// shape.
-pub type LossAt<'a, F> = dyn FnMut(&Array<F>) -> (F, Array<F>) + 'a;
+pub type LossAt<'a, F> = dyn FnMut(&Tensor<F>) -> (F, Tensor<F>) + 'a;
 
 /// What a [`Method`] remembers from step to step, by name.
-pub type Remembered<F> = std::collections::BTreeMap<String, Array<F>>;
+pub type Remembered<F> = std::collections::BTreeMap<String, Tensor<F>>;
 
 /// A name for several links in a row, as AdamW is Adam and a weight decay: its struct is read from
 /// the settings, and gives the links. [`Registry::composite`](super::Registry::composite) makes it

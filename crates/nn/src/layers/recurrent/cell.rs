@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use wengert_core::{Elementary, Float, Rearrangements, Var};
+use wengert_core::{Float, MovementOps, UnaryOps, Var};
 
 /// One step of a recurrent layer whose state is `N` variables `[batch, hidden]`, the first of which is
 /// also its output. A cell of one's own makes a [`Recurrent`](crate::Recurrent) of one's own.

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use rand::Rng;
 use wengert_core::{
-    Array, Float, Leaf, LeafMut, Operand, Params, Path, Rearrangements, Shape, ShapeError, Var,
+    Float, Leaf, LeafMut, MovementOps, Operand, Params, Path, Shape, ShapeError, Tensor, Var,
 };
 
 pub use cell::{GruCell, LstmCell, RecurrentCell, RnnCell};
@@ -26,11 +26,11 @@ use crate::{Dropout, Module};
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
-/// use wengert_core::{Array, evaluate};
+/// use wengert_core::{Tensor, evaluate};
 /// use wengert_nn::{Lstm, Module};
 ///
 /// let lstm = Lstm::<f32>::new(3, 4, &mut ChaCha8Rng::seed_from_u64(0));
-/// let x = Array::ones([2, 5, 3]);
+/// let x = Tensor::ones([2, 5, 3]);
 /// let whole = evaluate(|tape| lstm.forward(tape.constant(&x)));
 /// assert_eq!(whole.shape(), [2, 5, 4].into());
 ///
@@ -42,7 +42,7 @@ use crate::{Dropout, Module};
 ///     let (_, next) = lstm.forward_from(tape.constant(&x).narrow(1, t, 1), [h, c]);
 ///     state = next.map(|state| state.value());
 /// }
-/// # use wengert_core::Rearrangements;
+/// # use wengert_core::MovementOps;
 /// assert_eq!(state[0].as_slice()[..4], whole.as_slice()[16..20]);
 /// ```
 #[derive(Clone, Debug)]
@@ -162,8 +162,8 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
     }
 
     /// The state that [`Module::forward`] starts from.
-    pub fn zeros(&self, batch: usize) -> [Array<F>; N] {
-        std::array::from_fn(|_| Array::zeros(self.state_shape(batch)))
+    pub fn zeros(&self, batch: usize) -> [Tensor<F>; N] {
+        std::array::from_fn(|_| Tensor::zeros(self.state_shape(batch)))
     }
 
     fn state_shape(&self, batch: usize) -> Shape {

@@ -1,0 +1,300 @@
+//! A model as a tree of named parameters and buffers.
+
+pub(crate) mod param;
+
+use std::fmt::{self, Display};
+
+use crate::{Buffer, Float, Param, Tensor};
+
+/// Where in a model a visitor stands. Prints as the dotted name, `layers.2.weight`; nothing is
+/// allocated until it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    segment: Segment<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Segment<'a> {
+    Root,
+    Field(&'a str),
+    Index(usize),
+}
+
+impl<'a> Path<'a> {
+    /// The model itself; its name is empty.
+    pub const ROOT: Path<'static> = Path { parent: None, segment: Segment::Root };
+
+    /// A field of what stands here.
+    pub fn field<'b>(&'b self, name: &'b str) -> Path<'b> {
+        Path { parent: Some(self), segment: Segment::Field(name) }
+    }
+
+    /// An element of the list that stands here.
+    pub fn index(&self, index: usize) -> Path<'_> {
+        Path { parent: Some(self), segment: Segment::Index(index) }
+    }
+}
+
+impl Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent
+            && !matches!(parent.segment, Segment::Root)
+        {
+            write!(f, "{parent}.")?;
+        }
+        match self.segment {
+            Segment::Root => Ok(()),
+            Segment::Field(name) => f.write_str(name),
+            Segment::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+/// What a visitor of a model meets.
+#[derive(Debug)]
+pub enum Leaf<'a, F: Float> {
+    /// A trained tensor.
+    Param(&'a Param<F>),
+    /// A remembered tensor.
+    Buffer(&'a Buffer<F>),
+}
+
+/// What a writing visitor of a model meets.
+#[derive(Debug)]
+pub enum LeafMut<'a, F: Float> {
+    /// A trained tensor.
+    Param(&'a mut Param<F>),
+    /// A remembered tensor.
+    Buffer(&'a mut Buffer<F>),
+}
+
+/// A model, seen as a tree of named parameters and buffers in the order of declaration. `params!`
+/// implements it for a struct.
+pub trait Params<F: Float = f32> {
+    /// Calls `visit` for each parameter and buffer with its place, which begins with `path`.
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>));
+
+    /// As [`Params::visit`], for writing.
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>));
+
+    /// The parameters with their dotted names, in order of declaration.
+    fn named_params(&self) -> Vec<(String, &Param<F>)> {
+        let mut named = Vec::new();
+        self.visit(Path::ROOT, &mut |path, leaf| {
+            if let Leaf::Param(param) = leaf {
+                named.push((path.to_string(), param));
+            }
+        });
+        named
+    }
+
+    /// The parameter of this dotted name.
+    fn param(&self, name: &str) -> Option<&Param<F>> {
+        self.named_params().into_iter().find_map(|(own, param)| (own == name).then_some(param))
+    }
+
+    /// Calls `f` for each parameter with its place, for writing.
+    fn for_each_param_mut(&mut self, f: &mut dyn FnMut(Path<'_>, &mut Param<F>)) {
+        self.visit_mut(Path::ROOT, &mut |path, leaf| {
+            if let LeafMut::Param(param) = leaf {
+                f(path, param);
+            }
+        });
+    }
+
+    /// The numbers of all parameters that are not frozen as one array of shape `[n]`, in order of
+    /// declaration: what a method that thinks in vectors works on, with
+    /// [`Gradients::flatten_for`](crate::Gradients::flatten_for).
+    fn flatten(&self) -> Tensor<F> {
+        let mut flat = Vec::new();
+        self.visit(Path::ROOT, &mut |_, leaf| {
+            if let Leaf::Param(param) = leaf
+                && !param.is_frozen()
+            {
+                flat.extend_from_slice(param.value().as_slice());
+            }
+        });
+        let n = flat.len();
+        Tensor::from_vec(flat, [n])
+    }
+
+    /// Replaces the numbers of all parameters that are not frozen by those of a flat slice, as
+    /// [`Params::flatten`] lays it out.
+    ///
+    /// # Panics
+    /// If the slice has another length; the model is untouched then.
+    #[track_caller]
+    fn set_flat(&mut self, flat: &[F]) {
+        let n = self.flatten().numel();
+        assert!(flat.len() == n, "set_flat: {} numbers for {n} of the model", flat.len());
+        let mut rest = flat;
+        self.for_each_param_mut(&mut |_, param| {
+            if !param.is_frozen() {
+                let (part, tail) = rest.split_at(param.value().numel());
+                param.value_mut().as_mut_slice().copy_from_slice(part);
+                rest = tail;
+            }
+        });
+    }
+
+    /// Number of trained numbers.
+    fn param_count(&self) -> usize {
+        self.named_params().iter().map(|(_, param)| param.value().numel()).sum()
+    }
+}
+
+impl<F: Float> Params<F> for Param<F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
+        visit(path, Leaf::Param(self));
+    }
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
+    ) {
+        visit(path, LeafMut::Param(self));
+    }
+}
+
+impl<F: Float> Params<F> for Buffer<F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
+        visit(path, Leaf::Buffer(self));
+    }
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
+    ) {
+        visit(path, LeafMut::Buffer(self));
+    }
+}
+
+impl<F: Float, P: Params<F>> Params<F> for [P] {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
+        self.iter().enumerate().for_each(|(i, part)| part.visit(path.index(i), visit));
+    }
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
+    ) {
+        self.iter_mut().enumerate().for_each(|(i, part)| part.visit_mut(path.index(i), visit));
+    }
+}
+
+/// Something that stands for another value: the visitor passes through without a name of its own.
+macro_rules! transparent {
+    ($([$($generics:tt)*] $T:ty, |$x:ident| $shared:expr, $exclusive:expr;)*) => {$(
+        impl<F: Float, $($generics)*> Params<F> for $T {
+            fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
+                let $x = self;
+                $shared.into_iter().for_each(|inner| inner.visit(path, visit));
+            }
+            fn visit_mut<'a>(
+                &'a mut self,
+                path: Path<'_>,
+                visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
+            ) {
+                let $x = self;
+                $exclusive.into_iter().for_each(|inner| inner.visit_mut(path, visit));
+            }
+        }
+    )*};
+}
+
+transparent! {
+    [P: Params<F>] Vec<P>, |x| Some(x.as_slice()), Some(x.as_mut_slice());
+    [P: Params<F>, const N: usize] [P; N], |x| Some(x.as_slice()), Some(x.as_mut_slice());
+    [P: Params<F>] Option<P>, |x| x, x;
+    [P: Params<F> + ?Sized] Box<P>, |x| Some(&**x), Some(&mut **x);
+}
+
+/// What `params_f32` and `params_f64` expand to.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! params_of_precision {
+    ([$($generics:tt)*] $F:ty; $Model:ty { $($field:ident),* $(,)? $(; $($plain:ident),* $(,)?)? }) => {
+        impl<$($generics)*> $crate::Params<$F> for $Model {
+            fn visit<'a>(
+                &'a self,
+                path: $crate::Path<'_>,
+                visit: &mut dyn FnMut($crate::Path<'_>, $crate::Leaf<'a, $F>),
+            ) {
+                let Self { $($field,)* $($($plain: _,)*)? } = self;
+                $($crate::Params::<$F>::visit($field, path.field(stringify!($field)), visit);)*
+                let _ = (path, visit);
+            }
+            fn visit_mut<'a>(
+                &'a mut self,
+                path: $crate::Path<'_>,
+                visit: &mut dyn FnMut($crate::Path<'_>, $crate::LeafMut<'a, $F>),
+            ) {
+                let Self { $($field,)* $($($plain: _,)*)? } = self;
+                $($crate::Params::<$F>::visit_mut($field, path.field(stringify!($field)), visit);)*
+                let _ = (path, visit);
+            }
+        }
+    };
+    ($F:ty; $Model:ident $($fields:tt)*) => {
+        $crate::params_of_precision! { [] $F; $Model $($fields)* }
+    };
+}
+
+/// [`Params`] in single precision for a struct: `params! { Net { hidden, output } }`. Fields without
+/// parameters stand after a semicolon, `params! { Net { hidden, output; rate } }`; a field left out
+/// does not compile.
+#[macro_export]
+macro_rules! params_f32 {
+    ($($model:tt)*) => { $crate::params_of_precision! { f32; $($model)* } };
+}
+
+/// As `params_f32`, for a struct of any precision: `params_generic! { Linear { weight, bias } }` where
+/// it is declared as `Linear<F: Float>`. A struct without a precision is
+/// `plain`: `params_generic! { plain Dropout {; p } }`.
+#[macro_export]
+macro_rules! params_generic {
+    (plain $Model:ident $($fields:tt)*) => {
+        $crate::params_of_precision! { [F: $crate::Float] F; $Model $($fields)* }
+    };
+    ($Model:ident $($fields:tt)*) => {
+        $crate::params_of_precision! { [F: $crate::Float] F; $Model<F> $($fields)* }
+    };
+}
+
+/// As `params_f32`, in double precision.
+#[macro_export]
+macro_rules! params_f64 {
+    ($($model:tt)*) => { $crate::params_of_precision! { f64; $($model)* } };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Net {
+        layers: Vec<Param<f32>>,
+        bias: Option<Param<f32>>,
+        mean: Buffer<f32>,
+        rate: f32,
+    }
+    params_f32! { Net { layers, bias, mean; rate } }
+
+    #[test]
+    fn names_are_dotted_and_in_order_of_declaration() {
+        let param = || Param::new(Tensor::zeros([2]));
+        let mut net = Net {
+            layers: vec![param(), param()],
+            bias: Some(param()),
+            mean: Buffer::new(Tensor::zeros([1])),
+            rate: 0.5,
+        };
+        let names: Vec<_> = net.named_params().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["layers.0", "layers.1", "bias"]);
+        assert_eq!(net.param_count(), 6);
+        let mut all = Vec::new();
+        net.visit_mut(Path::ROOT, &mut |path, _| all.push(path.to_string()));
+        assert_eq!(all, ["layers.0", "layers.1", "bias", "mean"]);
+        assert_eq!(net.rate, 0.5);
+    }
+}

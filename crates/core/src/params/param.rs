@@ -1,0 +1,150 @@
+//! Parameters: what is trained, and what is remembered.
+
+use std::fmt::{self, Debug};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Float, Tensor};
+
+/// The identity of a [`Param`] or [`Buffer`], unique in the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParamId(u64);
+
+impl ParamId {
+    fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A trained tensor, as it lives in a model. On a tape it puts itself once, however often it is used.
+///
+/// A clone is another parameter: it starts with the same numbers and has an identity of its own.
+pub struct Param<F: Float> {
+    id: ParamId,
+    value: Tensor<F>,
+    frozen: bool,
+}
+
+impl<F: Float> Param<F> {
+    /// A parameter that starts with these numbers.
+    pub fn new(value: Tensor<F>) -> Self {
+        Self { id: ParamId::fresh(), value, frozen: false }
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> ParamId {
+        self.id
+    }
+
+    /// Its numbers.
+    pub fn value(&self) -> &Tensor<F> {
+        &self.value
+    }
+
+    /// Its numbers, for writing.
+    pub fn value_mut(&mut self) -> &mut Tensor<F> {
+        &mut self.value
+    }
+
+    /// Replaces its numbers.
+    ///
+    /// # Panics
+    /// If the shape is another.
+    #[track_caller]
+    pub fn set(&mut self, value: Tensor<F>) {
+        let (old, new) = (self.value.shape(), value.shape());
+        assert!(old == new, "set: a parameter of shape {old:?} was handed {new:?}");
+        self.value = value;
+    }
+
+    /// Whether it is left out of training: constant on a tape, and passed over by optimizers.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Leaves it out of training, or takes it in again.
+    pub fn set_frozen(&mut self, frozen: bool) {
+        self.frozen = frozen;
+    }
+}
+
+impl<F: Float> Clone for Param<F> {
+    fn clone(&self) -> Self {
+        Self { id: ParamId::fresh(), value: self.value.clone(), frozen: self.frozen }
+    }
+}
+
+impl<F: Float> Debug for Param<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Param ")?;
+        Debug::fmt(&self.value, f)
+    }
+}
+
+impl<F: Float> From<Tensor<F>> for Param<F> {
+    fn from(value: Tensor<F>) -> Self {
+        Self::new(value)
+    }
+}
+
+/// A tensor that a layer remembers and nobody trains, such as a running mean.
+///
+/// A tape never writes it: `tape.update_buffer(&buffer, var)` records the new value, which leaves with
+/// the gradients, and the optimizer's step puts it in place. A clone is another buffer.
+pub struct Buffer<F: Float> {
+    id: ParamId,
+    value: Tensor<F>,
+}
+
+impl<F: Float> Buffer<F> {
+    /// A buffer that starts with these numbers.
+    pub fn new(value: Tensor<F>) -> Self {
+        Self { id: ParamId::fresh(), value }
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> ParamId {
+        self.id
+    }
+
+    /// Its numbers.
+    pub fn value(&self) -> &Tensor<F> {
+        &self.value
+    }
+
+    /// Replaces its numbers.
+    ///
+    /// # Panics
+    /// If the shape is another.
+    #[track_caller]
+    pub fn set(&mut self, value: Tensor<F>) {
+        let (old, new) = (self.value.shape(), value.shape());
+        assert!(old == new, "set: a buffer of shape {old:?} was handed {new:?}");
+        self.value = value;
+    }
+}
+
+impl<F: Float> Clone for Buffer<F> {
+    fn clone(&self) -> Self {
+        Self::new(self.value.clone())
+    }
+}
+
+impl<F: Float> Debug for Buffer<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Buffer ")?;
+        Debug::fmt(&self.value, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_is_another_parameter() {
+        let a = Param::new(Tensor::<f64>::ones([1]));
+        let b = a.clone();
+        assert!(a.id() != b.id() && a.value() == b.value());
+    }
+}

@@ -1,0 +1,110 @@
+//! Random leaves: what a tape draws from its key.
+
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
+
+use crate::tape::{Inputs, Kind};
+use crate::{Float, Shape, Tape, Tensor, Var};
+
+/// What random numbers a tape draws; see [`Tape::random`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Random {
+    /// Uniform from 0 to 1.
+    Uniform,
+    /// Normal, with mean 0 and deviation 1.
+    Normal,
+    /// 1 with this probability, else 0.
+    Bernoulli(f64),
+}
+
+impl<F: Float> Tape<F> {
+    /// A leaf of random numbers, not differentiated. They are a function of the tape's key and of the
+    /// leaf's own number on it, and of nothing else: the same recording with the same key draws the
+    /// same, another key something else.
+    ///
+    /// # Panics
+    /// If the tape has no key.
+    #[track_caller]
+    pub fn random(&self, shape: impl Into<Shape>, noise: Random) -> Var<'_, F> {
+        if self.infers() {
+            return self.placeholder(shape);
+        }
+        let Some(key) = self.seed() else {
+            panic!(
+                "noise: this tape has no key to draw from; record with \
+                 `seeded(key).gradients(..)`, another key for each step"
+            );
+        };
+        let value = noise.draw(shape.into(), key, self.len());
+        let place = {
+            let list = &mut self.record.borrow_mut().randoms;
+            list.push(noise);
+            list.len() as u32 - 1
+        };
+        let kind = Kind::Random(place);
+        self.handle(self.push(Some(value), kind, Inputs::new(), false))
+    }
+}
+
+impl Random {
+    /// The numbers of leaf number `leaf` of a tape with this key; the same in both precisions, up to
+    /// rounding.
+    pub(crate) fn draw<F: Float>(self, shape: Shape, key: u64, leaf: usize) -> Tensor<F> {
+        let mut rng = ChaCha8Rng::seed_from_u64(key);
+        rng.set_stream(leaf as u64);
+        match self {
+            Random::Uniform => Tensor::uniform(shape, 0.0, 1.0, &mut rng),
+            Random::Normal => Tensor::randn(shape, &mut rng),
+            Random::Bernoulli(p) => {
+                // One word a draw: a probability is as fine as 2^-32.
+                let below = (p * 2f64.powi(32)) as u64;
+                Tensor::from_fn(shape, |_| {
+                    if u64::from(rng.next_u32()) < below { F::ONE } else { F::ZERO }
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ReduceOps, gradients, seeded};
+
+    fn draw(key: u64, noise: Random) -> Tensor<f64> {
+        seeded(key).evaluate(|tape| tape.random([100, 100], noise))
+    }
+
+    #[test]
+    fn a_key_and_a_place_decide_what_is_drawn() {
+        let first = draw(1, Random::Uniform);
+        assert_eq!(first, draw(1, Random::Uniform));
+        assert_ne!(first, draw(2, Random::Uniform));
+        let tape = seeded(1).tape();
+        let (a, b) =
+            (tape.random([100, 100], Random::Uniform), tape.random([100, 100], Random::Uniform));
+        assert!(a.value() == first && b.value() != first);
+        let single =
+            seeded(1).evaluate(|tape: &Tape<f32>| tape.random([100, 100], Random::Uniform));
+        assert_eq!(single, first.cast());
+    }
+
+    #[test]
+    fn the_draws_have_their_distribution() {
+        let share = draw(3, Random::Bernoulli(0.3)).mean().item();
+        // Four deviations of the mean of 10,000.
+        assert!((share - 0.3).abs() < 4.0 * (0.3f64 * 0.7 / 1e4).sqrt(), "{share}");
+        assert!(draw(3, Random::Bernoulli(0.0)).as_slice().iter().all(|x| *x == 0.0));
+        assert!(draw(3, Random::Bernoulli(1.0)).as_slice().iter().all(|x| *x == 1.0));
+        let normal = draw(3, Random::Normal);
+        assert!(normal.mean().item().abs() < 0.04);
+        let squares = normal.as_slice().iter().map(|x| x * x).sum::<f64>() / 1e4;
+        assert!((squares - 1.0).abs() < 4.0 * (2f64 / 1e4).sqrt(), "{squares}");
+    }
+
+    #[test]
+    #[should_panic(expected = "this tape has no key")]
+    fn without_a_key_nothing_is_drawn() {
+        gradients(|tape: &Tape<f32>| tape.random([2], Random::Uniform).sum());
+    }
+}

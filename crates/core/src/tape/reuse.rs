@@ -1,0 +1,52 @@
+//! What a thread keeps from one training step for the next: cleared tapes, and lists of gradients.
+
+use std::cell::RefCell;
+
+use crate::tape::Mode;
+use crate::tensor::storage::of_precision;
+use crate::{Float, ParamId, Tape, Tensor};
+
+struct Reuse<F: Float> {
+    tapes: RefCell<Vec<Tape<F>>>,
+    lists: RefCell<Vec<ParamList<F>>>,
+}
+
+pub(crate) type ParamList<F> = Vec<(ParamId, Tensor<F>)>;
+
+fn in_reuse<F: Float, R>(f: impl FnOnce(&Reuse<F>) -> R) -> Option<R> {
+    thread_local! {
+        static REUSE: (Reuse<f32>, Reuse<f64>) = const { (
+            Reuse { tapes: RefCell::new(Vec::new()), lists: RefCell::new(Vec::new()) },
+            Reuse { tapes: RefCell::new(Vec::new()), lists: RefCell::new(Vec::new()) },
+        ) };
+    }
+    REUSE.try_with(|(single, double)| f(of_precision(single, double))).ok()
+}
+
+pub(crate) fn borrow_tape<F: Float>(setting: Mode) -> Tape<F> {
+    let tape = in_reuse(|workshop| workshop.tapes.borrow_mut().pop()).flatten();
+    let tape = tape.unwrap_or_else(|| Tape::with_mode(setting));
+    tape.setting.set(setting);
+    tape
+}
+
+pub(crate) fn return_tape<F: Float>(mut tape: Tape<F>) {
+    tape.clear();
+    in_reuse(|workshop| workshop.tapes.borrow_mut().push(tape));
+}
+
+pub(crate) fn spare_list<F: Float>() -> ParamList<F> {
+    in_reuse(|workshop| workshop.lists.borrow_mut().pop()).flatten().unwrap_or_default()
+}
+
+/// Keeps the memory of a list of gradients for the next step; a few are enough.
+pub(crate) fn return_list<F: Float>(mut list: ParamList<F>) {
+    const KEPT: usize = 4;
+    list.clear();
+    in_reuse(|workshop| {
+        let mut lists = workshop.lists.borrow_mut();
+        if lists.len() < KEPT && list.capacity() > 0 {
+            lists.push(list);
+        }
+    });
+}

@@ -1,0 +1,61 @@
+//! Files for wengert: weights in and out of PyTorch and NumPy, and an optimizer's memory. Users take it
+//! through the crate `wengert`, feature `train`, as `wengert::io`.
+//!
+//! ```
+//! use wengert_core::rand::{SeedableRng, rngs::ChaCha8Rng};
+//! use wengert_nn::Linear;
+//! use wengert_io::{Load, load, save};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("weights.safetensors");
+//! let mut rng = ChaCha8Rng::seed_from_u64(0);
+//! let trained = Linear::<f32>::new(4, 2, &mut rng);
+//! save(&path, &trained)?;
+//!
+//! let mut other = Linear::<f32>::new(4, 2, &mut rng);
+//! load(&path, &mut other)?;
+//! assert_eq!(trained.weight.value(), other.weight.value());
+//!
+//! // A model of other shapes stays as it was, and the error tells why.
+//! let mut wider = Linear::<f32>::new(5, 2, &mut rng);
+//! let error = load(&path, &mut wider).unwrap_err().to_string();
+//! assert!(error.ends_with(
+//!     "does not fit the model\n  misshapen: weight is [2, 5] in the model, [2, 4] in the file"
+//! ));
+//! // What fits may be taken from it all the same.
+//! let report = Load::new().lenient().file(&path, &mut wider)?;
+//! assert_eq!(report.misshapen[0].name, "weight");
+//! assert_eq!(wider.bias.unwrap().value(), trained.bias.unwrap().value());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! * [`save`] writes a model's parameters and buffers by dotted name; [`load`] takes exactly these. With
+//!   [`Load`] a file may lack names, have others, or call things otherwise.
+//! * [`save_memory`] and [`load_memory`] do the same for what an optimizer remembers. Averages of
+//!   parameters are saved like the parameters: `optimizer.averaged(&mut model, |model| save(path, model))`.
+//! * [`safetensors`], [`npy`] and [`npz`] are the formats by themselves: each has `read` and `write` for
+//!   files, `from_bytes` and `to_bytes` for memory.
+//! * With the feature `ndarray`, `to_ndarray` and `from_ndarray`.
+//!
+//! Numbers are rounded to the precision of the model, whatever the file holds. A file is replaced at once
+//! or not at all, and what is wrong with one is a [`FileError`]: nothing that a file may hold panics, and no
+//! size that it claims is believed before its bytes are there.
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
+
+mod error;
+mod file;
+mod load;
+mod memory;
+#[cfg(feature = "ndarray")]
+mod nd;
+pub mod npy;
+pub mod npz;
+mod number;
+mod rename;
+pub mod safetensors;
+
+pub use error::{FileError, Problem};
+pub use load::{Load, Misshapen, Report, load, named, save};
+pub use memory::{load_memory, memory_from_bytes, memory_to_bytes, save_memory};
+#[cfg(feature = "ndarray")]
+pub use nd::{from_ndarray, to_ndarray};

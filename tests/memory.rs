@@ -7,7 +7,6 @@ use std::thread;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
 
-#[path = "common/allocations.rs"]
 mod allocations;
 use allocations::ALLOCATIONS;
 

@@ -6,6 +6,48 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use crate::math;
 
+/// A job with an entry point for each precision, so that its code is compiled once, in the crate that
+/// defines the job.
+///
+/// A generic function is compiled anew in every crate that calls it. A generic shell that calls
+/// [`Float::run`] is small; the two entry points are plain functions, and what they call is compiled
+/// with them.
+///
+/// ```
+/// use wengert_core::{Float, PerPrecision, Tensor};
+///
+/// struct Largest;
+/// impl PerPrecision for Largest {
+///     type Input<'a, F: Float> = &'a Tensor<F>;
+///     type Output<'a, F: Float> = F;
+///     fn f32<'a>(x: &'a Tensor<f32>) -> f32 {
+///         largest(x)
+///     }
+///     fn f64<'a>(x: &'a Tensor<f64>) -> f64 {
+///         largest(x)
+///     }
+/// }
+///
+/// fn largest<F: Float>(x: &Tensor<F>) -> F {
+///     x.as_slice().iter().fold(F::ZERO, |a, &b| if b > a { b } else { a })
+/// }
+///
+/// assert_eq!(f32::run::<Largest>(&Tensor::from([1.0, 3.0, 2.0])), 3.0);
+/// ```
+#[doc(hidden)]
+pub trait PerPrecision {
+    /// Arguments of the job, in precision `F`.
+    type Input<'a, F: Float>;
+    /// Result of the job, in precision `F`.
+    type Output<'a, F: Float>;
+    /// Runs the job in single precision.
+    #[track_caller]
+    fn f32<'a>(input: Self::Input<'a, f32>) -> Self::Output<'a, f32>;
+    /// Runs the job in double precision.
+    #[track_caller]
+    fn f64<'a>(input: Self::Input<'a, f64>) -> Self::Output<'a, f64>;
+}
+
 mod sealed {
     /// Keeps [`Float`](super::Float) to the precisions that the kernels know.
     pub trait Sealed {}
@@ -120,6 +162,11 @@ pub trait Float:
     fn is_nan(self) -> bool;
     /// Whether this is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+
+    /// Runs a job in this precision.
+    #[doc(hidden)]
+    #[track_caller]
+    fn run<'a, P: PerPrecision>(input: P::Input<'a, Self>) -> P::Output<'a, Self>;
 }
 
 macro_rules! float {
@@ -169,6 +216,10 @@ macro_rules! float {
             #[inline(always)]
             fn is_finite(self) -> bool {
                 self.is_finite()
+            }
+            #[inline(always)]
+            fn run<'a, P: PerPrecision>(input: P::Input<'a, Self>) -> P::Output<'a, Self> {
+                P::$F(input)
             }
         }
     };

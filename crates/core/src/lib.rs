@@ -44,7 +44,7 @@ pub use diff::anomaly::{NotFinite, gradients_checked};
 pub use diff::check::{Against, Check, Checked, Mismatch, check_gradients, check_model};
 pub use diff::gradients::Gradients;
 pub use diff::higher_order::{grad, hessian, hvp, jacobian, jvp, vjp};
-pub use float::Float;
+pub use float::{Float, PerPrecision};
 pub use kernels::vectorized;
 pub use op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value};
 pub use ops::{

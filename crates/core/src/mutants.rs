@@ -2,7 +2,8 @@
 //!
 //! A vector-Jacobian product is linear in the cotangent, so scaling the cotangent on the way into a
 //! rule scales the derivative: one place makes a mutant of any rule. `WENGERT_MUTANT` names it, as in
-//! `tanh/0/computed*1.001`; `WENGERT_MUTANT_LIST` names a file to which every rule that runs is added.
+//! `tanh/0/computed*1.001`; `WENGERT_MUTANT_LIST` names a file to which every derivative that runs is
+//! added, with the name of the test that ran it.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -38,10 +39,13 @@ pub(crate) fn alter<O, V: Value>(i: usize, world: World, g: &V) -> V {
 fn list(rule: &str) {
     static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let Ok(path) = std::env::var("WENGERT_MUTANT_LIST") else { return };
+    // The test harness names the thread of a test after it.
+    let thread = std::thread::current();
+    let line = format!("{rule} {}", thread.name().unwrap_or_default());
     // Held while writing: tests run on several threads, and a line must not tear another.
     let mut seen = SEEN.lock().expect("no panic while listing");
-    if seen.insert(rule.to_owned()) {
+    if seen.insert(line.clone()) {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        writeln!(file.expect("a writable list"), "{rule}").expect("a writable list");
+        writeln!(file.expect("a writable list"), "{line}").expect("a writable list");
     }
 }

@@ -1,10 +1,10 @@
 //! What the example says about a malformed file of digits: where, what was found, what was expected.
 #![allow(unreachable_pub, reason = "modules of an example")]
 
-#[path = "../examples/two_layer_net/digits.rs"]
-mod digits;
+#[path = "../../examples/two_layer_net/digits.rs"]
+mod reader;
 
-use digits::Digits;
+use reader::Digits;
 
 /// A row with these 64 pixels repeated from one field, and this label.
 fn row(pixel: &str, label: &str) -> String {

@@ -5,10 +5,10 @@ use serde_json::Value as Json;
 use wengert::check_gradients;
 use wengert::f64::prelude::*;
 
-use crate::{Function, agrees, pytorch};
+use super::{Function, agrees, pytorch};
 
-const FIXTURE: &str = include_str!("../fixtures/losses.json");
-const EDGES: &str = include_str!("../fixtures/edge_cases_losses.json");
+const FIXTURE: &str = include_str!("../../fixtures/losses.json");
+const EDGES: &str = include_str!("../../fixtures/edge_cases_losses.json");
 
 const ALL: [(&str, Reduction); 3] =
     [("mean", Reduction::Mean), ("sum", Reduction::Sum), ("none", Reduction::None)];

@@ -5,9 +5,9 @@ use serde_json::Value;
 use wengert::f64::prelude::*;
 use wengert::optim::Registry;
 
-#[path = "../examples/parts/lamb.rs"]
+#[path = "../../examples/parts/lamb.rs"]
 mod lamb;
-#[path = "../examples/parts/muon.rs"]
+#[path = "../../examples/parts/muon.rs"]
 mod muon;
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -16,7 +16,8 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 #[test]
 fn muon_and_lamb_follow_their_definitions() {
-    let fixture: Value = serde_json::from_str(include_str!("fixtures/outside_rules.json")).unwrap();
+    let fixture: Value =
+        serde_json::from_str(include_str!("../fixtures/outside_rules.json")).unwrap();
     let registry = Registry::default()
         .tensor_rule::<muon::Muon>()
         .rule::<lamb::TrustRatio>()

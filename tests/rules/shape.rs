@@ -1,9 +1,7 @@
 //! Shapes, slices, padding and triangles: values against plain indexing, derivatives of orders one and
 //! two against finite differences, on random shapes. As in `rules.rs`, 256 cases each.
 
-mod common;
-
-use common::{differentiates, has_elements, of, property, tensors};
+use crate::common::{differentiates, has_elements, of, property, tensors};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 use wengert::{Value, ops};

@@ -1,12 +1,8 @@
 //! Random programs of many operations, with values used again and broadcast: what holds for each rule
 //! holds for what is built of them. 256 cases each; `PROPTEST_CASES` asks for another number.
 
-mod common;
-#[path = "graphs/program.rs"]
-mod program;
-
-use common::{Outcome, property};
-use program::{Program, programs};
+use crate::common::{Outcome, property};
+use crate::program::{Program, programs};
 use wengert::core::{Param, Tape};
 use wengert::{Check, Float, ReduceOps, Tensor, check_model, gradients, jvp, vjp};
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const PAGE: &str = include_str!("../docs/from_pytorch.md");
+const PAGE: &str = include_str!("../../docs/from_pytorch.md");
 
 /// Words of a name's length; shorter ones stand for somebody's variables.
 fn words(text: &str) -> impl Iterator<Item = &str> {

@@ -1,9 +1,7 @@
 //! ReduceOps and running sums: values against plain loops, derivatives of orders one and two against
 //! finite differences, on random shapes. As in `rules.rs`, 256 cases each.
 
-mod common;
-
-use common::{
+use crate::common::{
     Outcome, differentiates, has_elements, of, position, property, spaced, tensors, with_axes,
 };
 use proptest::prelude::*;

@@ -1,17 +1,15 @@
 //! `docs/math.md` against the code: every formula is evaluated, and no operation is missing.
 
-#[path = "math/formula.rs"]
-mod formula;
-
 use std::collections::BTreeMap;
 
+use crate::formula;
 use wengert::f64::prelude::*;
 use wengert::ops::{BinaryOp, binary, elementwise};
 use wengert::rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use wengert::{UnaryOp, Value};
 
-const PAGE: &str = include_str!("../docs/math.md");
-const OPERATIONS: &str = include_str!("../crates/core/src/ops/mod.rs");
+const PAGE: &str = include_str!("../../docs/math.md");
+const OPERATIONS: &str = include_str!("../../crates/core/src/ops/mod.rs");
 
 /// Exported beside the operations: what they are made with.
 const NO_OPERATIONS: &[&str] = &[

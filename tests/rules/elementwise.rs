@@ -4,9 +4,7 @@
 //! hand follow. 256 cases each; `PROPTEST_CASES` asks for another number and `PROPTEST_RNG_SEED` for
 //! other draws. `.ci/mutants` runs this file once for each way of getting a derivative wrong.
 
-mod common;
-
-use common::{derivative_is_zero, differentiates, of, property, spaced, tensors, with_axes};
+use crate::common::{derivative_is_zero, differentiates, of, property, spaced, tensors, with_axes};
 use proptest::prelude::*;
 use wengert::core::testing;
 use wengert::f64::prelude::*;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 use wengert::f64::prelude::*;
 
-const FIXTURE: &str = include_str!("fixtures/edge_cases.json");
+const FIXTURE: &str = include_str!("../fixtures/edge_cases.json");
 
 /// A tensor from nested lists, in which infinities and NaN are words.
 fn tensor(json: &Json) -> Tensor {

@@ -1,9 +1,7 @@
 //! ConvOptions, pooling and upsampling: values against plain loops, derivatives against finite
 //! differences.
 
-mod common;
-
-use common::{Outcome, differentiates, mistake, near, of, property};
+use crate::common::{Outcome, differentiates, mistake, near, of, property};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 use wengert::{Value, ops};

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 use wengert::f64::prelude::*;
 
-use crate::pytorch::nested;
+use super::pytorch::nested;
 
 /// Holds `f` to an edge case of a fixture: its value to nine digits, exactly on 0, and the gradient of the
 /// sum of its elements by both sweeps likewise.
@@ -31,7 +31,7 @@ pub(crate) fn agrees_at_the_edge(
     near("recorded gradient", &grad(y.sum(), &[x])[0].value(), &theirs);
 }
 
-const FIXTURE: &str = include_str!("../fixtures/edge_cases_window.json");
+const FIXTURE: &str = include_str!("../../fixtures/edge_cases_window.json");
 
 #[test]
 fn max_pool_gives_all_to_the_first_of_ties() {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 use wengert::f64::prelude::*;
 
-const FIXTURE: &str = include_str!("fixtures/edge_cases_reduce.json");
+const FIXTURE: &str = include_str!("../fixtures/edge_cases_reduce.json");
 const INF: f64 = f64::INFINITY;
 
 /// The numbers of a scalar or a flat list, in which infinities and NaN are words.

@@ -4,7 +4,6 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::optim::Registry;
 use wengert::prelude::*;
 
-#[path = "common/allocations.rs"]
 mod allocations;
 use allocations::ALLOCATIONS;
 

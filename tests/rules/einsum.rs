@@ -1,9 +1,7 @@
 //! Products in indices: values against loops over every index, derivatives against finite
 //! differences.
 
-mod common;
-
-use common::{differentiates, mistake, near, of, property};
+use crate::common::{differentiates, mistake, near, of, property};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 

@@ -1,8 +1,5 @@
 //! What the property tests of the rules share.
 
-// Each test program takes what it needs.
-#![allow(dead_code)]
-
 use std::fmt::Debug;
 
 use proptest::prelude::*;

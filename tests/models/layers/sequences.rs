@@ -5,9 +5,9 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
 use wengert::{Operand, Recurrent, RecurrentBuilder, RecurrentCell, check_gradients, check_model};
 
-use crate::{Function, agrees, pytorch};
+use super::{Function, agrees, pytorch};
 
-const FIXTURE: &str = include_str!("../fixtures/sequences.json");
+const FIXTURE: &str = include_str!("../../fixtures/sequences.json");
 
 fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(0)

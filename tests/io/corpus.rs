@@ -1,7 +1,8 @@
 //! The readers over the inputs that fuzzing has kept; `tests/fuzz` says how these are made.
 
-#[path = "fuzz/readers.rs"]
-pub mod readers;
+#[path = "../fuzz/readers.rs"]
+#[allow(unreachable_pub, reason = "the fuzz targets include it too")]
+mod readers;
 
 /// Runs a reader over the corpus of its name.
 fn all(name: &str, reader: fn(&[u8])) {

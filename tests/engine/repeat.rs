@@ -9,6 +9,7 @@ use wengert::prelude::*;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 
 const CHILD: &str = "WENGERT_REPEAT_CHILD";
+const TEST: &str = "repeat::bits_do_not_depend_on_the_run_nor_on_the_number_of_threads";
 
 /// Trains a net that is large enough for products, loops, sums and the optimizer to use threads, and
 /// returns a fingerprint of every bit of its parameters and of the losses on the way.
@@ -47,7 +48,7 @@ fn bits_do_not_depend_on_the_run_nor_on_the_number_of_threads() {
     }
     let run = |threads: &str| {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--nocapture", "--test-threads=1"])
+            .args(["--nocapture", "--test-threads=1", "--exact", TEST])
             .env(CHILD, "1")
             .env("RAYON_NUM_THREADS", threads)
             .output()

@@ -5,10 +5,10 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
 use wengert::{Check, check_gradients, check_model};
 
-use crate::window::agrees_at_the_edge;
-use crate::{FIXTURE, pytorch};
+use super::window::agrees_at_the_edge;
+use super::{FIXTURE, pytorch};
 
-const MORE: &str = include_str!("../fixtures/layers_more.json");
+const MORE: &str = include_str!("../../fixtures/layers_more.json");
 
 fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(0)
@@ -190,7 +190,7 @@ fn a_constant_row_gives_0_and_gradient_0() {
 
 #[track_caller]
 fn holds_at_the_edge(case: &str, f: impl for<'t> Fn(Var<'t>) -> Var<'t>) {
-    agrees_at_the_edge(include_str!("../fixtures/edge_cases_layers.json"), case, f);
+    agrees_at_the_edge(include_str!("../../fixtures/edge_cases_layers.json"), case, f);
 }
 
 #[test]

@@ -1,0 +1,15 @@
+//! The core: values, conventions at the edges, derivatives of any order, errors, and repeatability.
+
+mod broadcast;
+mod checkpoints;
+mod conventions;
+mod conventions_reduce;
+mod errors;
+mod formula;
+mod forward;
+mod gradients;
+mod higher_order;
+mod math;
+mod operators;
+mod repeat;
+mod values;

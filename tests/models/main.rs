@@ -1,0 +1,8 @@
+//! Layers, losses and whole models: against PyTorch, against the fixture, and against the pages.
+
+mod digits;
+mod fixture;
+mod from_pytorch;
+mod layers;
+mod outside_rules;
+mod summary;

@@ -1,0 +1,12 @@
+//! The derivative of every operation against finite differences, on random shapes and in random
+//! programs; `.ci/mutants` breaks each derivative in turn and expects a test of this program to fail.
+
+mod common;
+mod einsum;
+mod elementwise;
+mod graphs;
+mod index;
+mod program;
+mod reduce;
+mod shape;
+mod window;

@@ -17,13 +17,13 @@ use crate::math;
 /// use wengert_core::{Float, PerPrecision, Tensor};
 ///
 /// struct Largest;
-/// impl PerPrecision for Largest {
-///     type Input<'a, F: Float> = &'a Tensor<F>;
-///     type Output<'a, F: Float> = F;
-///     fn f32<'a>(x: &'a Tensor<f32>) -> f32 {
+/// impl<'a> PerPrecision<'a> for Largest {
+///     type Input<F: Float> = &'a Tensor<F>;
+///     type Output<F: Float> = F;
+///     fn f32(x: &'a Tensor<f32>) -> f32 {
 ///         largest(x)
 ///     }
-///     fn f64<'a>(x: &'a Tensor<f64>) -> f64 {
+///     fn f64(x: &'a Tensor<f64>) -> f64 {
 ///         largest(x)
 ///     }
 /// }
@@ -35,17 +35,17 @@ use crate::math;
 /// assert_eq!(f32::run::<Largest>(&Tensor::from([1.0, 3.0, 2.0])), 3.0);
 /// ```
 #[doc(hidden)]
-pub trait PerPrecision {
+pub trait PerPrecision<'a> {
     /// Arguments of the job, in precision `F`.
-    type Input<'a, F: Float>;
+    type Input<F: Float>;
     /// Result of the job, in precision `F`.
-    type Output<'a, F: Float>;
+    type Output<F: Float>;
     /// Runs the job in single precision.
     #[track_caller]
-    fn f32<'a>(input: Self::Input<'a, f32>) -> Self::Output<'a, f32>;
+    fn f32(input: Self::Input<f32>) -> Self::Output<f32>;
     /// Runs the job in double precision.
     #[track_caller]
-    fn f64<'a>(input: Self::Input<'a, f64>) -> Self::Output<'a, f64>;
+    fn f64(input: Self::Input<f64>) -> Self::Output<f64>;
 }
 
 mod sealed {
@@ -166,7 +166,7 @@ pub trait Float:
     /// Runs a job in this precision.
     #[doc(hidden)]
     #[track_caller]
-    fn run<'a, P: PerPrecision>(input: P::Input<'a, Self>) -> P::Output<'a, Self>;
+    fn run<'a, P: PerPrecision<'a>>(input: P::Input<Self>) -> P::Output<Self>;
 }
 
 macro_rules! float {
@@ -218,7 +218,7 @@ macro_rules! float {
                 self.is_finite()
             }
             #[inline(always)]
-            fn run<'a, P: PerPrecision>(input: P::Input<'a, Self>) -> P::Output<'a, Self> {
+            fn run<'a, P: PerPrecision<'a>>(input: P::Input<Self>) -> P::Output<Self> {
                 P::$F(input)
             }
         }

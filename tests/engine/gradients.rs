@@ -87,7 +87,7 @@ fn gradients_have_a_norm_and_lie_flat() {
 }
 
 #[test]
-#[should_panic(expected = "set_flat: 2 numbers for 3")]
+#[should_panic(expected = "set_flat: expected 3 numbers, found 2")]
 fn a_flat_slice_of_another_length_is_refused() {
     Pair::new().gradients([1.0, 1.0]).set_flat(&[1.0, 2.0]);
 }
@@ -116,7 +116,7 @@ fn a_model_refuses_a_flat_slice_of_another_length() {
 }
 
 #[test]
-#[should_panic(expected = "flatten_for: no gradient arrived at a")]
+#[should_panic(expected = "flatten_for: no gradient for a")]
 fn a_missing_gradient_does_not_flatten() {
     let pair = Pair::new();
     gradients(|tape| tape.param(&pair.b).square().sum()).1.flatten_for(&pair);

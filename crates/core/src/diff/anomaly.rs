@@ -1,4 +1,4 @@
-//! Where the first NaN or infinity was born.
+//! Anomaly detection: the first operation whose value or cotangent is NaN or infinite.
 
 use std::fmt;
 use std::panic::Location;
@@ -7,12 +7,23 @@ use crate::tape::backward::check_scalar;
 use crate::tape::{Kind, Record};
 use crate::{Float, Gradients, Seeded, Tape, Tensor, Var};
 
-/// As [`gradients`](crate::gradients), but fails where a value or a cotangent is infinite or NaN although
-/// all that it was computed from is finite. Slower, since nothing is released and everything is looked
-/// at; for finding out.
+/// Computes a loss and its gradients like [`gradients`](crate::gradients), and fails at the first operation
+/// that makes a NaN or an infinity out of finite numbers.
+///
+/// For debugging: it keeps all values and inspects each, so it takes more time and memory than
+/// [`gradients`](crate::gradients).
+///
+/// ```
+/// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients_checked};
+///
+/// let weight = Param::new(Tensor::<f32>::from([4.0, 0.0]));
+/// let error = gradients_checked(|tape| tape.param(&weight).ln().sum()).unwrap_err();
+/// assert_eq!((&*error.operation, &*error.position), ("ln", &[1][..]));
+/// assert!(error.to_string().ends_with("value at [1] is -inf, computed from 0"));
+/// ```
 ///
 /// # Errors
-/// The first operation at which a number ceased to be finite, with the line that recorded it.
+/// Returns that operation, with the line that recorded it.
 ///
 /// # Panics
 /// If the loss has more than one element.
@@ -24,10 +35,13 @@ pub fn gradients_checked<F: Float>(
 }
 
 impl Seeded {
-    /// As [`gradients_checked`].
+    /// Runs [`gradients_checked`] with this seed for random layers.
     ///
     /// # Errors
-    /// As there.
+    /// Returns the first operation that makes a NaN or an infinity out of finite numbers.
+    ///
+    /// # Panics
+    /// If the loss has more than one element.
     #[track_caller]
     pub fn gradients_checked<F: Float>(
         self,
@@ -46,60 +60,78 @@ fn checked<F: Float>(
     check_scalar(loss.shape());
     let (id, value) = (loss.on_tape(&tape), loss.item());
     let record = tape.record.get_mut();
-    if let Some(born) = record.first_value() {
-        return Err(born);
+    if let Some(error) = record.first_value_not_finite() {
+        return Err(error);
     }
-    let mut birth = None;
-    let gradients = record.backward(id, false, |at, input, g, pulled| {
-        if let Some(pulled) = pulled
-            && birth.is_none()
+    let mut first = None;
+    let gradients = record.backward(id, false, |at, input, g, cotangent| {
+        if let Some(cotangent) = cotangent
+            && first.is_none()
             && g.is_finite()
-            && !pulled.is_finite()
+            && !cotangent.is_finite()
         {
-            birth = Some((at, input, pulled.clone()));
+            first = Some((at, input, cotangent.clone()));
         }
     });
-    match birth {
+    match first {
         None => Ok((value, gradients)),
-        Some((at, input, pulled)) => Err(record.not_finite(at, Some(input), &pulled)),
+        Some((at, input, cotangent)) => Err(record.not_finite(at, Some(input), &cotangent)),
     }
 }
 
-/// The first operation at which a number ceased to be finite.
-#[derive(Clone, Debug)]
+/// The first operation that made a NaN or an infinity out of finite numbers.
+///
+/// `Debug` prints the same message as `Display`, so `unwrap()` and `fn main() -> Result<..>` show it.
+///
+/// ```
+/// use wengert_core::{Param, Tensor, UnaryOps, gradients_checked};
+///
+/// // sqrt(0) is finite, its derivative is not.
+/// let x = Param::new(Tensor::<f64>::scalar(0.0));
+/// let error = gradients_checked(|tape| tape.param(&x).sqrt()).unwrap_err();
+/// assert_eq!((&*error.operation, error.cotangent), ("sqrt", Some(0)));
+/// assert!(error.to_string().ends_with("cotangent of input 0 at [] is inf, computed from 0"));
+/// ```
+#[derive(Clone)]
 pub struct NotFinite {
-    /// The operation's name.
+    /// Name of the operation.
     pub operation: String,
-    /// The line that recorded it.
+    /// Line that recorded the operation.
     pub location: Location<'static>,
-    /// `None` if the value is not finite; the input whose cotangent is not, otherwise.
+    /// The input whose cotangent is not finite; `None` if the operation's value is not.
     pub cotangent: Option<usize>,
-    /// The number.
+    /// The NaN or infinity.
     pub number: f64,
-    /// Its position in the value or cotangent.
+    /// Position of the number in the value or cotangent.
     pub position: Vec<usize>,
-    /// The inputs: the number at the same position where the shape is the same, all of it otherwise.
+    /// The operation's inputs, printed: the element at this position where the shapes are equal, the whole
+    /// input otherwise.
     pub inputs: Vec<String>,
 }
 
 impl fmt::Display for NotFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { operation, location, number, position, .. } = self;
-        let born = if number.is_nan() { "NaN" } else { "infinity" };
-        write!(f, "{born} born here: {operation} recorded at {location}: ")?;
+        write!(f, "first number that is not finite: {operation} recorded at {location}: ")?;
         match self.cotangent {
-            None => write!(f, "the value at {position:?}")?,
-            Some(input) => write!(f, "the cotangent of input {input} at {position:?}")?,
+            None => write!(f, "value at {position:?}")?,
+            Some(input) => write!(f, "cotangent of input {input} at {position:?}")?,
         }
-        write!(f, " is {number}, from {}", self.inputs.join(" and "))
+        write!(f, " is {number}, computed from {}", self.inputs.join(" and "))
+    }
+}
+
+impl fmt::Debug for NotFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl std::error::Error for NotFinite {}
 
 impl<F: Float> Record<F> {
-    /// The first operation with finite inputs and a value that is not.
-    fn first_value(&self) -> Option<NotFinite> {
+    /// Finds the first operation with finite inputs and a value that is not finite.
+    fn first_value_not_finite(&self) -> Option<NotFinite> {
         let finite = |id: u32| self.nodes[id as usize].value.as_ref().is_none_or(Tensor::is_finite);
         let at = (0..self.nodes.len()).find(|&at| {
             let node = &self.nodes[at];

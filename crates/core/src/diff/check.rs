@@ -1,4 +1,15 @@
-//! Gradients held against finite differences, in double precision and at any order.
+//! The gradient checker: derivatives of any order against finite differences, in double precision.
+//!
+//! The checker reduces a function `f` of several tensors to scalars. With a fixed projection `p` of the
+//! output and fixed directions `v` of the inputs,
+//!
+//! ```text
+//! s_0(x) = <p, f(x)>
+//! s_k(x) = <grad s_(k-1)(x), v_k>
+//! ```
+//!
+//! and order `k` of a check compares the gradient of `s_(k-1)` with what three other ways of computing it
+//! give.
 
 use std::fmt;
 
@@ -6,12 +17,60 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use crate::op::Value;
 use crate::ops::ReduceOps;
-use crate::{Float, Leaf, Params, Path, Tape, Tensor, Var, jvp, seeded, vjp};
+use crate::{Float, Gradients, Params, Shape, Tape, Tensor, Var, jvp, seeded, vjp};
 
-/// How gradients are checked. `Check::new()` is what [`check_gradients`] and [`check_model`] do.
+/// Checks the first and second derivatives of `f` at `inputs`, along random directions.
+///
+/// The gradient is compared with finite differences, with the recorded gradient that [`grad`](crate::grad)
+/// returns, and with forward mode ([`jvp`]). `f` may return any shape. It runs 16 times for each
+/// input. Keep inputs away from kinks, such as the 0 of `relu`: differences straddle them.
 ///
 /// ```
-/// use wengert_core::{Tensor, Check, UnaryOps, MovementOps, ReduceOps};
+/// use wengert_core::{Tensor, UnaryOps, check_gradients};
+///
+/// let x = Tensor::from([0.5, -1.0, 2.0]);
+/// let checked = check_gradients(|x| x[0].sin() * x[0], &[x])?;
+/// assert!(checked.worst < 1.0);
+/// # Ok::<(), wengert_core::Mismatch>(())
+/// ```
+///
+/// # Errors
+/// Returns the first derivative that disagrees, with its order, its input and both numbers.
+pub fn check_gradients(
+    f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
+    inputs: &[Tensor<f64>],
+) -> Result<Checked, Mismatch> {
+    Check::new().gradients(f, inputs)
+}
+
+/// Checks the first and second derivatives of a loss with respect to the parameters of a model, along
+/// random directions.
+///
+/// `loss` is recorded once, in the model's precision; the checker replays that tape in `f64`, so a model
+/// in `f32` is checked to the same tolerance. Frozen and unused parameters are skipped.
+///
+/// ```
+/// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, check_model};
+///
+/// let weight = Param::new(Tensor::<f32>::from([[0.3, -0.7], [1.1, 0.2]]));
+/// let x = Tensor::from([[1.0, 2.0], [-0.5, 0.25]]);
+/// check_model(&weight, |tape| tape.constant(&x).matmul(&weight).tanh().mean())?;
+/// # Ok::<(), wengert_core::Mismatch>(())
+/// ```
+///
+/// # Errors
+/// Returns the first derivative that disagrees, with its order, the parameter's name and both numbers.
+pub fn check_model<F: Float>(
+    model: &impl Params<F>,
+    loss: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
+) -> Result<Checked, Mismatch> {
+    Check::new().model(model, loss)
+}
+
+/// Settings of a gradient check. [`check_gradients`] and [`check_model`] use the defaults.
+///
+/// ```
+/// use wengert_core::{Check, ReduceOps, Tensor, UnaryOps};
 ///
 /// let x = Tensor::from([0.5, -1.0, 2.0]);
 /// Check::new().order(3).full().gradients(|x| (x[0].sin() * x[0]).sum(), &[x])?;
@@ -21,70 +80,61 @@ use crate::{Float, Leaf, Params, Path, Tape, Tensor, Var, jvp, seeded, vjp};
 pub struct Check {
     order: usize,
     full: bool,
-    projections: usize,
     tolerance: f64,
     seed: u64,
 }
 
-/// Checks the derivatives of orders one and two of `f` at these inputs, along random directions. The
-/// gradient is held against finite differences, against the sweep that records it, and against forward
-/// mode.
-///
-/// # Errors
-/// The first derivative that disagrees: its order, the input, and both numbers.
-pub fn check_gradients(
-    f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
-    inputs: &[Tensor<f64>],
-) -> Result<Checked, Mismatch> {
-    Check::new().gradients(f, inputs)
-}
-
-/// Checks the derivatives of orders one and two of a loss by the parameters of a model, along random
-/// directions. The loss is recorded once, in the model's precision; its tape is replayed in f64.
-///
-/// # Errors
-/// The first derivative that disagrees: its order, the parameter's name, and both numbers.
-pub fn check_model<F: Float>(
-    model: &impl Params<F>,
-    loss: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
-) -> Result<Checked, Mismatch> {
-    Check::new().model(model, loss)
-}
-
-/// What a check that found nothing wrong has looked at.
+/// Outcome of a check that found no mismatch.
 #[derive(Clone, Copy, Debug)]
 pub struct Checked {
-    /// How many derivatives were compared.
+    /// Number of derivatives compared.
     pub comparisons: usize,
-    /// The largest difference, as a part of the tolerance.
+    /// Largest difference found, as a fraction of the allowed one: at most 1.
     pub worst: f64,
 }
 
-/// A derivative that disagrees with finite differences.
-#[derive(Clone, Debug)]
+/// A derivative that disagrees with another way of computing it.
+///
+/// `Debug` prints the same message as `Display`, so `unwrap()` and `fn main() -> Result<..>` show it.
+///
+/// ```
+/// use wengert_core::{Tensor, UnaryOps, check_gradients};
+///
+/// // The gradient of |x| jumps at 0, within reach of the finite differences.
+/// let error = check_gradients(|x| x[0].abs(), &[Tensor::scalar(1e-4)]).unwrap_err();
+/// assert_eq!((error.order, &*error.input), (1, "input 0"));
+/// assert!(error.to_string().starts_with("order 1, input 0 along a random direction: gradient is"));
+/// ```
+#[derive(Clone)]
 pub struct Mismatch {
     /// 1 for the gradient, 2 for the derivative of the gradient, and so on.
     pub order: usize,
-    /// `input 0`, or the name of a parameter.
+    /// `input 0`, or the dotted name of a parameter.
     pub input: String,
-    /// The element, in the full mode; a random direction otherwise.
+    /// Index of the element in a [full](Check::full) check; `None` along a random direction.
     pub index: Option<Vec<usize>>,
-    /// What the tape says.
+    /// The derivative that the first-order sweep computed.
     pub gradient: f64,
-    /// What it was held against.
+    /// The way of computing it that disagrees.
     pub against: Against,
-    /// What that says.
+    /// The derivative computed that way.
     pub expected: f64,
 }
 
-/// What a gradient of the computed sweep is held against.
+/// A way of computing a derivative that the gradient is compared with.
+///
+/// ```
+/// # use wengert_core::{Against, Tensor, UnaryOps, check_gradients};
+/// let error = check_gradients(|x| x[0].abs(), &[Tensor::scalar(1e-4)]).unwrap_err();
+/// assert_eq!(error.against, Against::FiniteDifferences);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Against {
-    /// Differences of values.
+    /// Central differences of values.
     FiniteDifferences,
     /// The sweep that records the derivative, as [`grad`](crate::grad) does.
     RecordedSweep,
-    /// Tangents carried forward, as [`jvp`] does.
+    /// Forward mode, as [`jvp`] does.
     ForwardMode,
 }
 
@@ -97,193 +147,158 @@ impl fmt::Display for Mismatch {
             None => f.write_str("along a random direction")?,
         }
         let against = match self.against {
-            Against::FiniteDifferences => "finite differences",
-            Against::RecordedSweep => "the recorded sweep",
-            Against::ForwardMode => "forward mode",
+            Against::FiniteDifferences => "finite differences give",
+            Against::RecordedSweep => "the recorded sweep gives",
+            Against::ForwardMode => "forward mode gives",
         };
-        write!(f, ": the gradient says {gradient:e}, {against} {expected:e}")
+        write!(f, ": gradient is {gradient:e}, {against} {expected:e}")
+    }
+}
+
+impl fmt::Debug for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl std::error::Error for Mismatch {}
 
-/// A recorded program: the tape, its inputs and its output.
-struct Program {
-    tape: Tape<f64>,
-    inputs: Vec<u32>,
-    output: u32,
-}
-
 impl Check {
-    /// Orders one and two along random directions.
+    /// Returns the defaults: orders one and two, along random directions, tolerance 1e-6.
     pub fn new() -> Self {
-        Self { order: 2, full: false, projections: 2, tolerance: 1e-6, seed: 0 }
+        Self { order: 2, full: false, tolerance: 1e-6, seed: 0 }
     }
 
-    /// Checks orders one to `order`.
+    /// Sets the highest order of derivative that is checked. Default: 2.
     pub fn order(self, order: usize) -> Self {
         Self { order, ..self }
     }
 
-    /// Compares each element of each input instead of random directions, so that a mismatch names
-    /// it; it costs four runs for each element.
+    /// Compares every element of every input instead of random directions, so that a mismatch names the
+    /// element. Costs four runs for each element and order.
     pub fn full(self) -> Self {
         Self { full: true, ..self }
     }
 
-    /// How far numbers may lie apart, as a part of the larger of their size and one.
+    /// Sets the allowed difference, relative to the larger of the two numbers and 1. Default: 1e-6.
     pub fn tolerance(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }
     }
 
-    /// The key of the random directions.
+    /// Sets the seed of the random directions, and of the random layers in the function. Default: 0.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// As [`check_gradients`].
+    /// Checks the derivatives of `f` at `inputs` with these settings; see [`check_gradients`].
+    ///
+    /// # Errors
+    /// Returns the first derivative that disagrees.
     pub fn gradients(
         self,
         f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
         inputs: &[Tensor<f64>],
     ) -> Result<Checked, Mismatch> {
-        let run = |inputs: &[Tensor<f64>]| {
+        let record = |inputs: &[Tensor<f64>]| {
             let tape = seeded(self.seed).tape();
             let vars = inputs.iter().map(|x| tape.variable(x)).collect::<Vec<_>>();
             let output = f(&vars).on_tape(&tape);
-            Program { inputs: vars.iter().map(|x| x.id).collect(), output, tape }
+            Recording { inputs: vars.iter().map(|x| x.id).collect(), output, tape }
         };
-        self.run(&run, inputs, &|input| format!("input {input}"))
+        self.run(&record, inputs, &|input| format!("input {input}"))
     }
 
-    /// As [`check_model`].
+    /// Checks the derivatives of a loss with respect to a model's parameters with these settings; see
+    /// [`check_model`].
+    ///
+    /// # Errors
+    /// Returns the first derivative that disagrees.
     pub fn model<F: Float>(
         self,
         model: &impl Params<F>,
         loss: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
     ) -> Result<Checked, Mismatch> {
-        let recorded = seeded(self.seed).tape();
-        let output = loss(&recorded).on_tape(&recorded);
-        let (mut leaves, mut names, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        model.visit(Path::ROOT, &mut |path, leaf| {
-            let Leaf::Param(param) = leaf else { return };
-            let record = recorded.record.borrow();
-            let known = record.params.iter().find(|known| known.id == param.id());
-            if let Some(leaf) = known.and_then(|known| known.leaf)
-                && record.nodes[leaf as usize].tracked
-            {
-                leaves.push(leaf);
-                names.push(path.to_string());
-                values.push(param.value().cast());
-            }
-        });
-        let run = |values: &[Tensor<f64>]| {
-            let tape = recorded.replay(&leaves, |id, node| {
-                let input = leaves.iter().position(|&leaf| leaf == id);
-                input.map_or_else(|| node.value().cast(), |input| values[input].clone())
+        let tape = seeded(self.seed).tape();
+        let output = loss(&tape).on_tape(&tape);
+        let (names, leaves, values) = differentiated_params(model, &tape);
+        let record = |values: &[Tensor<f64>]| {
+            let replayed = tape.replay(&leaves, |id, node| {
+                let param = leaves.iter().position(|&leaf| leaf == id);
+                param.map_or_else(|| node.value().cast(), |param| values[param].clone())
             });
-            Program { tape, inputs: leaves.clone(), output }
+            Recording { tape: replayed, inputs: leaves.clone(), output }
         };
-        self.run(&run, &values, &|input| names[input].clone())
+        self.run(&record, &values, &|input| names[input].clone())
     }
 
+    /// Compares the gradient with the other ways of computing it, for each order, each input, and each
+    /// direction in which that input moves.
     fn run(
         self,
-        run: &dyn Fn(&[Tensor<f64>]) -> Program,
+        record: &dyn Fn(&[Tensor<f64>]) -> Recording,
         inputs: &[Tensor<f64>],
         name: &dyn Fn(usize) -> String,
     ) -> Result<Checked, Mismatch> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut signs = |like: &Tensor<f64>| {
-            Tensor::from_fn(like.shape(), |_| if rng.random::<bool>() { 1.0 } else { -1.0 })
-        };
-        // The scalar of order k is the derivative of that of order k - 1 along fixed directions; that
-        // of order 0 is a projection of the output.
-        let program = run(inputs);
-        let projection = {
-            let output = program.tape.handle(program.output);
-            // Not signs alone: they would cancel where outputs repeat or sum to a constant.
-            let jitter = Tensor::from_fn(output.shape(), |i| 1.0 + 0.1 * ((i * 7 % 11) as f64));
-            signs(&output.value()) * jitter
-        };
-        let directions = (1..self.order)
-            .map(|_| inputs.iter().map(&mut signs).collect::<Vec<_>>())
-            .collect::<Vec<_>>();
-        let scalar = |program: &Program, order: usize| {
-            let tape = &program.tape;
-            let vars = program.inputs.iter().map(|&id| tape.handle(id)).collect::<Vec<_>>();
-            let output = tape.handle(program.output);
-            let mut scalar = (output * &projection).sum();
-            for along in &directions[..order] {
-                let one = scalar.constant_like(scalar.shape(), 1.0);
-                let gradient = vjp(scalar, &vars, one);
-                scalar = gradient
-                    .iter()
-                    .zip(along)
-                    .map(|(g, along)| (*g * along).sum())
-                    .fold(scalar * 0.0, |sum, part| sum + part);
-            }
-            (scalar.id, vars.iter().map(|var| var.id).collect::<Vec<_>>())
-        };
-        let value = |inputs: &[Tensor<f64>], order: usize| {
-            let program = run(inputs);
-            let (id, _) = scalar(&program, order);
-            program.tape.handle(id).item()
-        };
+        let recording = record(inputs);
+        let scalars = Scalars::draw(self.order, recording.output().shape(), inputs, &mut rng);
         let mut checked = Checked { comparisons: 0, worst: 0.0 };
         for order in 1..=self.order {
-            let (id, vars) = scalar(&program, order - 1);
-            let tape = &program.tape;
-            let vars = vars.into_iter().map(|id| tape.handle(id)).collect::<Vec<_>>();
-            let last = tape.handle(id);
-            let computed = last.backward();
-            let recorded = vjp(last, &vars, last.constant_like(last.shape(), 1.0));
+            let value = |inputs: &[Tensor<f64>]| scalars.record(order - 1, &record(inputs)).item();
+            let derivative = Derivative::new(scalars.record(order - 1, &recording), &recording);
             for (input, x) in inputs.iter().enumerate() {
-                let recorded = recorded[input].value();
-                let arrived = computed.of_leaf(vars[input].id);
-                let computed = arrived.cloned().unwrap_or_else(|| Tensor::zeros(x.shape()));
-                let probes = if self.full { x.numel() } else { self.projections };
-                for probe in 0..probes {
-                    let direction = if self.full {
-                        Tensor::from_fn(x.shape(), |i| f64::from(u8::from(i == probe)))
-                    } else {
-                        signs(x)
-                    };
-                    let along =
-                        |g: &Tensor<f64>| crate::kernels::dot(g.as_slice(), direction.as_slice());
-                    let at = |step: f64| {
-                        let mut moved = inputs.to_vec();
-                        moved[input] = x + &direction * step;
-                        value(&moved, order - 1)
-                    };
-                    let gradient = along(&computed);
-                    let pushed = jvp(last, &vars[input..=input], &[tape.constant(&direction)]);
-                    for (against, expected) in [
-                        (Against::RecordedSweep, along(&recorded)),
-                        (Against::ForwardMode, pushed.item()),
-                        (Against::FiniteDifferences, central_difference(at)),
-                    ] {
-                        let allowed = self.tolerance * gradient.abs().max(expected.abs()).max(1.0);
-                        let part = (gradient - expected).abs() / allowed;
-                        checked.comparisons += 1;
-                        checked.worst = checked.worst.max(part);
-                        if part.is_nan() || part > 1.0 {
+                for (probe, direction) in self.directions(x.shape(), &mut rng).enumerate() {
+                    let gradient = derivative.computed(input, &direction);
+                    let others = [
+                        (Against::RecordedSweep, derivative.recorded(input, &direction)),
+                        (Against::ForwardMode, derivative.forward_mode(input, &direction)),
+                        (Against::FiniteDifferences, slope(value, inputs, input, &direction)),
+                    ];
+                    self.compare(gradient, others, &mut checked).map_err(
+                        |(against, expected)| {
                             let index = self.full.then(|| x.shape().position(probe));
-                            let input = name(input);
-                            return Err(Mismatch {
+                            Mismatch {
                                 order,
-                                input,
+                                input: name(input),
                                 index,
                                 gradient,
                                 against,
                                 expected,
-                            });
-                        }
-                    }
+                            }
+                        },
+                    )?;
                 }
             }
         }
         Ok(checked)
+    }
+
+    /// The directions in which an input moves: the elements one by one, or a few random ones.
+    fn directions(self, shape: Shape, rng: &mut ChaCha8Rng) -> impl Iterator<Item = Tensor<f64>> {
+        let count = if self.full { shape.numel() } else { RANDOM_DIRECTIONS };
+        (0..count).map(move |probe| match self.full {
+            true => Tensor::from_fn(shape, |i| if i == probe { 1.0 } else { 0.0 }),
+            false => signs(shape, rng),
+        })
+    }
+
+    /// Compares a gradient with the others; returns the first that is too far away.
+    fn compare(
+        self,
+        gradient: f64,
+        others: [(Against, f64); 3],
+        checked: &mut Checked,
+    ) -> Result<(), (Against, f64)> {
+        for (against, expected) in others {
+            let allowed = self.tolerance * gradient.abs().max(expected.abs()).max(1.0);
+            let difference = (gradient - expected).abs() / allowed;
+            if difference.is_nan() || difference > 1.0 {
+                return Err((against, expected));
+            }
+            checked.comparisons += 1;
+            checked.worst = checked.worst.max(difference);
+        }
+        Ok(())
     }
 }
 
@@ -293,11 +308,128 @@ impl Default for Check {
     }
 }
 
-/// The derivative at 0 by the five-point formula, whose error is of the fourth power of the step;
-/// for smooth functions it leaves about eleven digits.
+/// Random directions along which each input of a check moves, unless the check is full.
+const RANDOM_DIRECTIONS: usize = 2;
+
+/// The function under test, recorded at some inputs.
+struct Recording {
+    tape: Tape<f64>,
+    inputs: Vec<u32>,
+    output: u32,
+}
+
+impl Recording {
+    fn inputs(&self) -> Vec<Var<'_, f64>> {
+        self.inputs.iter().map(|&id| self.tape.handle(id)).collect()
+    }
+
+    fn output(&self) -> Var<'_, f64> {
+        self.tape.handle(self.output)
+    }
+}
+
+/// The scalars `s_0`, `s_1`, .. that stand for the function and its derivatives.
+struct Scalars {
+    projection: Tensor<f64>,
+    directions: Vec<Vec<Tensor<f64>>>,
+}
+
+impl Scalars {
+    fn draw(orders: usize, output: Shape, inputs: &[Tensor<f64>], rng: &mut ChaCha8Rng) -> Self {
+        // Not signs alone: they would cancel where outputs repeat or sum to a constant.
+        let jitter = Tensor::from_fn(output, |i| 1.0 + 0.1 * ((i * 7 % 11) as f64));
+        let projection = signs(output, rng) * jitter;
+        let mut direction = || inputs.iter().map(|x| signs(x.shape(), rng)).collect();
+        Self { projection, directions: (1..orders).map(|_| direction()).collect() }
+    }
+
+    /// Records `s_k` on the tape of the function.
+    fn record<'t>(&self, k: usize, recording: &'t Recording) -> Var<'t, f64> {
+        let x = recording.inputs();
+        let s_0 = (recording.output() * &self.projection).sum();
+        self.directions[..k].iter().fold(s_0, |s, v| {
+            let gradient = vjp(s, &x, s.constant_like(s.shape(), 1.0));
+            let terms = gradient.iter().zip(v).map(|(g, v)| (*g * v).sum());
+            terms.fold(s * 0.0, |sum, term| sum + term)
+        })
+    }
+}
+
+/// The derivative of a scalar along a direction of one input, in each way that a tape has.
+struct Derivative<'t> {
+    scalar: Var<'t, f64>,
+    inputs: Vec<Var<'t, f64>>,
+    computed: Gradients<f64>,
+    recorded: Vec<Var<'t, f64>>,
+}
+
+impl<'t> Derivative<'t> {
+    fn new(scalar: Var<'t, f64>, recording: &'t Recording) -> Self {
+        let inputs = recording.inputs();
+        let computed = scalar.backward();
+        let recorded = vjp(scalar, &inputs, scalar.constant_like(scalar.shape(), 1.0));
+        Self { scalar, inputs, computed, recorded }
+    }
+
+    fn computed(&self, input: usize, direction: &Tensor<f64>) -> f64 {
+        self.computed.of_leaf(self.inputs[input].id).map_or(0.0, |g| along(g, direction))
+    }
+
+    fn recorded(&self, input: usize, direction: &Tensor<f64>) -> f64 {
+        along(&self.recorded[input].value(), direction)
+    }
+
+    fn forward_mode(&self, input: usize, direction: &Tensor<f64>) -> f64 {
+        let tangent = self.scalar.tape.constant(direction);
+        jvp(self.scalar, &[self.inputs[input]], &[tangent]).item()
+    }
+}
+
+/// The slope of `value` where one input moves in a direction.
+fn slope(
+    value: impl Fn(&[Tensor<f64>]) -> f64,
+    inputs: &[Tensor<f64>],
+    input: usize,
+    direction: &Tensor<f64>,
+) -> f64 {
+    central_difference(|step| {
+        let mut moved = inputs.to_vec();
+        moved[input] = &inputs[input] + &(direction * step);
+        value(&moved)
+    })
+}
+
+/// The derivative of `f` at 0 by the five-point formula, whose error is of the fourth order in the step.
+/// For smooth functions it leaves about eleven digits.
 fn central_difference(f: impl Fn(f64) -> f64) -> f64 {
     const STEP: f64 = 1e-3;
     (8.0 * (f(STEP) - f(-STEP)) - (f(2.0 * STEP) - f(-2.0 * STEP))) / (12.0 * STEP)
+}
+
+fn along(g: &Tensor<f64>, direction: &Tensor<f64>) -> f64 {
+    crate::kernels::dot(g.as_slice(), direction.as_slice())
+}
+
+fn signs(shape: Shape, rng: &mut ChaCha8Rng) -> Tensor<f64> {
+    Tensor::from_fn(shape, |_| if rng.random::<bool>() { 1.0 } else { -1.0 })
+}
+
+/// The parameters of a model that a tape differentiates: their names, leaves and values.
+fn differentiated_params<F: Float>(
+    model: &impl Params<F>,
+    tape: &Tape<F>,
+) -> (Vec<String>, Vec<u32>, Vec<Tensor<f64>>) {
+    let record = tape.record.borrow();
+    let leaf = |id| record.params.iter().find(|param| param.id == id)?.leaf;
+    let (mut names, mut leaves, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, param) in model.named_params() {
+        if let Some(leaf) = leaf(param.id()).filter(|&leaf| record.nodes[leaf as usize].tracked) {
+            names.push(name);
+            leaves.push(leaf);
+            values.push(param.value().cast());
+        }
+    }
+    (names, leaves, values)
 }
 
 #[cfg(test)]
@@ -321,13 +453,15 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_rule_is_found_and_named() {
+    fn a_wrong_derivative_is_found_and_named() {
         let x = Tensor::from([[0.5, 1.5], [-1.0, 2.0]]);
         let error = Check::new()
             .full()
             .gradients(|x| x[0].apply_op(Wrong), std::slice::from_ref(&x))
             .unwrap_err();
-        assert_eq!((error.order, error.index), (1, Some(vec![0, 0])));
+        assert_eq!((error.order, &error.index), (1, &Some(vec![0, 0])));
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert!(error.to_string().starts_with("order 1, input 0 at [0, 0]: gradient is 1.001e0, "));
         assert!(check_gradients(|x| x[0].apply_op(Wrong), &[x]).is_err());
     }
 

@@ -1,4 +1,4 @@
-//! Gradients as values: they add, scale, flatten and cross threads.
+//! Gradients as values that can be added, scaled, flattened and sent between threads.
 
 use std::ops::{AddAssign, Div, Mul};
 
@@ -6,44 +6,62 @@ use crate::kernels;
 use crate::ops::UnaryOps;
 use crate::{Float, Leaf, Param, ParamId, Params, Path, Tensor, Var};
 
-/// The gradients of one loss: by parameter, and by variable of the tape. With them travel the new
-/// values of buffers.
+/// The gradients of a loss with respect to parameters and variables, and the new values of buffers.
+///
+/// Gradients are plain values: the gradients of several parts of a batch can be computed on several threads
+/// and added. An optimizer's `step` takes them; [`Gradients::get`] reads one of them.
+///
+/// ```
+/// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
+///
+/// let weight = Param::new(Tensor::<f32>::from([1.0, 2.0]));
+/// let part = |x: f64| gradients(|tape| (tape.param(&weight).square() * x).sum()).1;
+/// let mut sum = part(1.0);
+/// sum += &part(3.0);
+/// let mean = sum / 2.0;
+/// assert_eq!(mean.get(&weight), Some(&Tensor::from([4.0, 8.0])));
+/// ```
 #[derive(Debug)]
 pub struct Gradients<F: Float> {
-    /// By parameter, in the order in which the recording first met them.
+    /// The gradient of each parameter, in the order in which the parameters were first used.
     pub(crate) params: Vec<(ParamId, Tensor<F>)>,
+    /// The gradient of each variable, by its node on the tape.
     pub(crate) variables: Vec<(u32, Tensor<F>)>,
+    /// The new value of each buffer, in the order in which they were recorded.
     pub(crate) updates: Vec<(ParamId, Tensor<F>)>,
 }
 
 impl<F: Float> Gradients<F> {
-    /// Gradients that come from elsewhere, such as a file or another machine, by parameter.
+    /// Wraps gradients from elsewhere, such as a file or another machine, by parameter.
     pub fn from_params(params: Vec<(ParamId, Tensor<F>)>) -> Self {
         Self { params, variables: Vec::new(), updates: Vec::new() }
     }
 
-    /// The gradient of a parameter; `None` if none arrived.
+    /// Returns the gradient of a parameter, of the parameter's shape. `None` if the loss does not depend on
+    /// it, or it is frozen.
     pub fn get(&self, param: &Param<F>) -> Option<&Tensor<F>> {
         self.find(param.id(), 0).map(|place| &self.params[place].1)
     }
 
-    /// The gradient of a parameter by its dotted name in a model.
+    /// Returns the gradient of a parameter by its dotted name in a model, such as `layers.2.weight`. `None`
+    /// if the model has no such parameter, or the loss does not depend on it.
     pub fn named(&self, model: &impl Params<F>, name: &str) -> Option<&Tensor<F>> {
         self.get(model.param(name)?)
     }
 
-    /// The gradient of a leaf variable made by `tape.variable`, of the tape that was differentiated;
-    /// `None` if none arrived.
+    /// Returns the gradient of a variable that `tape.variable` made, of the variable's shape. `None` if the
+    /// loss does not depend on it.
     pub fn wrt(&self, variable: Var<'_, F>) -> Option<&Tensor<F>> {
         self.variables.iter().find_map(|(id, g)| (*id == variable.id).then_some(g))
     }
 
-    /// The gradient of a leaf by its number, be it a parameter's or a variable's.
+    /// Returns the gradient of a variable by its node.
     pub(crate) fn of_leaf(&self, leaf: u32) -> Option<&Tensor<F>> {
         self.variables.iter().find_map(|(id, g)| (*id == leaf).then_some(g))
     }
 
-    /// The names of those parameters of a model that received no gradient and are not frozen.
+    /// Returns the dotted names of the parameters of a model that have no gradient here. Frozen parameters
+    /// are not listed.
     pub fn missing(&self, model: &(impl Params<F> + ?Sized)) -> Vec<String> {
         let (mut missing, mut hint) = (Vec::new(), 0);
         model.visit(Path::ROOT, &mut |path, leaf| {
@@ -59,8 +77,8 @@ impl<F: Float> Gradients<F> {
         missing
     }
 
-    /// The place of a parameter's gradient, sought from `hint` on. Whoever asks in the same order
-    /// at every step, and hands the place after the last as a hint, is answered at once.
+    /// Returns the place of a parameter's gradient in [`Gradients::as_slice`]. The search begins at `hint`
+    /// and wraps around: passing the place after the previous answer makes lookups in order constant-time.
     pub fn find(&self, id: ParamId, hint: usize) -> Option<usize> {
         let at = |range: std::ops::Range<usize>| {
             let start = range.start;
@@ -70,24 +88,24 @@ impl<F: Float> Gradients<F> {
         at(hint..self.params.len()).or_else(|| at(0..hint))
     }
 
-    /// The gradients of parameters with their identities, in the order in which the recording first
-    /// met them.
+    /// Returns the gradients of all parameters, in the order in which the loss first used the parameters.
     pub fn as_slice(&self) -> &[(ParamId, Tensor<F>)] {
         &self.params
     }
 
-    /// The new values of buffers, in the order in which they were recorded.
+    /// Returns the new values of buffers, such as running means, in the order in which they were recorded.
     pub fn updates(&self) -> &[(ParamId, Tensor<F>)] {
         &self.updates
     }
 
-    /// The Euclidean norm over all parameters' gradients.
+    /// Returns the Euclidean norm of all parameters' gradients taken as one vector.
     pub fn global_norm(&self) -> f64 {
         let square = |g: &Tensor<F>| kernels::dot(g.as_slice(), g.as_slice());
         self.params.iter().map(|(_, g)| square(g)).sum::<f64>().sqrt()
     }
 
-    /// All parameters' gradients as one array of shape `[n]`, in the order of [`Self::as_slice`].
+    /// Concatenates all parameters' gradients to a tensor of shape `[n]`, in the order of
+    /// [`Gradients::as_slice`].
     pub fn flatten(&self) -> Tensor<F> {
         let n = self.params.iter().map(|(_, g)| g.numel()).sum::<usize>();
         Tensor::written([n].into(), |flat| {
@@ -100,15 +118,15 @@ impl<F: Float> Gradients<F> {
         })
     }
 
-    /// The gradients of a model's parameters as one array of shape `[n]`, in the model's order: as
-    /// [`Params::flatten`] lays out the parameters themselves. Frozen ones are left out.
+    /// Concatenates the gradients of a model's parameters to a tensor of shape `[n]`, in the order of
+    /// [`Params::flatten`]: the model's own. Frozen parameters are left out.
     ///
     /// # Panics
-    /// If a parameter received no gradient, with the names of all such.
+    /// If a parameter that is not frozen has no gradient; the message names each.
     #[track_caller]
     pub fn flatten_for(&self, model: &(impl Params<F> + ?Sized)) -> Tensor<F> {
         let missing = self.missing(model);
-        assert!(missing.is_empty(), "flatten_for: no gradient arrived at {}", missing.join(", "));
+        assert!(missing.is_empty(), "flatten_for: no gradient for {}", missing.join(", "));
         let mut flat = Vec::new();
         model.visit(Path::ROOT, &mut |_, leaf| {
             if let Leaf::Param(param) = leaf
@@ -121,14 +139,14 @@ impl<F: Float> Gradients<F> {
         Tensor::from_vec(flat, [n])
     }
 
-    /// Replaces all parameters' gradients by those of a flat slice, as [`Self::flatten`] lays it out.
+    /// Replaces all parameters' gradients by those in a flat slice, in the order of [`Gradients::flatten`].
     ///
     /// # Panics
-    /// If the slice has another length.
+    /// If the slice does not have one number for each gradient.
     #[track_caller]
     pub fn set_flat(&mut self, flat: &[F]) {
         let n = self.params.iter().map(|(_, g)| g.numel()).sum::<usize>();
-        assert!(flat.len() == n, "set_flat: {} numbers for {n} parameters", flat.len());
+        assert!(flat.len() == n, "set_flat: expected {n} numbers, found {}", flat.len());
         let mut rest = flat;
         for (_, g) in &mut self.params {
             let (part, tail) = rest.split_at(g.numel());
@@ -137,7 +155,7 @@ impl<F: Float> Gradients<F> {
         }
     }
 
-    /// Whether every number is neither infinite nor NaN.
+    /// Returns whether no parameter's gradient has a NaN or an infinity.
     pub fn is_finite(&self) -> bool {
         self.params.iter().all(|(_, g)| g.is_finite())
     }
@@ -150,8 +168,10 @@ impl<F: Float> Gradients<F> {
     }
 }
 
-/// Adds the gradients of the same model from another recording, such as another part of a batch.
-/// Where both have a new value for a buffer, the added one stays.
+/// Adds the gradients of parameters, such as those of another part of a batch.
+///
+/// A gradient that only one side has is kept. Where both sides have a new value for a buffer, the right one
+/// is kept. Gradients of variables belong to one tape and are not added.
 impl<F: Float> AddAssign<&Gradients<F>> for Gradients<F> {
     fn add_assign(&mut self, other: &Self) {
         for (place, (id, g)) in other.params.iter().enumerate() {
@@ -170,6 +190,7 @@ impl<F: Float> AddAssign<&Gradients<F>> for Gradients<F> {
     }
 }
 
+/// Scales all gradients, as in `grads * 0.5`.
 impl<F: Float> Mul<f64> for Gradients<F> {
     type Output = Self;
     fn mul(mut self, by: f64) -> Self {
@@ -178,7 +199,7 @@ impl<F: Float> Mul<f64> for Gradients<F> {
     }
 }
 
-/// Averages, as in `grads / n`.
+/// Divides all gradients, as in the mean of `n` parts: `sum / n`.
 impl<F: Float> Div<f64> for Gradients<F> {
     type Output = Self;
     fn div(mut self, by: f64) -> Self {
@@ -187,7 +208,7 @@ impl<F: Float> Div<f64> for Gradients<F> {
     }
 }
 
-// In a list of a step before, so that a copy at each of many steps allocates nothing.
+// The list is one that an earlier step returned, so that a clone in each of many steps allocates nothing.
 impl<F: Float> Clone for Gradients<F> {
     fn clone(&self) -> Self {
         let mut params = crate::tape::reuse::spare_list();

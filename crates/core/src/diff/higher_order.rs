@@ -1,20 +1,30 @@
-//! Derivatives that are recorded like anything else, so that they can be differentiated again.
+//! Derivatives that are recorded on the tape, so that they can be differentiated again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
+use crate::diff::sweep::{forward_mode, reverse_mode};
 use crate::op::Value;
 use crate::ops::MovementOps;
-use crate::ops::sum_to;
-use crate::tape::backward::{check_scalar, rethrow};
-use crate::tape::erased::ErasedOp;
-use crate::tape::{Inputs, Kind};
+use crate::tape::backward::check_scalar;
 use crate::{Float, Shape, Tape, Tensor, Var};
 
-/// The derivatives of a loss by some values of the same tape. Where the loss does not depend on a
-/// value, they are zero.
+/// Returns the derivatives of a loss with respect to `wrt`, each of the shape of its value.
+///
+/// The derivatives are variables of the same tape: use them in a loss, or differentiate them again. A value
+/// that the loss does not depend on has the derivative zero.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor, UnaryOps, grad};
+///
+/// // The derivatives of sin at 0: 1, 0, -1.
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable(&Tensor::scalar(0.0));
+/// let first = grad(x.sin(), &[x])[0];
+/// let second = grad(first, &[x])[0];
+/// let third = grad(second, &[x])[0];
+/// assert_eq!((first.item(), second.item(), third.item()), (1.0, 0.0, -1.0));
+/// ```
 ///
 /// # Panics
-/// If the loss has more than one element, or if one of the values is a constant.
+/// If the loss has more than one element, or one of `wrt` is a constant.
 #[track_caller]
 pub fn grad<'t, F: Float>(loss: Var<'t, F>, wrt: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
     check_scalar(loss.shape());
@@ -22,11 +32,22 @@ pub fn grad<'t, F: Float>(loss: Var<'t, F>, wrt: &[Var<'t, F>]) -> Vec<Var<'t, F
     vjp(loss, wrt, loss.constant_like(loss.shape(), 1.0))
 }
 
-/// The vector-Jacobian products of `y` by some values of the same tape: each is the transposed
-/// Jacobian applied to `cotangent`, which has the shape of `y`.
+/// Returns the vector-Jacobian products of `y` with respect to `wrt`: for each, `cotangent^T J`, where `J`
+/// is the Jacobian of `y` by that value. One sweep backward (reverse mode).
+///
+/// `cotangent` has the shape of `y`; each result has the shape of its value.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor, UnaryOps, vjp};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable(&Tensor::from([1.0, 2.0, 3.0]));
+/// let cotangent = tape.constant(&Tensor::from([1.0, 0.0, -1.0]));
+/// assert_eq!(vjp(x.square(), &[x], cotangent)[0].value(), Tensor::from([2.0, 0.0, -6.0]));
+/// ```
 ///
 /// # Panics
-/// If the cotangent has another shape than `y`, or if one of the values is a constant.
+/// If `cotangent` has another shape than `y`, or one of `wrt` is a constant.
 #[track_caller]
 pub fn vjp<'t, F: Float>(
     y: Var<'t, F>,
@@ -35,27 +56,50 @@ pub fn vjp<'t, F: Float>(
 ) -> Vec<Var<'t, F>> {
     check_variables("vjp", y.tape, wrt);
     check_shape("vjp", "cotangent", y.shape(), cotangent.shape());
-    let gathered = pull_back(y, wrt, cotangent);
-    gathered.into_iter().zip(wrt).map(|(g, var)| g.unwrap_or_else(|| zeros(*var))).collect()
+    or_zeros(reverse_mode(y, wrt, cotangent), wrt)
 }
 
-/// The Jacobian-vector product of `y`: how it changes when the values move along `tangents`, each of
-/// the shape of its value. Tangents are carried along the tape in one sweep forward.
+/// Returns the Jacobian-vector product of `y`: its derivative where the values `wrt` move along `tangents`.
+/// One sweep forward (forward mode).
+///
+/// Each tangent has the shape of its value; the result has the shape of `y`.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor, UnaryOps, jvp};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable(&Tensor::from([1.0, 2.0, 3.0]));
+/// let tangent = tape.constant(&Tensor::from([1.0, 0.0, -1.0]));
+/// assert_eq!(jvp(x.square(), &[x], &[tangent]).value(), Tensor::from([2.0, 0.0, -6.0]));
+/// ```
 ///
 /// # Panics
-/// If the shapes disagree, or if one of the values is a constant.
+/// If there are more or fewer tangents than values, a shape disagrees, or one of `wrt` is a constant.
 #[track_caller]
 pub fn jvp<'t, F: Float>(y: Var<'t, F>, wrt: &[Var<'t, F>], tangents: &[Var<'t, F>]) -> Var<'t, F> {
     check_variables("jvp", y.tape, wrt);
     check_tangents("jvp", wrt, tangents);
-    push_forward(&[y], wrt, tangents)[0]
+    or_zeros(forward_mode(&[y], wrt, tangents), &[y])[0]
 }
 
-/// The product of the Hessian of a loss with a vector, forward over reverse: how the gradient changes
-/// when the values move along `vectors`.
+/// Returns the product of the Hessian of a loss with a vector: the derivative of its gradient where the
+/// values `wrt` move along `vectors`. Forward over reverse mode; the Hessian is never built.
+///
+/// Each vector and each result has the shape of its value.
+///
+/// ```
+/// use wengert_core::{ReduceOps, Tape, Tensor, UnaryOps, hvp};
+///
+/// // The Hessian of sum(x^3) is diag(6 x).
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable(&Tensor::from([1.0, 2.0]));
+/// let v = tape.constant(&Tensor::from([1.0, -1.0]));
+/// assert_eq!(hvp((x.square() * x).sum(), &[x], &[v])[0].value(), Tensor::from([6.0, -12.0]));
+/// ```
 ///
 /// # Panics
-/// As [`grad`] and [`jvp`].
+/// If the loss has more than one element, there are more or fewer vectors than values, a shape disagrees,
+/// or one of `wrt` is a constant.
 #[track_caller]
 pub fn hvp<'t, F: Float>(
     loss: Var<'t, F>,
@@ -63,44 +107,71 @@ pub fn hvp<'t, F: Float>(
     vectors: &[Var<'t, F>],
 ) -> Vec<Var<'t, F>> {
     check_tangents("hvp", wrt, vectors);
-    push_forward(&grad(loss, wrt), wrt, vectors)
+    let gradient = grad(loss, wrt);
+    or_zeros(forward_mode(&gradient, wrt, vectors), &gradient)
 }
 
-/// All derivatives of `y` by `x`, of the shape of `y` followed by that of `x`. One sweep for each
-/// element of `y` or of `x`, whichever are fewer.
+/// Returns all derivatives of `y` with respect to `x`, of the shape of `y` followed by that of `x`.
+///
+/// One sweep for each element of `y` or for each of `x`, whichever are fewer.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor, UnaryOps, jacobian};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable(&Tensor::from([1.0, 2.0]));
+/// assert_eq!(jacobian(x.square(), x).value(), Tensor::from([[2.0, 0.0], [0.0, 4.0]]));
+/// ```
 ///
 /// # Panics
-/// If `x` is a constant, or if the two have more axes together than a shape may have.
+/// If `x` is a constant, or the two shapes together have more than [`MAX_RANK`](crate::MAX_RANK) axes.
 #[track_caller]
 pub fn jacobian<'t, F: Float>(y: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
     check_variables("jacobian", y.tape, &[x]);
-    let (rows, columns) = (y.shape(), x.shape());
-    let shape = crate::shape::expect_shape("jacobian", rows.followed_by(&columns));
-    if shape.numel() == 0 {
+    let shape = crate::shape::expect_shape("jacobian", y.shape().followed_by(&x.shape()));
+    let (m, n) = (y.shape().numel(), x.shape().numel());
+    if m == 0 || n == 0 {
         return y.constant_like(shape, 0.0);
     }
-    let unit = |shape: Shape, k| {
-        let unit = Tensor::from_fn(shape, |i| if i == k { F::ONE } else { F::ZERO });
-        y.tape.constant(&unit)
-    };
-    let (m, n) = (rows.numel(), columns.numel());
+    let row = |i| vjp(y, &[x], basis(y, i))[0].reshape([1, n]);
+    let column = |j| jvp(y, &[x], &[basis(x, j)]).reshape([m, 1]);
     let matrix = if m <= n {
-        let row = |k| vjp(y, &[x], unit(rows, k))[0].reshape([1, n]);
         Var::concat(&(0..m).map(row).collect::<Vec<_>>(), 0)
     } else {
-        let column = |k| push_forward(&[y], &[x], &[unit(columns, k)])[0].reshape([m, 1]);
         Var::concat(&(0..n).map(column).collect::<Vec<_>>(), 1)
     };
     matrix.reshape(shape)
 }
 
-/// All second derivatives of a loss by `x`, of the shape of `x` twice.
+/// Returns all second derivatives of a loss with respect to `x`, of the shape of `x` twice.
+///
+/// ```
+/// use wengert_core::{ReduceOps, Tape, Tensor, UnaryOps, hessian};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable(&Tensor::from([1.0, 2.0]));
+/// let loss = (x.square() * x).sum();
+/// assert_eq!(hessian(loss, x).value(), Tensor::from([[6.0, 0.0], [0.0, 12.0]]));
+/// ```
 ///
 /// # Panics
-/// As [`grad`] and [`jacobian`].
+/// If the loss has more than one element, `x` is a constant, or `x` has more than half of
+/// [`MAX_RANK`](crate::MAX_RANK) axes.
 #[track_caller]
 pub fn hessian<'t, F: Float>(loss: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
     jacobian(grad(loss, &[x])[0], x)
+}
+
+/// The unit vector along element `i`, in the shape of `like`.
+fn basis<'t, F: Float>(like: Var<'t, F>, i: usize) -> Var<'t, F> {
+    let element = |at| if at == i { F::ONE } else { F::ZERO };
+    like.tape.constant(&Tensor::from_fn(like.shape(), element))
+}
+
+/// The derivatives that a sweep found, and zeros of the shape of `like` where it found none.
+fn or_zeros<'t, F: Float>(found: Vec<Option<Var<'t, F>>>, like: &[Var<'t, F>]) -> Vec<Var<'t, F>> {
+    let zeros = |like: &Var<'t, F>| like.constant_like(like.shape(), 0.0);
+    found.into_iter().zip(like).map(|(g, like)| g.unwrap_or_else(|| zeros(like))).collect()
 }
 
 #[track_caller]
@@ -114,193 +185,16 @@ fn check_variables<F: Float>(function: &str, tape: &Tape<F>, wrt: &[Var<'_, F>])
 #[track_caller]
 fn check_tangents<F: Float>(function: &str, wrt: &[Var<'_, F>], tangents: &[Var<'_, F>]) {
     let (values, given) = (wrt.len(), tangents.len());
-    assert!(values == given, "{function}: {values} values were handed {given} tangents");
+    assert!(values == given, "{function}: expected {values} tangents, found {given}");
     for (var, tangent) in wrt.iter().zip(tangents) {
         check_shape(function, "tangent", var.shape(), tangent.shape());
     }
 }
 
 #[track_caller]
-fn check_shape(function: &str, what: &str, shape: Shape, given: Shape) {
+fn check_shape(function: &str, what: &str, expected: Shape, found: Shape) {
     assert!(
-        shape == given,
-        "{function}: a value of shape {shape:?} was handed a {what} of {given:?}"
+        expected == found,
+        "{function}: expected a {what} of shape {expected:?}, found {found:?}"
     );
-}
-
-fn zeros<'t, F: Float>(like: Var<'t, F>) -> Var<'t, F> {
-    like.constant_like(like.shape(), 0.0)
-}
-
-/// The sweep backward: the cotangents of `wrt` where any arrive.
-fn pull_back<'t, F: Float>(
-    y: Var<'t, F>,
-    wrt: &[Var<'t, F>],
-    cotangent: Var<'t, F>,
-) -> Vec<Option<Var<'t, F>>> {
-    let tape = y.tape;
-    let mut gathered = vec![None; wrt.len()];
-    // Nothing before the first of `wrt` depends on any of them.
-    let first = wrt.iter().map(|var| var.id).min().unwrap_or(0);
-    if first > y.id {
-        return gathered;
-    }
-    let place = |id: u32| id.checked_sub(first).map(|place| place as usize);
-    let needed = depends_on(tape, wrt, first, y.id);
-    let needed = |id: u32| place(id).is_some_and(|place| needed[place]);
-    let mut cotangents: Vec<Option<Var<'t, F>>> = vec![None; length(first, y.id)];
-    cotangents[(y.id - first) as usize] = Some(cotangent);
-    for id in (first..=y.id).rev() {
-        let Some(g) = cotangents[(id - first) as usize] else { continue };
-        for (gathered, _) in gathered.iter_mut().zip(wrt).filter(|(_, var)| var.id == id) {
-            *gathered = Some(g);
-        }
-        let wanted = |input: &&u32| needed(**input);
-        let Some(step) = Step::at(tape, id) else { continue };
-        step.run(|op, inputs, y| {
-            for (i, input) in inputs.iter().enumerate().filter(|(_, input)| wanted(input)) {
-                let shape = tape.handle(*input).shape();
-                let pulled = sum_to(&op.vjp(i, y, g), shape);
-                let sum = &mut cotangents[(input - first) as usize];
-                *sum = Some(sum.map_or(pulled, |sum| sum + pulled));
-            }
-        });
-    }
-    gathered
-}
-
-/// The sweep forward: the tangents of `ys`, zero where they do not depend on `wrt`.
-///
-/// An operation says how cotangents go backward. That is linear in the cotangent, so that transposing
-/// it says how tangents go forward: record it once on a cotangent of zeros, and pull the tangent back
-/// through the recording.
-fn push_forward<'t, F: Float>(
-    ys: &[Var<'t, F>],
-    wrt: &[Var<'t, F>],
-    tangents: &[Var<'t, F>],
-) -> Vec<Var<'t, F>> {
-    let (Some(first), Some(last)) =
-        (wrt.iter().map(|var| var.id).min(), ys.iter().map(|var| var.id).max())
-    else {
-        return ys.iter().map(|y| zeros(*y)).collect();
-    };
-    let tape = wrt[0].tape;
-    let mut carried: Vec<Option<Var<'t, F>>> = vec![None; length(first, last)];
-    for (var, tangent) in wrt.iter().zip(tangents).filter(|(var, _)| var.id <= last) {
-        carried[(var.id - first) as usize] = Some(*tangent);
-    }
-    let needed = needed_by(tape, ys, first, last);
-    for id in (first..=last).filter(|id| needed[(id - first) as usize]) {
-        if carried[(id - first) as usize].is_some() {
-            continue;
-        }
-        let tangent =
-            |input: u32| carried.get(input.checked_sub(first)? as usize).copied().flatten();
-        let Some(step) = Step::at(tape, id).filter(|step| step.tracked) else { continue };
-        if step.inputs.iter().all(|&input| tangent(input).is_none()) {
-            continue;
-        }
-        let mut sum: Option<Var<'t, F>> = None;
-        step.run(|op, inputs, y| {
-            for (i, &input) in inputs.iter().enumerate() {
-                let Some(along) = tangent(input) else { continue };
-                let g = tape.leaf(Tensor::zeros(y.shape()), true);
-                let pulled = sum_to(&op.vjp(i, y, g), along.shape());
-                let value = pulled.value();
-                assert!(
-                    value.as_slice().iter().all(|x| *x == F::ZERO || x.is_nan()),
-                    "jvp: the rule of {} is not linear in the cotangent",
-                    op.name()
-                );
-                if let Some(pushed) = pull_back(pulled, &[g], along)[0] {
-                    sum = Some(sum.map_or(pushed, |sum| sum + pushed));
-                }
-            }
-        });
-        carried[(id - first) as usize] = sum;
-    }
-    let arrived =
-        |y: &Var<'t, F>| y.id.checked_sub(first).and_then(|place| carried[place as usize]);
-    ys.iter().map(|y| arrived(y).unwrap_or_else(|| zeros(*y))).collect()
-}
-
-/// How many nodes `first..=last` are.
-fn length(first: u32, last: u32) -> usize {
-    (last.saturating_sub(first) + 1) as usize
-}
-
-/// Of the nodes `first..=last`, those that are in `wrt` or depend on them by differentiable steps.
-fn depends_on<F: Float>(tape: &Tape<F>, wrt: &[Var<'_, F>], first: u32, last: u32) -> Vec<bool> {
-    let record = tape.record.borrow();
-    let mut depends = vec![false; length(first, last)];
-    for var in wrt.iter().filter(|var| var.id <= last) {
-        depends[(var.id - first) as usize] = true;
-    }
-    for id in first..=last {
-        let node = &record.nodes[id as usize];
-        let input =
-            |input: &u32| input.checked_sub(first).is_some_and(|place| depends[place as usize]);
-        let place = (id - first) as usize;
-        depends[place] = node.tracked && (depends[place] || node.inputs.iter().any(input));
-    }
-    depends
-}
-
-/// Of the nodes `first..=last`, those from which `ys` are computed.
-fn needed_by<F: Float>(tape: &Tape<F>, ys: &[Var<'_, F>], first: u32, last: u32) -> Vec<bool> {
-    let record = tape.record.borrow();
-    let mut needed = vec![false; length(first, last)];
-    for y in ys {
-        if let Some(place) = y.id.checked_sub(first) {
-            needed[place as usize] = true;
-        }
-    }
-    for id in (first..=last).rev().filter(|id| record.nodes[*id as usize].tracked) {
-        if needed[(id - first) as usize] {
-            for place in
-                record.nodes[id as usize].inputs.iter().filter_map(|i| i.checked_sub(first))
-            {
-                needed[place as usize] = true;
-            }
-        }
-    }
-    needed
-}
-
-/// One operation of the tape, to be differentiated.
-struct Step<'t, F: Float> {
-    y: Var<'t, F>,
-    op: Box<dyn ErasedOp<F>>,
-    inputs: Inputs,
-    tracked: bool,
-}
-
-impl<'t, F: Float> Step<'t, F> {
-    fn at(tape: &'t Tape<F>, id: u32) -> Option<Self> {
-        let mut record = tape.record.borrow_mut();
-        if !record.segments.is_empty() {
-            // What is recorded now reads these values for as long as the tape lives.
-            record.restore(id);
-        }
-        let node = &record.nodes[id as usize];
-        // A box of its own, because the rule records on the tape that the operation stands on.
-        (node.kind == Kind::Op).then(|| Self {
-            y: Var { tape, id, generation: node.generation },
-            op: record.op(id as usize).boxed(),
-            inputs: node.inputs.clone(),
-            tracked: node.tracked,
-        })
-    }
-
-    /// Runs `f` with what it records ascribed to the line of the operation, and panics too.
-    fn run(&self, f: impl FnOnce(&dyn ErasedOp<F>, &[u32], Var<'t, F>)) {
-        let (tape, id) = (self.y.tape, self.y.id as usize);
-        let location = tape.record.borrow().nodes[id].location;
-        let before = tape.record.borrow_mut().origin.replace(location);
-        let outcome = catch_unwind(AssertUnwindSafe(|| f(&*self.op, &self.inputs, self.y)));
-        tape.record.borrow_mut().origin = before;
-        if let Err(panic) = outcome {
-            rethrow(panic, &self.op.name(), location);
-        }
-    }
 }

@@ -1,7 +1,7 @@
-//! Derivatives as values: gradients, derivatives of any order, the search for the first NaN, and the
-//! checker.
+//! Derivatives: gradients as values, derivatives of any order, anomaly detection, and the gradient checker.
 
 pub(crate) mod anomaly;
 pub(crate) mod check;
 pub(crate) mod gradients;
 pub(crate) mod higher_order;
+pub(crate) mod sweep;

@@ -1,0 +1,203 @@
+//! Reverse and forward mode along a tape, recorded on that tape.
+//!
+//! Both walk the part of the tape between inputs and outputs, reverse mode from its end and forward mode
+//! from its beginning, and sum up one derivative for each node.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::ops::sum_to;
+use crate::tape::backward::rethrow;
+use crate::tape::erased::ErasedOp;
+use crate::tape::{Inputs, Kind};
+use crate::{Float, Tape, Tensor, Var};
+
+/// Carries a cotangent of `y` backward. Returns the cotangents of `wrt`, `None` where `y` does not
+/// depend on the value.
+pub(crate) fn reverse_mode<'t, F: Float>(
+    y: Var<'t, F>,
+    wrt: &[Var<'t, F>],
+    cotangent: Var<'t, F>,
+) -> Vec<Option<Var<'t, F>>> {
+    let Some(first) = first(wrt) else { return Vec::new() };
+    let needed = depends_on(y.tape, wrt, first, y.id);
+    let mut cotangents = PerNode::new(first, y.id);
+    cotangents.set(y.id, Some(cotangent));
+    for id in (first..=y.id).rev() {
+        let Some(g) = cotangents.get(id) else { continue };
+        let Some(node) = OpNode::read(y.tape, id) else { continue };
+        node.differentiate(|op, inputs, y| {
+            for (i, &input) in inputs.iter().enumerate().filter(|(_, input)| needed.get(**input)) {
+                let shape = y.tape.handle(input).shape();
+                cotangents.add(input, sum_to(&op.vjp(i, y, g), shape));
+            }
+        });
+    }
+    wrt.iter().map(|x| cotangents.get(x.id)).collect()
+}
+
+/// Carries tangents of `wrt` forward. Returns the tangents of `ys`, `None` where one does not depend on
+/// `wrt`.
+pub(crate) fn forward_mode<'t, F: Float>(
+    ys: &[Var<'t, F>],
+    wrt: &[Var<'t, F>],
+    tangents: &[Var<'t, F>],
+) -> Vec<Option<Var<'t, F>>> {
+    let (Some(first), Some(last)) = (first(wrt), ys.iter().map(|y| y.id).max()) else {
+        return vec![None; ys.len()];
+    };
+    let tape = wrt[0].tape;
+    let needed = needed_by(tape, ys, first, last);
+    let mut carried = PerNode::new(first, last);
+    for (x, tangent) in wrt.iter().zip(tangents) {
+        carried.set(x.id, Some(*tangent));
+    }
+    for id in first..=last {
+        if carried.get(id).is_some() || !needed.get(id) {
+            continue;
+        }
+        let Some(node) = OpNode::read(tape, id).filter(|node| node.tracked) else { continue };
+        if node.inputs.iter().all(|&input| carried.get(input).is_none()) {
+            continue;
+        }
+        node.differentiate(|op, inputs, y| {
+            for (i, &input) in inputs.iter().enumerate() {
+                if let Some(tangent) = carried.get(input)
+                    && let Some(pushed) = jvp_of(op, i, y, tangent)
+                {
+                    carried.add(id, pushed);
+                }
+            }
+        });
+    }
+    ys.iter().map(|y| carried.get(y.id)).collect()
+}
+
+/// The tangent of an operation's output where input `i` moves along `tangent`.
+///
+/// The operation gives `g -> g^T J`, which is linear in `g`. Recorded on a `g` of zeros, its own
+/// vector-Jacobian product with `tangent` is `J tangent`.
+fn jvp_of<'t, F: Float>(
+    op: &dyn ErasedOp<F>,
+    i: usize,
+    y: Var<'t, F>,
+    tangent: Var<'t, F>,
+) -> Option<Var<'t, F>> {
+    let g = y.tape.leaf(Tensor::zeros(y.shape()), true);
+    let transposed = sum_to(&op.vjp(i, y, g), tangent.shape());
+    let linear = transposed.value().as_slice().iter().all(|x| *x == F::ZERO || x.is_nan());
+    assert!(linear, "jvp: the derivative of {} is not linear in the cotangent", op.name());
+    reverse_mode(transposed, &[g], tangent)[0]
+}
+
+/// Which of the nodes `first..=last` are in `wrt`, or depend on them through differentiable operations.
+fn depends_on<F: Float>(
+    tape: &Tape<F>,
+    wrt: &[Var<'_, F>],
+    first: u32,
+    last: u32,
+) -> PerNode<bool> {
+    let record = tape.record.borrow();
+    let mut depends = PerNode::new(first, last);
+    for x in wrt {
+        depends.set(x.id, true);
+    }
+    for id in first..=last {
+        let node = &record.nodes[id as usize];
+        let reached = depends.get(id) || node.inputs.iter().any(|&input| depends.get(input));
+        depends.set(id, node.tracked && reached);
+    }
+    depends
+}
+
+/// Which of the nodes `first..=last` are in `ys`, or are used to compute them.
+fn needed_by<F: Float>(tape: &Tape<F>, ys: &[Var<'_, F>], first: u32, last: u32) -> PerNode<bool> {
+    let record = tape.record.borrow();
+    let mut needed = PerNode::new(first, last);
+    for y in ys {
+        needed.set(y.id, true);
+    }
+    for id in (first..=last).rev() {
+        let node = &record.nodes[id as usize];
+        if node.tracked && needed.get(id) {
+            node.inputs.iter().for_each(|&input| needed.set(input, true));
+        }
+    }
+    needed
+}
+
+fn first<F: Float>(vars: &[Var<'_, F>]) -> Option<u32> {
+    vars.iter().map(|var| var.id).min()
+}
+
+/// One entry for each node of a part of the tape. Nodes outside have the default, and setting them does
+/// nothing.
+struct PerNode<T> {
+    first: u32,
+    entries: Vec<T>,
+}
+
+impl<T: Copy + Default> PerNode<T> {
+    fn new(first: u32, last: u32) -> Self {
+        let length = (last + 1).saturating_sub(first);
+        Self { first, entries: vec![T::default(); length as usize] }
+    }
+
+    fn get(&self, id: u32) -> T {
+        let place = id.checked_sub(self.first);
+        place.and_then(|place| self.entries.get(place as usize).copied()).unwrap_or_default()
+    }
+
+    fn set(&mut self, id: u32, entry: T) {
+        if let Some(place) = id.checked_sub(self.first)
+            && let Some(own) = self.entries.get_mut(place as usize)
+        {
+            *own = entry;
+        }
+    }
+}
+
+impl<'t, F: Float> PerNode<Option<Var<'t, F>>> {
+    fn add(&mut self, id: u32, term: Var<'t, F>) {
+        self.set(id, Some(self.get(id).map_or(term, |sum| sum + term)));
+    }
+}
+
+/// An operation of the tape that is to be differentiated.
+struct OpNode<'t, F: Float> {
+    y: Var<'t, F>,
+    op: Box<dyn ErasedOp<F>>,
+    inputs: Inputs,
+    tracked: bool,
+}
+
+impl<'t, F: Float> OpNode<'t, F> {
+    /// Reads a node and sees to it that its values are there; `None` if it is a leaf.
+    fn read(tape: &'t Tape<F>, id: u32) -> Option<Self> {
+        let mut record = tape.record.borrow_mut();
+        if !record.segments.is_empty() {
+            // The values stay: from now on the tape holds nodes that read them.
+            record.restore(id);
+        }
+        let node = &record.nodes[id as usize];
+        // A clone of the operation, because its derivative is recorded on the tape that holds it.
+        (node.kind == Kind::Op).then(|| Self {
+            y: Var { tape, id, generation: node.generation },
+            op: record.op(id as usize).boxed(),
+            inputs: node.inputs.clone(),
+            tracked: node.tracked,
+        })
+    }
+
+    /// Runs `f`, which records derivatives of this operation. What it records, and any panic, is attributed
+    /// to the line that recorded the operation.
+    fn differentiate(&self, f: impl FnOnce(&dyn ErasedOp<F>, &[u32], Var<'t, F>)) {
+        let (tape, id) = (self.y.tape, self.y.id as usize);
+        let location = tape.record.borrow().nodes[id].location;
+        let before = tape.record.borrow_mut().origin.replace(location);
+        let outcome = catch_unwind(AssertUnwindSafe(|| f(&*self.op, &self.inputs, self.y)));
+        tape.record.borrow_mut().origin = before;
+        if let Err(panic) = outcome {
+            rethrow(panic, &self.op.name(), location);
+        }
+    }
+}

@@ -288,7 +288,7 @@ impl AxisList for &[isize] {
 }
 
 /// What is wrong with the shapes handed to an operation.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ShapeError(Box<str>);
 
 impl ShapeError {
@@ -321,6 +321,13 @@ impl ShapeError {
 impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Prints the message, so that `unwrap()` and `fn main() -> Result<..>` show it.
+impl fmt::Debug for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -372,6 +379,7 @@ mod tests {
         assert_eq!(s(&[1]).broadcast(s(&[0])), Ok(s(&[0])));
         let error = s(&[4]).broadcast(s(&[2, 3])).unwrap_err();
         assert_eq!(error.to_string(), "[4] and [2, 3] do not broadcast (4 against 3 in axis -1)");
+        assert_eq!(format!("{error:?}"), error.to_string());
         assert!(s(&[3, 1]).expands_to(s(&[2, 3, 5])));
         assert!(!s(&[2, 3, 5]).expands_to(s(&[3, 5])));
     }

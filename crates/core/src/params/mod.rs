@@ -71,6 +71,12 @@ pub enum LeafMut<'a, F: Float> {
 
 /// A model, seen as a tree of named parameters and buffers in the order of declaration. `params!`
 /// implements it for a struct.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a model in `{F}`: `Params<{F}>` is not implemented",
+    label = "`Params<{F}>` is not implemented for `{Self}`",
+    note = "name the fields of a struct once: `params! {{ {Self} {{ weight, bias }} }}`",
+    note = "`params!` of `wengert::f64::prelude` goes with `impl Module<f64> for {Self}`"
+)]
 pub trait Params<F: Float = f32> {
     /// Calls `visit` for each parameter and buffer with its place, which begins with `path`.
     fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>));
@@ -210,7 +216,7 @@ transparent! {
     [P: Params<F> + ?Sized] Box<P>, |x| Some(&**x), Some(&mut **x);
 }
 
-/// What `params_f32` and `params_f64` expand to.
+/// Expansion of `params_f32`, `params_f64` and `params_generic`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! params_of_precision {
@@ -221,8 +227,15 @@ macro_rules! params_of_precision {
                 path: $crate::Path<'_>,
                 visit: &mut dyn FnMut($crate::Path<'_>, $crate::Leaf<'a, $F>),
             ) {
-                let Self { $($field,)* $($($plain: _,)*)? } = self;
-                $($crate::Params::<$F>::visit($field, path.field(stringify!($field)), visit);)*
+                // A struct expression has to name every field, so that none is forgotten. A pattern has
+                // to as well, but inside a macro the compiler does not say which one is missing.
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                let _ = || Self { $($field: unreachable!(),)* $($($plain: unreachable!(),)*)? };
+                $($crate::Params::<$F>::visit(
+                    &self.$field,
+                    path.field(stringify!($field)),
+                    visit,
+                );)*
                 let _ = (path, visit);
             }
             fn visit_mut<'a>(
@@ -230,8 +243,11 @@ macro_rules! params_of_precision {
                 path: $crate::Path<'_>,
                 visit: &mut dyn FnMut($crate::Path<'_>, $crate::LeafMut<'a, $F>),
             ) {
-                let Self { $($field,)* $($($plain: _,)*)? } = self;
-                $($crate::Params::<$F>::visit_mut($field, path.field(stringify!($field)), visit);)*
+                $($crate::Params::<$F>::visit_mut(
+                    &mut self.$field,
+                    path.field(stringify!($field)),
+                    visit,
+                );)*
                 let _ = (path, visit);
             }
         }
@@ -241,17 +257,49 @@ macro_rules! params_of_precision {
     };
 }
 
-/// [`Params`] in single precision for a struct: `params! { Net { hidden, output } }`. Fields without
-/// parameters stand after a semicolon, `params! { Net { hidden, output; rate } }`; a field left out
-/// does not compile.
+/// Implements [`Params`] in single precision for a struct, by the names of its fields.
+///
+/// `wengert::prelude` exports it as `params!`. Fields before the semicolon are parameters, buffers, or parts
+/// that have them: layers, lists, options. Fields after it have none. A field that is missing does not
+/// compile.
+///
+/// ```
+/// use wengert_core::{Param, Params, Tensor, params_f32};
+///
+/// struct Net { weights: Vec<Param<f32>>, bias: Param<f32>, rate: f64 }
+/// params_f32! { Net { weights, bias; rate } }
+///
+/// let param = || Param::new(Tensor::zeros([2]));
+/// let net = Net { weights: vec![param(), param()], bias: param(), rate: 0.1 };
+/// let names: Vec<_> = net.named_params().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["weights.0", "weights.1", "bias"]);
+/// ```
 #[macro_export]
 macro_rules! params_f32 {
     ($($model:tt)*) => { $crate::params_of_precision! { f32; $($model)* } };
 }
 
-/// As `params_f32`, for a struct of any precision: `params_generic! { Linear { weight, bias } }` where
-/// it is declared as `Linear<F: Float>`. A struct without a precision is
-/// `plain`: `params_generic! { plain Dropout {; p } }`.
+/// Implements [`Params`] in double precision for a struct, by the names of its fields; see
+/// [`params_f32!`]. `wengert::f64::prelude` exports it as `params!`.
+#[macro_export]
+macro_rules! params_f64 {
+    ($($model:tt)*) => { $crate::params_of_precision! { f64; $($model)* } };
+}
+
+/// Implements [`Params`] in every precision for a struct, by the names of its fields; see [`params_f32!`].
+///
+/// The struct is declared with the precision as its parameter, `Layer<F: Float>`, or has none and is marked
+/// `plain`.
+///
+/// ```
+/// use wengert_core::{Float, Param, params_generic};
+///
+/// struct Scale<F: Float> { weight: Param<F> }
+/// params_generic! { Scale { weight } }
+///
+/// struct Dropout { p: f64 }
+/// params_generic! { plain Dropout {; p } }
+/// ```
 #[macro_export]
 macro_rules! params_generic {
     (plain $Model:ident $($fields:tt)*) => {
@@ -260,12 +308,6 @@ macro_rules! params_generic {
     ($Model:ident $($fields:tt)*) => {
         $crate::params_of_precision! { [F: $crate::Float] F; $Model<F> $($fields)* }
     };
-}
-
-/// As `params_f32`, in double precision.
-#[macro_export]
-macro_rules! params_f64 {
-    ($($model:tt)*) => { $crate::params_of_precision! { f64; $($model)* } };
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ fn two_tapes_do_not_mix() {
 fn a_loss_is_one_number() {
     let tape = Tape::new();
     let x = tape.variable(&zeros(&[2]));
-    let message = "gradients: the loss has shape [2], not one element";
+    let message = "gradients: expected a loss of one element, found shape [2]";
     fails! { gradients(|tape| tape.variable(&zeros(&[2]))), message }
     fails! { gradients_with(|tape| (tape.variable(&zeros(&[2])), 0)), message }
     fails! { seeded(3).gradients(|tape| tape.variable(&zeros(&[2]))), message }

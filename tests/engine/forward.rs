@@ -77,7 +77,7 @@ fn forward_mode_is_differentiated_like_anything_else() {
 }
 
 #[test]
-#[should_panic(expected = "the loss has shape [2], not one element")]
+#[should_panic(expected = "expected a loss of one element, found shape [2]")]
 fn a_loss_of_several_elements_has_no_gradient() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![1.0, 2.0]);

@@ -24,6 +24,7 @@
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod diff;
+mod error;
 mod float;
 mod kernels;
 mod math;
@@ -44,6 +45,7 @@ pub use diff::anomaly::{NotFinite, gradients_checked};
 pub use diff::check::{Against, Check, Checked, Mismatch, check_gradients, check_model};
 pub use diff::gradients::Gradients;
 pub use diff::higher_order::{grad, hessian, hvp, jacobian, jvp, vjp};
+pub use error::ShapeError;
 pub use float::{Float, PerPrecision};
 pub use kernels::vectorized;
 pub use op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value};
@@ -54,11 +56,12 @@ pub use ops::{
 pub use params::param::{Buffer, Param, ParamId};
 pub use params::{Leaf, LeafMut, Params, Path};
 pub use rand;
-pub use shape::{Axes, AxisList, MAX_RANK, Shape, ShapeError};
+pub use shape::{Axes, AxisList, MAX_RANK, Shape};
 pub use tape::backward::{Seeded, evaluate, gradients, gradients_with, seeded};
-pub use tape::eval_shape::{LayerGuard, LayerTrace, ShapeTrace, eval_shape};
+pub use tape::eval_shape::{LayerTrace, ShapeTrace, eval_shape};
+pub use tape::layer::LayerGuard;
 pub use tape::random::Random;
+pub use tape::record::{IndexVar, LayerName, Tape, Var};
 pub use tape::var::Operand;
-pub use tape::{IndexVar, Tape, Var};
 pub use tensor::indices::Indices;
 pub use tensor::{Nested, Tensor};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::ShapeError;
+
 /// The largest number of axes that an array may have.
 pub const MAX_RANK: usize = 8;
 
@@ -287,69 +289,6 @@ impl AxisList for &[isize] {
     }
 }
 
-/// What is wrong with the shapes handed to an operation.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ShapeError(Box<str>);
-
-impl ShapeError {
-    /// An error with this text; say both shapes and what disagrees.
-    #[cold]
-    pub fn new(message: impl Into<Box<str>>) -> Self {
-        Self(message.into())
-    }
-
-    /// The same error with the operation's name in front.
-    #[cold]
-    pub fn in_operation(self, name: &str) -> Self {
-        Self(format!("{name}: {}", self.0).into())
-    }
-}
-
-impl ShapeError {
-    /// The same error with the part of the model that it happened in.
-    #[cold]
-    pub(crate) fn within(mut self, places: &[(&'static str, Option<usize>)]) -> Self {
-        for (at, (name, number)) in places.iter().enumerate() {
-            let joint = if at == 0 { ", in " } else { "." };
-            let number = number.map(|number| format!(".{number}")).unwrap_or_default();
-            self.0 = format!("{}{joint}{name}{number}", self.0).into();
-        }
-        self
-    }
-}
-
-impl fmt::Display for ShapeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Prints the message, so that `unwrap()` and `fn main() -> Result<..>` show it.
-impl fmt::Debug for ShapeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for ShapeError {}
-
-impl ShapeError {
-    /// The panic of this mistake, at the caller's line: for layers and functions of your own that look at
-    /// shapes themselves. Inside of [`eval_shape`](crate::tape::eval_shape) it becomes the error that is returned.
-    ///
-    /// # Panics
-    /// Always.
-    #[cold]
-    #[track_caller]
-    pub fn raise(self) -> ! {
-        match crate::tape::eval_shape::is_listening() {
-            // Past the panic hook: nothing is printed, for somebody waits for it.
-            true => std::panic::resume_unwind(Box::new(self)),
-            false => panic!("{self}"),
-        }
-    }
-}
-
 /// The panic of a shape mistake, at the caller's line.
 #[cold]
 #[track_caller]
@@ -379,7 +318,6 @@ mod tests {
         assert_eq!(s(&[1]).broadcast(s(&[0])), Ok(s(&[0])));
         let error = s(&[4]).broadcast(s(&[2, 3])).unwrap_err();
         assert_eq!(error.to_string(), "[4] and [2, 3] do not broadcast (4 against 3 in axis -1)");
-        assert_eq!(format!("{error:?}"), error.to_string());
         assert!(s(&[3, 1]).expands_to(s(&[2, 3, 5])));
         assert!(!s(&[2, 3, 5]).expands_to(s(&[3, 5])));
     }

@@ -20,7 +20,7 @@ pub trait Module<F: Float = f32>: Params<F> {
 
 impl<F: Float, M: Module<F> + ?Sized> Module<F> for Box<M> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        x.tape().within((**self).name(), None, || (**self).forward(x))
+        (**self).forward(x)
     }
     fn name(&self) -> &'static str {
         (**self).name()
@@ -93,9 +93,9 @@ impl<F: Float> Params<F> for Sequential<F> {
 impl<F: Float> Module<F> for Sequential<F> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("Sequential");
-        self.layers
-            .iter()
-            .enumerate()
-            .fold(x, |x, (i, layer)| x.tape().within("layers", Some(i), || (**layer).forward(x)))
+        self.layers.iter().enumerate().fold(x, |x, (i, layer)| {
+            let _part = x.tape().layer(i);
+            layer.forward(x)
+        })
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
-use crate::tape::backward::check_scalar;
-use crate::tape::{Kind, Record};
+use crate::tape::backward::{Sweep, check_scalar};
+use crate::tape::record::{Kind, Record};
 use crate::{Float, Gradients, Seeded, Tape, Tensor, Var};
 
 /// Computes a loss and its gradients like [`gradients`](crate::gradients), and fails at the first operation
@@ -64,7 +64,7 @@ fn checked<F: Float>(
         return Err(error);
     }
     let mut first = None;
-    let gradients = record.backward(id, false, |at, input, g, cotangent| {
+    let mut watch = |at: usize, input: usize, g: &Tensor<F>, cotangent: Option<&Tensor<F>>| {
         if let Some(cotangent) = cotangent
             && first.is_none()
             && g.is_finite()
@@ -72,7 +72,9 @@ fn checked<F: Float>(
         {
             first = Some((at, input, cotangent.clone()));
         }
-    });
+    };
+    let sweep = Sweep { loss: id, release: false, watch: Some(&mut watch) };
+    let gradients = record.backward(sweep);
     match first {
         None => Ok((value, gradients)),
         Some((at, input, cotangent)) => Err(record.not_finite(at, Some(input), &cotangent)),
@@ -132,7 +134,8 @@ impl std::error::Error for NotFinite {}
 impl<F: Float> Record<F> {
     /// Finds the first operation with finite inputs and a value that is not finite.
     fn first_value_not_finite(&self) -> Option<NotFinite> {
-        let finite = |id: u32| self.nodes[id as usize].value.as_ref().is_none_or(Tensor::is_finite);
+        let finite =
+            |id: u32| self.nodes[id as usize].value_if_held().is_none_or(Tensor::is_finite);
         let at = (0..self.nodes.len()).find(|&at| {
             let node = &self.nodes[at];
             node.kind == Kind::Op && !finite(at as u32) && node.inputs.iter().all(|&id| finite(id))
@@ -144,7 +147,7 @@ impl<F: Float> Record<F> {
         let node = &self.nodes[at];
         let flat = found.as_slice().iter().position(|x| !x.is_finite()).unwrap_or(0);
         let input = |id: &u32| {
-            let x = self.nodes[*id as usize].value.as_ref()?;
+            let x = self.nodes[*id as usize].value_if_held()?;
             let same = x.shape() == found.shape();
             Some(if same { x.as_slice()[flat].to_string() } else { x.to_string() })
         };

@@ -7,8 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::ops::sum_to;
 use crate::tape::backward::rethrow;
-use crate::tape::erased::ErasedOp;
-use crate::tape::{Inputs, Kind};
+use crate::tape::record::{ErasedOp, Inputs, Kind};
 use crate::{Float, Tape, Tensor, Var};
 
 /// Carries a cotangent of `y` backward. Returns the cotangents of `wrt`, `None` where `y` does not
@@ -174,7 +173,7 @@ impl<'t, F: Float> OpNode<'t, F> {
     /// Reads a node and sees to it that its values are there; `None` if it is a leaf.
     fn read(tape: &'t Tape<F>, id: u32) -> Option<Self> {
         let mut record = tape.record.borrow_mut();
-        if !record.segments.is_empty() {
+        if !record.checkpoints.is_empty() {
             // The values stay: from now on the tape holds nodes that read them.
             record.restore(id);
         }

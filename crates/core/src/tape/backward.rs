@@ -1,20 +1,29 @@
 //! The first-order sweep, and the functions that run it.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
+use crate::diff::gradients::Gradients;
+use crate::float::PerPrecision;
 use crate::op::Cotangent;
-use crate::tape::checkpoint::Checkpoint;
-use crate::tape::erased::TapeView;
+use crate::params::param::ParamId;
+use crate::tape::record::{Checkpoint, Content, Kind, Mode, ParamSlot, Record, Tape, Var};
 use crate::tape::reuse::{borrow_tape, return_tape, spare_list};
-use crate::tape::{Kind, Mode, ParamSlot, Record};
-use crate::{Float, Gradients, Shape, Tape, Tensor, Var};
+use crate::{Float, Shape, Tensor};
 
-/// Runs `f` on a tape that records for training, differentiates the loss that it returns, and gives
+/// Runs `f` on a tape that records for training, differentiates the loss that it returns, and returns
 /// the loss with the gradients of all parameters.
 ///
-/// The tape is gone when this returns, so that an optimizer writes parameters in place.
+/// The tape is gone when this returns, so an optimizer can write the parameters in place.
+///
+/// ```
+/// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
+///
+/// let weight = Param::new(Tensor::<f64>::from([1.0, 2.0]));
+/// let (loss, grads) = gradients(|tape| tape.param(&weight).square().sum());
+/// assert_eq!(loss, 5.0);
+/// assert_eq!(grads.get(&weight).unwrap().to_vec(), [2.0, 4.0]);
+/// ```
 ///
 /// # Panics
 /// If the loss has more than one element.
@@ -23,7 +32,21 @@ pub fn gradients<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) ->
     Seeded(None).gradients(f)
 }
 
-/// As [`gradients`], with something else that `f` computed on the way: `(loss, gradients, aux)`.
+/// Computes [`gradients`] and passes on a second result of `f`: returns `(loss, gradients, aux)`.
+///
+/// ```
+/// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients_with};
+///
+/// let weight = Param::new(Tensor::<f64>::from([1.0, 2.0]));
+/// let (loss, _, largest) = gradients_with(|tape| {
+///     let squares = tape.param(&weight).square();
+///     (squares.sum(), squares.max().item())
+/// });
+/// assert_eq!((loss, largest), (5.0, 4.0));
+/// ```
+///
+/// # Panics
+/// If the loss has more than one element.
 #[track_caller]
 pub fn gradients_with<F: Float, A>(
     f: impl for<'t> FnOnce(&'t Tape<F>) -> (Var<'t, F>, A),
@@ -31,30 +54,48 @@ pub fn gradients_with<F: Float, A>(
     Seeded(None).gradients_with(f)
 }
 
-/// Runs `f` on a tape that records for evaluation, and gives the value that it returns. Nothing is
+/// Runs `f` on a tape that records for evaluation and returns the value of its result. Nothing is
 /// differentiated.
+///
+/// ```
+/// use wengert_core::{Param, ReduceOps, Tensor, evaluate};
+///
+/// let weight = Param::new(Tensor::<f64>::from([1.0, 2.0]));
+/// assert_eq!(evaluate(|tape| tape.param(&weight).sum()).item(), 3.0);
+/// ```
 pub fn evaluate<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> Tensor<F> {
     Seeded(None).evaluate(f)
 }
 
-/// [`gradients`] and [`evaluate`] with a key that random layers draw from:
-/// `seeded(7).gradients(|tape| ..)`. Take another key for each step. Without a key a random layer
-/// panics in training, rather than draw the same numbers at every step.
+/// Gives [`gradients`] and [`evaluate`] a key for random layers: `seeded(7).gradients(|tape| ..)`.
+///
+/// Take another key for each step. Without a key a random layer panics in training, because it would
+/// draw the same numbers at every step.
+///
+/// ```
+/// use wengert_core::{Random, Tensor, seeded};
+///
+/// let noise = |step| seeded(step).evaluate::<f32>(|tape| tape.random([4], Random::Uniform));
+/// assert_ne!(noise(0), noise(1));
+/// ```
 pub fn seeded(seed: u64) -> Seeded {
     Seeded(Some(seed))
 }
 
-/// What [`seeded`] returns.
+/// Key of random layers, waiting for a function to run; see [`seeded`].
 #[derive(Clone, Copy, Debug)]
 pub struct Seeded(Option<u64>);
 
 impl Seeded {
-    /// A tape that records for training with this key, for whoever takes derivatives by hand.
+    /// Makes a tape that records for training with this key.
     pub fn tape<F: Float>(self) -> Tape<F> {
         Tape::with_mode(Mode { tracking: true, training: true, seed: self.0 })
     }
 
-    /// As [`gradients`].
+    /// Computes the loss and its gradients with this key; see [`gradients`].
+    ///
+    /// # Panics
+    /// If the loss has more than one element.
     #[track_caller]
     pub fn gradients<F: Float>(
         self,
@@ -64,7 +105,10 @@ impl Seeded {
         (loss, gradients)
     }
 
-    /// As [`gradients_with`].
+    /// Computes the loss, its gradients and a second result with this key; see [`gradients_with`].
+    ///
+    /// # Panics
+    /// If the loss has more than one element.
     #[track_caller]
     pub fn gradients_with<F: Float, A>(
         self,
@@ -74,12 +118,13 @@ impl Seeded {
         let (loss, aux) = f(&tape);
         check_scalar(loss.shape());
         let (id, value) = (loss.on_tape(&tape), loss.item());
-        let gradients = tape.record.get_mut().backward(id, true, |_, _, _, _| ());
+        let sweep = Sweep { loss: id, release: true, watch: None };
+        let gradients = F::run::<Backward>((tape.record.get_mut(), sweep));
         return_tape(tape);
         (value, gradients, aux)
     }
 
-    /// As [`evaluate`].
+    /// Evaluates with this key; see [`evaluate`].
     pub fn evaluate<F: Float>(
         self,
         f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
@@ -92,79 +137,147 @@ impl Seeded {
 }
 
 impl<F: Float> Var<'_, F> {
-    /// Differentiates this loss: the gradients of all parameters and variables of the tape.
+    /// Differentiates this loss: returns the gradients of all parameters and variables on the tape.
+    ///
+    /// ```
+    /// use wengert_core::{ReduceOps, Tape, Tensor, UnaryOps};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.variable(&Tensor::from([1.0, 2.0]));
+    /// let grads = x.square().sum().backward();
+    /// assert_eq!(grads.wrt(x).unwrap().to_vec(), [2.0, 4.0]);
+    /// ```
     ///
     /// # Panics
     /// If this has more than one element.
     #[track_caller]
     pub fn backward(self) -> Gradients<F> {
         check_scalar(self.shape());
-        self.tape.record.borrow_mut().backward(self.id, false, |_, _, _, _| ())
+        let sweep = Sweep { loss: self.id, release: false, watch: None };
+        F::run::<Backward>((&mut *self.tape.record.borrow_mut(), sweep))
+    }
+}
+
+/// A first-order sweep to be run.
+pub(crate) struct Sweep<'a, F: Float> {
+    pub(crate) loss: u32,
+    /// Whether values are dropped as soon as the sweep has passed them.
+    pub(crate) release: bool,
+    pub(crate) watch: Option<Watch<'a, F>>,
+}
+
+/// Sees each step of a sweep: the node, the input, the node's cotangent, and the cotangent of the input
+/// as far as it is gathered.
+pub(crate) type Watch<'a, F> = &'a mut dyn FnMut(usize, usize, &Tensor<F>, Option<&Tensor<F>>);
+
+/// The sweep, compiled once for each precision.
+struct Backward;
+
+impl<'a> PerPrecision<'a> for Backward {
+    type Input<F: Float> = (&'a mut Record<F>, Sweep<'a, F>);
+    type Output<F: Float> = Gradients<F>;
+    fn f32((record, sweep): Self::Input<f32>) -> Gradients<f32> {
+        record.backward(sweep)
+    }
+    fn f64((record, sweep): Self::Input<f64>) -> Gradients<f64> {
+        record.backward(sweep)
     }
 }
 
 impl<F: Float> Record<F> {
-    /// The first-order sweep. With `release`, values are dropped as soon as they are not needed. `watch`
-    /// sees what each rule gave: the node, the input, the output's cotangent, the input's so far.
-    pub(crate) fn backward(
-        &mut self,
-        loss: u32,
-        release: bool,
-        mut watch: impl FnMut(usize, usize, &Tensor<F>, Option<&Tensor<F>>),
-    ) -> Gradients<F> {
-        let last = loss as usize;
-        let value = |&(id, node): &(_, u32)| (id, self.nodes[node as usize].value().clone());
-        let updates = self.updates.iter().map(value).collect();
-        let mut cotangents = std::mem::take(&mut self.cotangents);
-        cotangents.clear();
-        cotangents.resize_with(last + 1, || None);
-        if self.nodes[last].tracked {
-            cotangents[last] = Some(Tensor::full(self.nodes[last].value().shape(), F::ONE));
-        }
-        let current = Cell::new(last);
+    /// Runs the first-order sweep.
+    pub(crate) fn backward(&mut self, mut sweep: Sweep<'_, F>) -> Gradients<F> {
+        let updates = self.buffer_updates();
+        let mut cotangents = self.seed_cotangents(sweep.loss as usize);
+        let mut current = sweep.loss as usize;
         let swept = catch_unwind(AssertUnwindSafe(|| {
-            // A checkpointed stretch whose values are there for now.
-            let mut restored: Option<Checkpoint> = None;
-            for at in (0..=last).rev() {
-                if let Some(passed) = restored.take_if(|segment| (at as u32) < segment.nodes.start)
-                {
-                    self.release(&passed);
+            let mut restored = None;
+            for at in (0..=sweep.loss as usize).rev() {
+                self.release_passed(&mut restored, at);
+                if let Some(g) = self.take_cotangent(&mut cotangents, at) {
+                    current = at;
+                    self.restore_around(&mut restored, at);
+                    self.vjp_node(at, &g, &mut cotangents, &mut sweep.watch);
                 }
-                if self.nodes[at].kind != Kind::Op {
-                    continue;
-                }
-                let (before, rest) = cotangents.split_at_mut(at);
-                if let Some(g) = rest[0].take() {
-                    current.set(at);
-                    if !self.segments.is_empty() {
-                        restored = self.restore(at as u32).or(restored);
-                    }
-                    let Self { nodes, ops, indices, .. } = &*self;
-                    let op = ops[at].as_deref().expect("an operation");
-                    for (i, &input) in nodes[at].inputs.iter().enumerate() {
-                        let from = &nodes[input as usize];
-                        if from.tracked {
-                            let gathered = &mut before[input as usize];
-                            let into = Cotangent::new(from.value().shape(), gathered);
-                            op.vjp_into(i, TapeView { nodes, indices, shapes: &[] }, at, &g, into);
-                            watch(at, i, &g, before[input as usize].as_ref());
-                        }
-                    }
-                }
-                if release {
-                    self.nodes[at].value = None;
+                if sweep.release && self.nodes[at].kind == Kind::Op {
+                    self.nodes[at].content = Content::Released;
                 }
             }
-            if let Some(passed) = restored {
-                self.release(&passed);
-            }
+            self.release_passed(&mut restored, 0);
         }));
         if let Err(panic) = swept {
-            let at = current.get();
-            rethrow(panic, &self.op(at).name(), self.nodes[at].location);
+            rethrow(panic, &self.op(current).name(), self.nodes[current].location);
         }
-        let mut params = spare_list();
+        self.gather(cotangents, updates)
+    }
+
+    /// The cotangents before the sweep: one at the loss, none elsewhere.
+    fn seed_cotangents(&mut self, loss: usize) -> Vec<Option<Tensor<F>>> {
+        let mut cotangents = std::mem::take(&mut self.cotangents);
+        cotangents.clear();
+        cotangents.resize_with(loss + 1, || None);
+        if self.nodes[loss].tracked {
+            cotangents[loss] = Some(Tensor::full(self.nodes[loss].shape(), F::ONE));
+        }
+        cotangents
+    }
+
+    /// The cotangent of a node, if it is an operation that one arrived at.
+    fn take_cotangent(&self, cotangents: &mut [Option<Tensor<F>>], at: usize) -> Option<Tensor<F>> {
+        if self.nodes[at].kind == Kind::Op { cotangents[at].take() } else { None }
+    }
+
+    /// Adds to the cotangents of the inputs of a node.
+    fn vjp_node(
+        &self,
+        at: usize,
+        g: &Tensor<F>,
+        cotangents: &mut [Option<Tensor<F>>],
+        watch: &mut Option<Watch<'_, F>>,
+    ) {
+        let (op, node) = (self.op(at), &self.nodes[at]);
+        for (i, &input) in node.inputs.iter().enumerate() {
+            let from = &self.nodes[input as usize];
+            if from.tracked {
+                let gathered = &mut cotangents[input as usize];
+                let into = Cotangent::new(from.shape(), gathered);
+                op.vjp_into(i, self.view(), node, g, into);
+                if let Some(watch) = watch {
+                    watch(at, i, g, gathered.as_ref());
+                }
+            }
+        }
+    }
+
+    /// Computes the values of the checkpoint around a node, if the node is in one.
+    fn restore_around(&mut self, restored: &mut Option<Checkpoint>, at: usize) {
+        if !self.checkpoints.is_empty() && restored.is_none() {
+            *restored = self.restore(at as u32);
+        }
+    }
+
+    /// Releases the restored checkpoint when the sweep has left it, or has ended.
+    fn release_passed(&mut self, restored: &mut Option<Checkpoint>, at: usize) {
+        let passed = |checkpoint: &mut Checkpoint| (at as u32) < checkpoint.nodes.start;
+        if let Some(passed) = restored.take_if(passed) {
+            self.release(&passed);
+        }
+    }
+
+    /// The new values of buffers, which leave with the gradients.
+    fn buffer_updates(&self) -> Vec<(ParamId, Tensor<F>)> {
+        let value = |&(id, node): &(_, u32)| (id, self.nodes[node as usize].value().clone());
+        self.updates.iter().map(value).collect()
+    }
+
+    /// The gradients of parameters and variables, out of the cotangents of their leaves.
+    fn gather(
+        &mut self,
+        mut cotangents: Vec<Option<Tensor<F>>>,
+        updates: Vec<(ParamId, Tensor<F>)>,
+    ) -> Gradients<F> {
         let mut arrived = |leaf: u32| cotangents.get_mut(leaf as usize).and_then(Option::take);
+        let mut params = spare_list();
         for &ParamSlot { id, leaf, .. } in &self.params {
             if let Some(g) = leaf.and_then(&mut arrived) {
                 params.push((id, g));
@@ -177,7 +290,7 @@ impl<F: Float> Record<F> {
     }
 }
 
-/// Goes on with a panic from inside a rule, naming the user's line that recorded the operation.
+/// Continues a panic from inside a derivative and names the user's line that recorded the operation.
 #[cold]
 pub(crate) fn rethrow(panic: Box<dyn Any + Send>, op: &str, recorded: &Location<'_>) -> ! {
     let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -189,5 +302,5 @@ pub(crate) fn rethrow(panic: Box<dyn Any + Send>, op: &str, recorded: &Location<
 
 #[track_caller]
 pub(crate) fn check_scalar(shape: Shape) {
-    assert!(shape.numel() == 1, "gradients: the loss has shape {shape:?}, not one element");
+    assert!(shape.numel() == 1, "gradients: expected a loss of one element, found shape {shape:?}");
 }

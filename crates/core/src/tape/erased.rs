@@ -1,130 +1,117 @@
-//! Operations as they stand on a tape: of any kind, and able to compute as well as to record.
+//! Operations with their type erased, and how applying one to variables records it.
 
-use std::any::Any;
 use std::fmt::Debug;
 
 use smallvec::SmallVec;
 
 use crate::op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value, op_name};
-use crate::tape::{IndexVar, Inputs, Kind, Node};
-use crate::{Float, Indices, Shape, ShapeError, Tensor, Var};
+use crate::tape::record::{ErasedOp, IndexVar, Inputs, Node, TapeView, Var};
+use crate::tensor::indices::Indices;
+use crate::{Float, Shape, ShapeError, Tensor};
 
-/// What an operation reads of the tape.
-#[derive(Clone, Copy)]
-pub(crate) struct TapeView<'a, F: Float> {
-    pub(crate) nodes: &'a [Node<F>],
-    pub(crate) indices: &'a [Indices],
-    /// On a tape that only infers shapes, those of the nodes; empty elsewhere.
-    pub(crate) shapes: &'a [Shape],
-}
+/// The inputs of an operation, on the stack for all but `concat` of many.
+type Few<T> = SmallVec<[T; 4]>;
 
-impl<'a, F: Float> TapeView<'a, F> {
-    fn value(self, id: u32) -> &'a Tensor<F> {
-        self.nodes[id as usize].value()
-    }
-
-    fn shape(self, id: u32) -> Shape {
-        self.shapes.get(id as usize).copied().unwrap_or_else(|| self.value(id).shape())
-    }
-
-    fn indices(self, id: u32) -> &'a Indices {
-        match self.nodes[id as usize].kind {
-            Kind::Indices(place) => &self.indices[place as usize],
-            _ => unreachable!("an indexed operation reads indices"),
-        }
-    }
-}
-
-/// An operation on a tape of precision `F`, its type erased.
-pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send {
-    /// The value's shape from the inputs on the tape, or what is wrong with theirs.
-    fn shape(&self, seen: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError>;
-    /// The value, of that shape.
-    fn forward(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F>;
-    /// Both.
-    fn run(&self, seen: TapeView<'_, F>, inputs: &[u32]) -> Result<Tensor<F>, ShapeError> {
-        Ok(self.forward(seen, inputs, self.shape(seen, inputs)?))
-    }
-    /// [`Op::multiply_adds`] of the inputs on the tape.
-    fn multiply_adds(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> u64;
-    /// The cotangent of input `i` of node `at`, gathered.
-    fn vjp_into(
-        &self,
-        i: usize,
-        seen: TapeView<'_, F>,
-        at: usize,
-        g: &Tensor<F>,
-        into: Cotangent<'_, F>,
-    );
-    /// The cotangent of input `i`, recorded.
-    fn vjp<'t>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
-    fn flow(&self) -> Flow;
-    fn boxed(&self) -> Box<dyn ErasedOp<F>>;
-    fn in_f64(&self) -> Box<dyn ErasedOp<f64>>;
-    fn name(&self) -> String;
-}
-
-/// What the three kinds of operations have to say for themselves; [`ErasedOp`] is made from it.
-trait Kindred: Debug + Clone + Send + 'static {
+/// An operation of any kind over slices of inputs. [`ErasedOp`] follows for every precision.
+trait AnyOp: Debug + Clone + Send + 'static {
     /// The operation inside.
     type Op;
     fn flow(&self) -> Flow {
         Flow::Through
     }
-    fn shape<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError>;
-    fn forward<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F>;
-    fn multiply_adds<F: Float>(&self, _: TapeView<'_, F>, _: &[u32], _: Shape) -> u64 {
+    fn shape(&self, x: &[Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
+    fn forward<F: Float>(&self, x: &[&Tensor<F>], index: Option<&Indices>, out: Shape)
+    -> Tensor<F>;
+    fn multiply_adds(&self, _: &[Shape], _: Shape) -> u64 {
         0
     }
+    fn vjp<V: Value>(&self, i: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V;
     fn vjp_into<F: Float>(
         &self,
         i: usize,
-        seen: TapeView<'_, F>,
-        node: &Node<F>,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        y: &Tensor<F>,
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
-    );
-    fn vjp<'t, F: Float>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
+    ) {
+        into.add(self.vjp(i, x, index, y, g));
+    }
 }
 
-impl<F: Float, K: Kindred> ErasedOp<F> for K {
-    fn shape(&self, seen: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
-        Kindred::shape(self, seen, inputs)
+/// The place where operations read nodes, and where a mutant is made of a derivative.
+impl<F: Float, O: AnyOp> ErasedOp<F> for O {
+    fn name(&self) -> String {
+        op_name::<O::Op>()
     }
-    fn forward(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F> {
-        Kindred::forward(self, seen, inputs, out)
+
+    fn flow(&self) -> Flow {
+        AnyOp::flow(self)
     }
-    fn multiply_adds(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> u64 {
-        Kindred::multiply_adds(self, seen, inputs, out)
+
+    fn shape(&self, view: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
+        let (values, index) = split(view, inputs);
+        let x: Few<_> = values.iter().map(|&id| view.shape(id)).collect();
+        AnyOp::shape(self, &x, index)
     }
+
+    fn forward(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F> {
+        let (values, index) = split(view, inputs);
+        let x: Few<_> = values.iter().map(|&id| view.value(id)).collect();
+        AnyOp::forward(self, &x, index, out)
+    }
+
+    fn multiply_adds(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> u64 {
+        let (values, _) = split(view, inputs);
+        let x: Few<_> = values.iter().map(|&id| view.shape(id)).collect();
+        AnyOp::multiply_adds(self, &x, out)
+    }
+
     fn vjp_into(
         &self,
         i: usize,
-        seen: TapeView<'_, F>,
-        at: usize,
+        view: TapeView<'_, F>,
+        node: &Node<F>,
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<K::Op, Tensor<F>>(i, crate::mutants::World::Computed, g);
-        Kindred::vjp_into(self, i, seen, &seen.nodes[at], g, into);
+        let g = &crate::mutants::alter::<O::Op, Tensor<F>>(i, crate::mutants::World::Computed, g);
+        let (values, index) = split(view, &node.inputs);
+        let x: Few<_> = values.iter().map(|&id| view.value(id)).collect();
+        AnyOp::vjp_into(self, i, &x, index, node.value(), g, into);
     }
+
     fn vjp<'t>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
         #[cfg(wengert_mutants)]
-        let g = crate::mutants::alter::<K::Op, Var<'t, F>>(i, crate::mutants::World::ErasedOp, &g);
-        Kindred::vjp(self, i, y, g)
+        let g = crate::mutants::alter::<O::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
+        let (inputs, tape) = (y.inputs(), y.tape);
+        let (values, index) = {
+            let record = tape.record.borrow();
+            let (values, index) = split(record.view(), &inputs);
+            (values.len(), index.map(|_| IndexVar { tape, id: inputs[values.len()] }))
+        };
+        let x: Few<_> = inputs[..values].iter().map(|&id| tape.handle(id)).collect();
+        AnyOp::vjp(self, i, &x.iter().collect::<Few<_>>(), index.as_ref(), &y, &g)
     }
-    fn flow(&self) -> Flow {
-        Kindred::flow(self)
-    }
+
     fn boxed(&self) -> Box<dyn ErasedOp<F>> {
         Box::new(self.clone())
     }
+
     fn in_f64(&self) -> Box<dyn ErasedOp<f64>> {
         Box::new(self.clone())
     }
-    fn name(&self) -> String {
-        op_name::<K::Op>()
+}
+
+/// The inputs that are values, and the indices, which come last.
+fn split<'a, 'i, F: Float>(
+    view: TapeView<'a, F>,
+    inputs: &'i [u32],
+) -> (&'i [u32], Option<&'a Indices>) {
+    match inputs.split_last() {
+        Some((&last, values)) if let Some(index) = view.indices(last) => (values, Some(index)),
+        _ => (inputs, None),
     }
 }
 
@@ -132,35 +119,39 @@ impl<F: Float, K: Kindred> ErasedOp<F> for K {
 #[derive(Clone, Debug)]
 struct Fixed<O, const N: usize>(O);
 
-impl<O: Op<N>, const N: usize> Kindred for Fixed<O, N> {
+/// As many inputs as the operation takes.
+#[inline]
+fn fixed<T: Copy, const N: usize>(x: &[T]) -> [T; N] {
+    std::array::from_fn(|i| x[i])
+}
+
+impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
     type Op = O;
     fn flow(&self) -> Flow {
         self.0.flow()
     }
-    fn shape<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
-        self.0.shape(std::array::from_fn(|k| seen.shape(inputs[k])))
+    fn shape(&self, x: &[Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
+        self.0.shape(fixed(x))
     }
-    fn forward<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F> {
-        self.0.forward(std::array::from_fn(|k| seen.value(inputs[k])), out)
+    fn forward<F: Float>(&self, x: &[&Tensor<F>], _: Option<&Indices>, out: Shape) -> Tensor<F> {
+        self.0.forward(fixed(x), out)
     }
-    fn multiply_adds<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> u64 {
-        self.0.multiply_adds(std::array::from_fn(|k| seen.shape(inputs[k])), out)
+    fn multiply_adds(&self, x: &[Shape], out: Shape) -> u64 {
+        self.0.multiply_adds(fixed(x), out)
+    }
+    fn vjp<V: Value>(&self, i: usize, x: &[&V], _: Option<&V::Index>, y: &V, g: &V) -> V {
+        self.0.vjp(i, fixed(x), y, g)
     }
     fn vjp_into<F: Float>(
         &self,
         i: usize,
-        seen: TapeView<'_, F>,
-        node: &Node<F>,
+        x: &[&Tensor<F>],
+        _: Option<&Indices>,
+        y: &Tensor<F>,
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
-        let x = std::array::from_fn(|k| seen.value(node.inputs[k]));
-        self.0.vjp_into(i, x, node.value(), g, into);
-    }
-    fn vjp<'t, F: Float>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let inputs = y.inputs();
-        let x: [_; N] = std::array::from_fn(|k| y.tape.handle(inputs[k]));
-        self.0.vjp(i, x.each_ref(), &y, &g)
+        self.0.vjp_into(i, fixed(x), y, g, into);
     }
 }
 
@@ -168,29 +159,16 @@ impl<O: Op<N>, const N: usize> Kindred for Fixed<O, N> {
 #[derive(Clone, Debug)]
 struct Many<O>(O);
 
-impl<O: ManyOp> Kindred for Many<O> {
+impl<O: ManyOp> AnyOp for Many<O> {
     type Op = O;
-    fn shape<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
-        self.0.shape(&inputs.iter().map(|&id| seen.shape(id)).collect::<SmallVec<[_; 8]>>())
+    fn shape(&self, x: &[Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
+        self.0.shape(x)
     }
-    fn forward<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F> {
-        let x = inputs.iter().map(|&id| seen.value(id)).collect::<SmallVec<[_; 8]>>();
-        self.0.forward(&x, out)
+    fn forward<F: Float>(&self, x: &[&Tensor<F>], _: Option<&Indices>, out: Shape) -> Tensor<F> {
+        self.0.forward(x, out)
     }
-    fn vjp_into<F: Float>(
-        &self,
-        i: usize,
-        seen: TapeView<'_, F>,
-        node: &Node<F>,
-        g: &Tensor<F>,
-        into: Cotangent<'_, F>,
-    ) {
-        let x = node.inputs.iter().map(|&id| seen.value(id)).collect::<SmallVec<[_; 8]>>();
-        into.add(self.0.vjp(i, &x, node.value(), g));
-    }
-    fn vjp<'t, F: Float>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let x = y.inputs().iter().map(|&id| y.tape.handle(id)).collect::<SmallVec<[_; 8]>>();
-        self.0.vjp(i, &x.iter().collect::<SmallVec<[_; 8]>>(), &y, &g)
+    fn vjp<V: Value>(&self, i: usize, x: &[&V], _: Option<&V::Index>, y: &V, g: &V) -> V {
+        self.0.vjp(i, x, y, g)
     }
 }
 
@@ -198,29 +176,24 @@ impl<O: ManyOp> Kindred for Many<O> {
 #[derive(Clone, Debug)]
 struct Indexed<O>(O);
 
-impl<O: IndexOp> Kindred for Indexed<O> {
+/// Recording puts indices behind the value.
+const RECORDED: &str = "an indexed operation is recorded with its indices";
+
+impl<O: IndexOp> AnyOp for Indexed<O> {
     type Op = O;
-    fn shape<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
-        self.0.shape(seen.shape(inputs[0]), seen.indices(inputs[1]))
+    fn shape(&self, x: &[Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
+        self.0.shape(x[0], index.expect(RECORDED))
     }
-    fn forward<F: Float>(&self, seen: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F> {
-        self.0.forward(seen.value(inputs[0]), seen.indices(inputs[1]), out)
-    }
-    fn vjp_into<F: Float>(
+    fn forward<F: Float>(
         &self,
-        _: usize,
-        seen: TapeView<'_, F>,
-        node: &Node<F>,
-        g: &Tensor<F>,
-        into: Cotangent<'_, F>,
-    ) {
-        let (x, index) = (seen.value(node.inputs[0]), seen.indices(node.inputs[1]));
-        into.add(self.0.vjp(x, index, node.value(), g));
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        out: Shape,
+    ) -> Tensor<F> {
+        self.0.forward(x[0], index.expect(RECORDED), out)
     }
-    fn vjp<'t, F: Float>(&self, _: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
-        let inputs = y.inputs();
-        let (x, index) = (y.tape.handle(inputs[0]), IndexVar { tape: y.tape, id: inputs[1] });
-        self.0.vjp(&x, &index, &y, &g)
+    fn vjp<V: Value>(&self, _: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V {
+        self.0.vjp(x[0], index.expect(RECORDED), y, g)
     }
 }
 
@@ -231,36 +204,62 @@ impl<'t, F: Float> Value for Var<'t, F> {
 
     fn shape(&self) -> Shape {
         let id = self.on_tape(self.tape);
-        self.tape.record.borrow().seen().shape(id)
+        self.tape.record.borrow().view().shape(id)
     }
 
     #[track_caller]
     fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
-        let tape = x[0].tape;
-        let mut inputs = Inputs::new();
-        for x in x {
-            inputs.push(x.on_tape(tape));
-        }
-        tape.apply(Fixed::<_, N>(op), inputs)
+        record(op, x)
     }
 
     #[track_caller]
     fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
-        let tape = x[0].tape;
-        let mut inputs = Inputs::new();
-        for x in x {
-            inputs.push(x.on_tape(tape));
-        }
-        tape.apply(Many(op), inputs)
+        record_many(op, x)
     }
 
     #[track_caller]
     fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self {
-        assert!(std::ptr::eq(x.tape, index.tape), "variables of two tapes do not mix");
-        x.tape.apply(Indexed(op), Inputs::from_slice(&[x.on_tape(x.tape), index.id]))
+        record_indexed(op, x, index)
     }
 
     fn constant_like(&self, shape: Shape, value: f64) -> Self {
         self.tape.constant(&Tensor::full(shape, F::of(value)))
     }
+}
+
+/// Records an operation of `N` inputs.
+#[track_caller]
+pub(crate) fn record<'t, F: Float, const N: usize>(
+    op: impl Op<N>,
+    x: [&Var<'t, F>; N],
+) -> Var<'t, F> {
+    x[0].tape.apply(Fixed::<_, N>(op), numbers(&x))
+}
+
+/// Records an operation of any number of inputs.
+#[track_caller]
+pub(crate) fn record_many<'t, F: Float>(op: impl ManyOp, x: &[&Var<'t, F>]) -> Var<'t, F> {
+    x[0].tape.apply(Many(op), numbers(x))
+}
+
+/// Records an operation of a value and indices.
+#[track_caller]
+pub(crate) fn record_indexed<'t, F: Float>(
+    op: impl IndexOp,
+    x: &Var<'t, F>,
+    index: &IndexVar<'t, F>,
+) -> Var<'t, F> {
+    assert!(std::ptr::eq(x.tape, index.tape), "variables of two tapes do not mix");
+    x.tape.apply(Indexed(op), Inputs::from_slice(&[x.on_tape(x.tape), index.id]))
+}
+
+/// The numbers of the nodes, which are all on the tape of the first.
+#[track_caller]
+fn numbers<F: Float>(x: &[&Var<'_, F>]) -> Inputs {
+    // A loop, because a closure would hide the caller's line.
+    let mut numbers = Inputs::new();
+    for var in x {
+        numbers.push(var.on_tape(x[0].tape));
+    }
+    numbers
 }

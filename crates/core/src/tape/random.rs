@@ -1,54 +1,24 @@
-//! Random leaves: what a tape draws from its key.
+//! Random numbers of a tape: the distributions, and how a number is drawn.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-use crate::tape::{Inputs, Kind};
-use crate::{Float, Shape, Tape, Tensor, Var};
+use crate::{Float, Shape, Tensor};
 
-/// What random numbers a tape draws; see [`Tape::random`].
+/// Distribution of a random leaf; see [`Tape::random`](crate::Tape::random).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Random {
-    /// Uniform from 0 to 1.
+    /// Uniform in `0..1`.
     Uniform,
-    /// Normal, with mean 0 and deviation 1.
+    /// Normal with mean 0 and standard deviation 1.
     Normal,
     /// 1 with this probability, else 0.
     Bernoulli(f64),
 }
 
-impl<F: Float> Tape<F> {
-    /// A leaf of random numbers, not differentiated. They are a function of the tape's key and of the
-    /// leaf's own number on it, and of nothing else: the same recording with the same key draws the
-    /// same, another key something else.
-    ///
-    /// # Panics
-    /// If the tape has no key.
-    #[track_caller]
-    pub fn random(&self, shape: impl Into<Shape>, noise: Random) -> Var<'_, F> {
-        if self.infers() {
-            return self.placeholder(shape);
-        }
-        let Some(key) = self.seed() else {
-            panic!(
-                "noise: this tape has no key to draw from; record with \
-                 `seeded(key).gradients(..)`, another key for each step"
-            );
-        };
-        let value = noise.draw(shape.into(), key, self.len());
-        let place = {
-            let list = &mut self.record.borrow_mut().randoms;
-            list.push(noise);
-            list.len() as u32 - 1
-        };
-        let kind = Kind::Random(place);
-        self.handle(self.push(Some(value), kind, Inputs::new(), false))
-    }
-}
-
 impl Random {
-    /// The numbers of leaf number `leaf` of a tape with this key; the same in both precisions, up to
-    /// rounding.
+    /// Draws the numbers of node number `leaf` of a tape with this key. Both precisions draw the same
+    /// numbers, up to rounding.
     pub(crate) fn draw<F: Float>(self, shape: Shape, key: u64, leaf: usize) -> Tensor<F> {
         let mut rng = ChaCha8Rng::seed_from_u64(key);
         rng.set_stream(leaf as u64);
@@ -56,7 +26,7 @@ impl Random {
             Random::Uniform => Tensor::uniform(shape, 0.0, 1.0, &mut rng),
             Random::Normal => Tensor::randn(shape, &mut rng),
             Random::Bernoulli(p) => {
-                // One word a draw: a probability is as fine as 2^-32.
+                // One 32-bit word a number: a probability is resolved to 2^-32.
                 let below = (p * 2f64.powi(32)) as u64;
                 Tensor::from_fn(shape, |_| {
                     if u64::from(rng.next_u32()) < below { F::ONE } else { F::ZERO }
@@ -69,10 +39,10 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ReduceOps, gradients, seeded};
+    use crate::{ReduceOps, Tape, gradients, seeded};
 
-    fn draw(key: u64, noise: Random) -> Tensor<f64> {
-        seeded(key).evaluate(|tape| tape.random([100, 100], noise))
+    fn draw(key: u64, distribution: Random) -> Tensor<f64> {
+        seeded(key).evaluate(|tape| tape.random([100, 100], distribution))
     }
 
     #[test]

@@ -1,19 +1,18 @@
-//! A recorded tape, run again on other leaves.
+//! A recorded tape run again on other leaves, for the checker.
 
-use crate::tape::erased::ErasedOp;
-use crate::tape::{Kind, Node};
-use crate::{Float, Tape, Tensor};
+use crate::tape::record::{Content, Kind, Node, Tape};
+use crate::{Float, Tensor};
 
 impl<F: Float> Tape<F> {
-    /// Records the operations of this tape once more, in double precision, on other leaves: `leaf`
-    /// answers for each leaf that is not indices. The nodes keep their numbers; of the leaves,
+    /// Records the operations of this tape again in double precision, on other leaves: `leaf` gives the
+    /// value of each leaf that is neither indices nor random. Nodes keep their numbers. The leaves
     /// `variables` receive gradients.
     pub(crate) fn replay(
         &self,
         variables: &[u32],
         mut leaf: impl FnMut(u32, &Node<F>) -> Tensor<f64>,
     ) -> Tape<f64> {
-        let again = Tape::with_mode(self.setting.get());
+        let again = Tape::with_mode(self.mode.get());
         let (from, mut guard) = (self.record.borrow(), again.record.borrow_mut());
         let to = &mut *guard;
         to.variables.extend_from_slice(variables);
@@ -21,22 +20,22 @@ impl<F: Float> Tape<F> {
         to.randoms.clone_from(&from.randoms);
         let key = self.seed().unwrap_or(0);
         for (id, node) in from.nodes.iter().enumerate() {
-            let op = from.ops.get(id).and_then(Option::as_deref).map(ErasedOp::in_f64);
-            let value = match (&node.kind, &op) {
-                (Kind::Indices(_), _) => None,
-                (Kind::Random(place), _) => {
-                    let noise = from.randoms[*place as usize];
-                    Some(noise.draw(node.value().shape(), key, id))
+            let Node { kind, tracked, location, .. } = *node;
+            let content = match kind {
+                Kind::Leaf => Content::Value(leaf(id as u32, node)),
+                Kind::Indices(_) => Content::Shape(node.shape()),
+                Kind::Random(place) => {
+                    Content::Value(from.randoms[place as usize].draw(node.shape(), key, id))
                 }
-                (Kind::Op, Some(op)) => Some(
-                    op.run(to.seen(), &node.inputs).unwrap_or_else(|e| unreachable!("replay: {e}")),
-                ),
-                _ => Some(leaf(id as u32, node)),
+                // Computed below, when the node is in its place.
+                Kind::Op => Content::Released,
             };
-            let (kind, inputs) = (node.kind, node.inputs.clone());
-            to.ops.push(op);
-            let (tracked, location) = (node.tracked, node.location);
-            to.push(Node { value, kind, inputs, tracked, generation: 0, location });
+            to.ops.push((kind == Kind::Op).then(|| from.op(id).in_f64()));
+            let inputs = node.inputs.clone();
+            to.push(Node { content, kind, inputs, tracked, generation: 0, location });
+            if kind == Kind::Op {
+                to.nodes[id].content = Content::Value(to.recompute(id));
+            }
         }
         drop(guard);
         again

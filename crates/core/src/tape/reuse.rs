@@ -1,10 +1,11 @@
-//! What a thread keeps from one training step for the next: cleared tapes, and lists of gradients.
+//! Memory that a thread keeps from one training step for the next: cleared tapes and lists of gradients.
 
 use std::cell::RefCell;
 
-use crate::tape::Mode;
+use crate::params::param::ParamId;
+use crate::tape::record::{Mode, Tape};
 use crate::tensor::storage::of_precision;
-use crate::{Float, ParamId, Tape, Tensor};
+use crate::{Float, Tensor};
 
 struct Reuse<F: Float> {
     tapes: RefCell<Vec<Tape<F>>>,
@@ -23,10 +24,10 @@ fn in_reuse<F: Float, R>(f: impl FnOnce(&Reuse<F>) -> R) -> Option<R> {
     REUSE.try_with(|(single, double)| f(of_precision(single, double))).ok()
 }
 
-pub(crate) fn borrow_tape<F: Float>(setting: Mode) -> Tape<F> {
+pub(crate) fn borrow_tape<F: Float>(mode: Mode) -> Tape<F> {
     let tape = in_reuse(|workshop| workshop.tapes.borrow_mut().pop()).flatten();
-    let tape = tape.unwrap_or_else(|| Tape::with_mode(setting));
-    tape.setting.set(setting);
+    let tape = tape.unwrap_or_else(|| Tape::with_mode(mode));
+    tape.mode.set(mode);
     tape
 }
 

@@ -1,0 +1,346 @@
+//! The data of a tape: nodes, the operations that made them, and the handles into them.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt::Debug;
+use std::ops::Range;
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use crate::op::{Cotangent, Flow};
+use crate::params::param::ParamId;
+use crate::tape::random::Random;
+use crate::tensor::indices::Indices;
+use crate::{Float, Shape, ShapeError, Tensor};
+
+/// A Wengert list: the operations that were applied, in order, with their values.
+///
+/// [`gradients`](crate::gradients) makes a tape for a training step and reuses its memory for the next.
+/// Make one yourself to differentiate with respect to tensors that are not parameters.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor, UnaryOps, grad};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable(&Tensor::scalar(2.0));
+/// let y = x * x.exp();
+/// assert_eq!(tape.len(), 3);
+/// let slope = grad(y, &[x])[0];
+/// assert!((slope.item() - 3.0 * 2f64.exp()).abs() < 1e-12);
+/// ```
+pub struct Tape<F: Float> {
+    pub(crate) record: RefCell<Record<F>>,
+    pub(crate) mode: Cell<Mode>,
+}
+
+/// A value on a tape: a reference to the tape and the number of a node. `Copy`, so that an expression
+/// reads as the mathematics does.
+///
+/// A variable has the shape, operators and methods of a [`Tensor`]; applying one computes the value and
+/// records the operation.
+///
+/// ```
+/// use wengert_core::{ReduceOps, Tape, Tensor, UnaryOps};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable(&Tensor::from([1.0, 2.0, 3.0]));
+/// let loss = (2.0 * x + 1.0).square().sum();
+/// assert_eq!(loss.item(), 83.0);
+/// assert_eq!(loss.backward().wrt(x).unwrap().to_vec(), [12.0, 20.0, 28.0]);
+/// ```
+pub struct Var<'t, F: Float> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) id: u32,
+    /// Generation of the tape in which the node was made: tells a dropped node from its successor.
+    pub(crate) generation: u32,
+}
+
+/// [`Indices`] on a tape, such as labels.
+#[derive(Debug)]
+pub struct IndexVar<'t, F: Float> {
+    pub(crate) tape: &'t Tape<F>,
+    pub(crate) id: u32,
+}
+
+/// Settings of a tape that layers may ask for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mode {
+    /// Whether parameters are differentiated.
+    pub(crate) tracking: bool,
+    /// Whether layers behave as in training.
+    pub(crate) training: bool,
+    /// Key of the random leaves.
+    pub(crate) seed: Option<u64>,
+}
+
+/// The contents of a tape.
+pub(crate) struct Record<F: Float> {
+    pub(crate) nodes: Vec<Node<F>>,
+    /// The operation of each node. Kept when the tape is cleared, so that the next recording of the
+    /// same operation in the same place allocates nothing.
+    pub(crate) ops: Vec<Option<Box<dyn ErasedOp<F>>>>,
+    /// Parameters in the order of the last recording.
+    pub(crate) params: Vec<ParamSlot>,
+    /// Where the next parameter is expected in `params`.
+    pub(crate) cursor: usize,
+    /// Leaves made by `tape.variable`.
+    pub(crate) variables: Vec<u32>,
+    pub(crate) indices: Vec<Indices>,
+    pub(crate) randoms: Vec<Random>,
+    /// New values of buffers: the buffer, and the node that holds the value.
+    pub(crate) updates: Vec<(ParamId, u32)>,
+    /// Memory of a first-order sweep.
+    pub(crate) cotangents: Vec<Option<Tensor<F>>>,
+    /// Counts how often nodes were dropped, so that their numbers may come again.
+    pub(crate) generation: u32,
+    /// Checkpointed stretches in the order in which they end.
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    /// Layers that have begun and not ended, outermost first.
+    pub(crate) layers: Vec<LayerName>,
+    /// While a sweep is recorded: the line of the operation that is being differentiated.
+    pub(crate) origin: Option<&'static Location<'static>>,
+    /// Present on a tape that infers shapes and computes no values.
+    pub(crate) trace: Option<Box<Trace>>,
+}
+
+/// A parameter on a tape.
+#[derive(Debug)]
+pub(crate) struct ParamSlot {
+    pub(crate) id: ParamId,
+    /// The leaf at which the gradient arrives.
+    pub(crate) leaf: Option<u32>,
+    /// The node that stands for the parameter: the leaf, or the node it was bound to.
+    pub(crate) bound: Option<u32>,
+}
+
+/// An entry of the tape.
+pub(crate) struct Node<F: Float> {
+    pub(crate) content: Content<F>,
+    pub(crate) kind: Kind,
+    pub(crate) inputs: Inputs,
+    /// Whether a derivative with respect to this node may be asked for.
+    pub(crate) tracked: bool,
+    pub(crate) generation: u32,
+    /// The user's line.
+    pub(crate) location: &'static Location<'static>,
+}
+
+/// Numbers of the nodes that an operation reads.
+pub(crate) type Inputs = SmallVec<[u32; 4]>;
+
+/// What a node holds.
+pub(crate) enum Content<F: Float> {
+    Value(Tensor<F>),
+    /// The shape alone: on a tape that infers shapes, and for indices, which stand in a list of their own.
+    Shape(Shape),
+    /// Nothing: the value lies inside a checkpoint, or a sweep has passed it.
+    Released,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// A value from outside.
+    Leaf,
+    /// Indices from outside, by their place in `Record::indices`.
+    Indices(u32),
+    /// Random numbers, by their place in `Record::randoms`.
+    Random(u32),
+    Op,
+}
+
+/// A stretch of nodes without their values; a sweep computes them again when it gets there.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) nodes: Range<u32>,
+    /// The node whose value stays.
+    pub(crate) output: u32,
+}
+
+/// The name of a layer: its kind, or its place in a container.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LayerName {
+    /// Kind of the layer, such as `"Linear"`.
+    Kind(&'static str),
+    /// Place in a container, from 0.
+    Index(usize),
+}
+
+/// What a tape that infers shapes notes beside the shapes.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(crate) layers: Vec<LayerMark>,
+    /// Layers of these that have begun and not ended.
+    pub(crate) open: usize,
+    /// Number of elements of all placeholders.
+    pub(crate) inputs: usize,
+}
+
+/// A layer and its nodes.
+#[derive(Debug)]
+pub(crate) struct LayerMark {
+    pub(crate) kind: &'static str,
+    pub(crate) depth: usize,
+    pub(crate) nodes: Range<usize>,
+    /// The node that the layer returns, if it is not the last.
+    pub(crate) output: Option<u32>,
+}
+
+/// What an operation reads of the tape.
+#[derive(Clone, Copy)]
+pub(crate) struct TapeView<'a, F: Float> {
+    pub(crate) nodes: &'a [Node<F>],
+    pub(crate) indices: &'a [Indices],
+}
+
+/// An operation on a tape of precision `F` with its type erased.
+pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send {
+    fn name(&self) -> String;
+    fn flow(&self) -> Flow;
+    /// Shape of the value, or the mistake in the shapes of the inputs.
+    fn shape(&self, view: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError>;
+    /// The value, of shape `out`.
+    fn forward(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F>;
+    fn multiply_adds(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> u64;
+    /// Gathers the cotangent of input `i` of `node`.
+    fn vjp_into(
+        &self,
+        i: usize,
+        view: TapeView<'_, F>,
+        node: &Node<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    );
+    /// Records the cotangent of input `i` of `y`.
+    fn vjp<'t>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
+    fn boxed(&self) -> Box<dyn ErasedOp<F>>;
+    fn in_f64(&self) -> Box<dyn ErasedOp<f64>>;
+}
+
+impl<'a, F: Float> TapeView<'a, F> {
+    #[track_caller]
+    pub(crate) fn value(self, id: u32) -> &'a Tensor<F> {
+        self.nodes[id as usize].value()
+    }
+
+    pub(crate) fn shape(self, id: u32) -> Shape {
+        self.nodes[id as usize].shape()
+    }
+
+    /// The indices that node `id` stands for, if it stands for indices.
+    pub(crate) fn indices(self, id: u32) -> Option<&'a Indices> {
+        match self.nodes[id as usize].kind {
+            Kind::Indices(place) => Some(&self.indices[place as usize]),
+            _ => None,
+        }
+    }
+}
+
+impl<F: Float> Record<F> {
+    pub(crate) fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            ops: Vec::new(),
+            params: Vec::new(),
+            cursor: 0,
+            variables: Vec::new(),
+            indices: Vec::new(),
+            randoms: Vec::new(),
+            updates: Vec::new(),
+            cotangents: Vec::new(),
+            generation: 0,
+            checkpoints: Vec::new(),
+            layers: Vec::new(),
+            origin: None,
+            trace: None,
+        }
+    }
+
+    pub(crate) fn push(&mut self, node: Node<F>) -> u32 {
+        let id = u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes on a tape");
+        self.nodes.push(node);
+        id
+    }
+
+    /// The line that a new node is ascribed to: `caller`, or while a sweep is recorded the line of the
+    /// operation that is being differentiated.
+    pub(crate) fn location(
+        &self,
+        caller: &'static Location<'static>,
+    ) -> &'static Location<'static> {
+        self.origin.unwrap_or(caller)
+    }
+
+    pub(crate) fn view(&self) -> TapeView<'_, F> {
+        TapeView { nodes: &self.nodes, indices: &self.indices }
+    }
+
+    pub(crate) fn op(&self, id: usize) -> &dyn ErasedOp<F> {
+        self.ops[id].as_deref().expect("an operation")
+    }
+
+    /// The slot of a parameter; a new one comes last.
+    pub(crate) fn slot(&mut self, id: ParamId) -> usize {
+        self.params.iter().position(|slot| slot.id == id).unwrap_or_else(|| {
+            self.params.push(ParamSlot { id, leaf: None, bound: None });
+            self.params.len() - 1
+        })
+    }
+}
+
+impl<F: Float> Node<F> {
+    #[track_caller]
+    pub(crate) fn value(&self) -> &Tensor<F> {
+        match &self.content {
+            Content::Value(value) => value,
+            Content::Shape(_) => panic!("this tape infers shapes only: there is no value to read"),
+            Content::Released => panic!(
+                "this value was released: it lies inside a checkpoint; return it from the \
+                 checkpoint to read it"
+            ),
+        }
+    }
+
+    pub(crate) fn value_if_held(&self) -> Option<&Tensor<F>> {
+        match &self.content {
+            Content::Value(value) => Some(value),
+            Content::Shape(_) | Content::Released => None,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn shape(&self) -> Shape {
+        match &self.content {
+            Content::Shape(shape) => *shape,
+            _ => self.value().shape(),
+        }
+    }
+}
+
+impl<F: Float> Clone for Var<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Float> Copy for Var<'_, F> {}
+
+impl<F: Float> Clone for IndexVar<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Float> Copy for IndexVar<'_, F> {}
+
+impl From<&'static str> for LayerName {
+    fn from(kind: &'static str) -> Self {
+        Self::Kind(kind)
+    }
+}
+
+impl From<usize> for LayerName {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}

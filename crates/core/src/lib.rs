@@ -48,6 +48,8 @@ pub use diff::higher_order::{grad, hessian, hvp, jacobian, jvp, vjp};
 pub use error::ShapeError;
 pub use float::{Float, PerPrecision};
 pub use kernels::vectorized;
+#[doc(hidden)]
+pub use op::entry;
 pub use op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value};
 pub use ops::{
     BinaryOp, ConvOptions, MovementOps, Padding, Pooling, ReduceOps, UnaryOp, UnaryOps, WindowOps,

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use smallvec::SmallVec;
 
-use crate::op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value, op_name};
+use crate::op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value, entry, op_name};
 use crate::tape::record::{ErasedOp, IndexVar, Inputs, Node, TapeView, Var};
 use crate::tensor::indices::Indices;
 use crate::{Float, Shape, ShapeError, Tensor};
@@ -209,17 +209,17 @@ impl<'t, F: Float> Value for Var<'t, F> {
 
     #[track_caller]
     fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
-        record(op, x)
+        entry::on_variables(op, x)
     }
 
     #[track_caller]
     fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
-        record_many(op, x)
+        entry::many_on_variables(op, x)
     }
 
     #[track_caller]
     fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self {
-        record_indexed(op, x, index)
+        entry::indexed_on_variables(op, x, index)
     }
 
     fn constant_like(&self, shape: Shape, value: f64) -> Self {
@@ -229,22 +229,19 @@ impl<'t, F: Float> Value for Var<'t, F> {
 
 /// Records an operation of `N` inputs.
 #[track_caller]
-pub(crate) fn record<'t, F: Float, const N: usize>(
-    op: impl Op<N>,
-    x: [&Var<'t, F>; N],
-) -> Var<'t, F> {
+pub fn record<'t, F: Float, const N: usize>(op: impl Op<N>, x: [&Var<'t, F>; N]) -> Var<'t, F> {
     x[0].tape.apply(Fixed::<_, N>(op), numbers(&x))
 }
 
 /// Records an operation of any number of inputs.
 #[track_caller]
-pub(crate) fn record_many<'t, F: Float>(op: impl ManyOp, x: &[&Var<'t, F>]) -> Var<'t, F> {
+pub fn record_many<'t, F: Float>(op: impl ManyOp, x: &[&Var<'t, F>]) -> Var<'t, F> {
     x[0].tape.apply(Many(op), numbers(x))
 }
 
 /// Records an operation of a value and indices.
 #[track_caller]
-pub(crate) fn record_indexed<'t, F: Float>(
+pub fn record_indexed<'t, F: Float>(
     op: impl IndexOp,
     x: &Var<'t, F>,
     index: &IndexVar<'t, F>,

@@ -8,6 +8,10 @@
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+#[doc(hidden)]
+pub mod entry;
+
+use crate::entry_points;
 use crate::shape::Axes;
 use crate::{Float, Indices, Shape, ShapeError, Tensor};
 
@@ -52,6 +56,8 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
     ) {
         into.add(self.vjp(i, x, y, g));
     }
+
+    entry_points!(Op<N>);
 }
 
 /// What an operation does to derivatives.
@@ -73,6 +79,8 @@ pub trait ManyOp: Debug + Clone + Send + Sync + 'static {
     fn forward<F: Float>(&self, x: &[&Tensor<F>], out: Shape) -> Tensor<F>;
     /// As [`Op::vjp`].
     fn vjp<V: Value>(&self, i: usize, x: &[&V], y: &V, g: &V) -> V;
+
+    entry_points!(ManyOp);
 }
 
 /// A differentiable operation of one input that also reads positions, which are a leaf of the tape
@@ -84,6 +92,8 @@ pub trait IndexOp: Debug + Clone + Send + Sync + 'static {
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F>;
     /// As [`Op::vjp`].
     fn vjp<V: Value>(&self, x: &V, index: &V::Index, y: &V, g: &V) -> V;
+
+    entry_points!(IndexOp);
 }
 
 /// The operators that derivatives are written with.
@@ -147,29 +157,22 @@ impl<F: Float> Value for Tensor<F> {
         self.shape()
     }
 
+    #[inline]
     #[track_caller]
     fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self {
-        match op.shape(x.map(Tensor::shape)) {
-            Ok(out) => op.forward(x, out),
-            Err(error) => shape_mistake(&op, error),
-        }
+        entry::on_tensors(op, x)
     }
 
+    #[inline]
     #[track_caller]
     fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self {
-        let shapes = x.iter().map(|x| x.shape()).collect::<smallvec::SmallVec<[_; 4]>>();
-        match op.shape(&shapes) {
-            Ok(out) => op.forward(x, out),
-            Err(error) => shape_mistake(&op, error),
-        }
+        entry::many_on_tensors(op, x)
     }
 
+    #[inline]
     #[track_caller]
     fn apply_indexed(op: impl IndexOp, x: &Self, index: &Indices) -> Self {
-        match op.shape(x.shape(), index) {
-            Ok(out) => op.forward(x, index, out),
-            Err(error) => shape_mistake(&op, error),
-        }
+        entry::indexed_on_tensors(op, x, index)
     }
 
     fn constant_like(&self, shape: Shape, value: f64) -> Self {
@@ -232,10 +235,4 @@ pub(crate) fn op_name<O>() -> String {
         name.extend(c.to_lowercase());
     }
     name
-}
-
-#[cold]
-#[track_caller]
-pub(crate) fn shape_mistake<O>(_: &O, error: ShapeError) -> ! {
-    crate::shape::shape_panic(error.in_operation(&op_name::<O>()))
 }

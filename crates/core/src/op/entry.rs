@@ -44,6 +44,25 @@ macro_rules! entry_points {
             $crate::entry::record(self, x)
         }
     };
+    // Of a family of operations, which implements the trait for each of its members.
+    (Op<$N:tt> by $Family:ident) => {
+        #[track_caller]
+        fn compute_f32(self, x: [&$crate::Tensor<f32>; $N]) -> $crate::Tensor<f32> {
+            $Family::compute_f32(self, x)
+        }
+        #[track_caller]
+        fn compute_f64(self, x: [&$crate::Tensor<f64>; $N]) -> $crate::Tensor<f64> {
+            $Family::compute_f64(self, x)
+        }
+        #[track_caller]
+        fn record_f32<'t>(self, x: [&$crate::Var<'t, f32>; $N]) -> $crate::Var<'t, f32> {
+            $Family::record_f32(self, x)
+        }
+        #[track_caller]
+        fn record_f64<'t>(self, x: [&$crate::Var<'t, f64>; $N]) -> $crate::Var<'t, f64> {
+            $Family::record_f64(self, x)
+        }
+    };
     (ManyOp) => {
         #[doc(hidden)]
         #[track_caller]

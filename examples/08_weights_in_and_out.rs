@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use wengert::io::{Load, load, load_memory, named, npy, save, save_memory};
+use wengert::io::{Load, load, load_state, named, npy, save, save_state};
 use wengert::prelude::*;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -63,13 +63,13 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut optimizer = Optimizer::from_toml(recipe)?;
     train(&mut net, &mut optimizer, &x, 3);
     save(folder.join("weights.safetensors"), &net)?;
-    save_memory(folder.join("memory.safetensors"), &optimizer, &net)?;
+    save_state(folder.join("state.safetensors"), &optimizer, &net)?;
     let loss = train(&mut net, &mut optimizer, &x, 3);
 
     let mut resumed = self::net(1);
     load(folder.join("weights.safetensors"), &mut resumed)?;
     let mut again = Optimizer::from_toml(recipe)?;
-    let restored = load_memory(folder.join("memory.safetensors"), &mut again, &resumed)?;
+    let restored = load_state(folder.join("state.safetensors"), &mut again, &resumed)?;
     assert!(restored.is_complete());
     let loss_again = train(&mut resumed, &mut again, &x, 3);
     println!("loss {loss} at once, {loss_again} when interrupted");
@@ -78,7 +78,7 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
 
     // The averages of the parameters are saved like the parameters, and one tensor for NumPy.
     let averages = folder.join("averages.safetensors");
-    optimizer.averaged(&mut net, |net| save(&averages, net))?;
+    optimizer.with_ema(&mut net, |net| save(&averages, net))?;
     load(&averages, &mut resumed)?;
     assert_ne!(named(&resumed), named(&net));
     npy::write(folder.join("judge.npy"), net.judge.weight.value())?;

@@ -48,10 +48,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // Its memory has names like any other's, and another optimizer takes it over.
-    let memory = optimizer.memory(&net);
-    assert!(memory.tensors.contains_key("hidden.weight/muon.momentum_buffer"));
-    assert!(memory.tensors.contains_key("hidden.bias/adam.exp_avg"));
-    let restored = Optimizer::from_toml_with(&registry, MUON)?.restore(&net, memory);
+    let state = optimizer.state(&net);
+    assert!(state.tensors.contains_key("hidden.weight/muon.momentum_buffer"));
+    assert!(state.tensors.contains_key("hidden.bias/adam.exp_avg"));
+    let restored = Optimizer::from_toml_with(&registry, MUON)?.restore(&net, state);
     assert!(restored.is_complete(), "{restored:?}");
 
     if end(&losses) < 0.8 * best && accuracy >= best_accuracy - 0.01 {

@@ -27,7 +27,7 @@ fn recipe(kind: &str, lr: f64) -> String {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let task = digits::Task::load()?;
-    let registry = Registry::default().rule::<lamb::TrustRatio>().composite::<lamb::Lamb>();
+    let registry = Registry::default().rule::<lamb::TrustRatio>().alias::<lamb::Lamb>();
     let run = |kind, lr| -> Result<(f32, f64), Box<dyn Error>> {
         let recipe = recipe(kind, lr);
         let mut optimizer = Optimizer::from_toml_with(&registry, &recipe)?;
@@ -35,9 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let loss = losses[STEPS - 1];
         println!("{kind} {lr:5}  loss {loss:.5}  accuracy {accuracy:.3}");
         // Its memory has names like any other's, and another optimizer takes it over.
-        let memory = optimizer.memory(&net);
-        assert!(memory.tensors.contains_key("output.weight/adam.exp_avg_sq"));
-        let restored = Optimizer::from_toml_with(&registry, &recipe)?.restore(&net, memory);
+        let state = optimizer.state(&net);
+        assert!(state.tensors.contains_key("output.weight/adam.exp_avg_sq"));
+        let restored = Optimizer::from_toml_with(&registry, &recipe)?.restore(&net, state);
         assert!(restored.is_complete(), "{restored:?}");
         Ok((loss, accuracy))
     };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wengert::Float;
-use wengert::optim::{At, BadSetting, Elements, Mapped, Rule, setting::fraction};
+use wengert::optim::{StepContext, InvalidSetting, Elements, MapProof, Rule, range::fraction};
 
 /// Signum: the sign of a running average of the gradient (<https://arxiv.org/abs/1802.04434>).
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,16 +21,16 @@ impl Rule for Signum {
     const KIND: &'static str = "signum";
     const LR: f64 = 1e-4;
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fraction("momentum", self.momentum)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["exp_avg"]
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         let (past, present) = (F::of(self.momentum), F::of(1.0 - self.momentum));
         elements.map(|g, _, [m]| {
             let m = past * m + present * g;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wengert::Float;
 use wengert::optim::{
-    Adam, At, BadSetting, Composite, Elements, Link, Mapped, Reach, Rule, WeightDecay, setting,
+    Adam, Alias, Elements, InvalidSetting, MapProof, Rule, Scope, StepContext, Transform,
+    WeightDecay, range,
 };
 
 /// A step as long as the parameter itself, times the rate: `u = g |p| / |g|`, or `g` where one of the
@@ -15,13 +16,13 @@ pub struct TrustRatio {}
 impl Rule for TrustRatio {
     const KIND: &'static str = "trust_ratio";
 
-    fn reach(&self) -> Reach {
-        Reach::Tensor
+    fn scope(&self) -> Scope {
+        Scope::Tensor
     }
 
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
-        let known = at.norm > 0.0 && at.param_norm > 0.0;
-        let ratio = F::of(if known { at.param_norm / at.norm } else { 1.0 });
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
+        let known = context.norm > 0.0 && context.param_norm > 0.0;
+        let ratio = F::of(if known { context.param_norm / context.norm } else { 1.0 });
         elements.map(|g, _, []| (ratio * g, []))
     }
 }
@@ -46,15 +47,15 @@ impl Default for Lamb {
     }
 }
 
-impl Composite for Lamb {
+impl Alias for Lamb {
     const KIND: &'static str = "lamb";
 
-    fn links(self) -> Result<Vec<Link>, BadSetting> {
-        setting::at_least_zero("weight_decay", self.weight_decay)?;
+    fn transforms(self) -> Result<Vec<Transform>, InvalidSetting> {
+        range::at_least_zero("weight_decay", self.weight_decay)?;
         Ok(vec![
-            Link::rule(Adam { betas: self.betas, eps: self.eps, amsgrad: false })?,
-            Link::rule(WeightDecay { weight_decay: self.weight_decay })?,
-            Link::rule(TrustRatio {})?,
+            Transform::rule(Adam { betas: self.betas, eps: self.eps, amsgrad: false })?,
+            Transform::rule(WeightDecay { weight_decay: self.weight_decay })?,
+            Transform::rule(TrustRatio {})?,
         ])
     }
 }

@@ -1,7 +1,7 @@
 //! L-BFGS (Nocedal and Wright, algorithm 7.4) with a line search for the strong Wolfe conditions.
 
 use serde::{Deserialize, Serialize};
-use wengert::optim::{At, LossAt, Method, Remembered};
+use wengert::optim::{LossAt, Solver, SolverState, StepContext};
 use wengert::{Float, ReduceOps, Tensor, UnaryOps};
 
 /// Steps along minus the inverse Hessian times the gradient, as far as past steps tell it.
@@ -18,20 +18,20 @@ impl Default for Lbfgs {
     }
 }
 
-impl Method for Lbfgs {
+impl Solver for Lbfgs {
     const KIND: &'static str = "lbfgs";
 
     fn step<F: Float>(
         &self,
-        at: At,
+        context: StepContext,
         x: &Tensor<F>,
         loss: &mut LossAt<'_, F>,
-        memory: &mut Remembered<F>,
+        state: &mut SolverState<F>,
     ) -> (F, Tensor<F>) {
         let (value, gradient) = loss(x);
         let name = |which: char, age: usize| format!("{which}{age}");
         let pairs = (0..self.history).map_while(|age| {
-            Some((memory.get(&name('s', age))?.clone(), memory.get(&name('y', age))?.clone()))
+            Some((state.get(&name('s', age))?.clone(), state.get(&name('y', age))?.clone()))
         });
         // From the newest to the oldest.
         let pairs: Vec<_> = pairs.collect();
@@ -44,7 +44,7 @@ impl Method for Lbfgs {
             end = Some((p.mul_scalar(t), gradient));
             found
         };
-        if !wolfe(along, at.lr, value.to_f64(), slope) {
+        if !wolfe(along, context.lr, value.to_f64(), slope) {
             return (value, x.clone());
         }
         let (s, reached) = end.expect("the line was searched");
@@ -52,8 +52,8 @@ impl Method for Lbfgs {
         // By the second Wolfe condition the product of the two is positive.
         let newest = [(s, reached - gradient)];
         for (age, (s, y)) in newest.into_iter().chain(pairs).take(self.history).enumerate() {
-            memory.insert(name('s', age), s);
-            memory.insert(name('y', age), y);
+            state.insert(name('s', age), s);
+            state.insert(name('y', age), y);
         }
         (value, x)
     }

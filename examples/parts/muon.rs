@@ -1,7 +1,7 @@
 //! Muon: momentum, orthogonalised.
 
 use serde::{Deserialize, Serialize};
-use wengert::optim::{At, BadSetting, TensorRule, setting};
+use wengert::optim::{InvalidSetting, StepContext, TensorRule, range};
 use wengert::{Float, MovementOps, Shape, Tensor, UnaryOps};
 
 /// Steps in which every direction of a weight matrix counts the same.
@@ -38,21 +38,21 @@ impl Default for Muon {
 impl TensorRule for Muon {
     const KIND: &'static str = "muon";
 
-    fn check(&self) -> Result<(), BadSetting> {
-        setting::fraction("momentum", self.momentum)?;
-        setting::above_zero("eps", self.eps)
+    fn check(&self) -> Result<(), InvalidSetting> {
+        range::fraction("momentum", self.momentum)?;
+        range::above_zero("eps", self.eps)
     }
 
-    fn memory(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
+    fn state(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
         vec![("momentum_buffer", shape)]
     }
 
     fn apply<F: Float>(
         &self,
-        _: At,
+        _: StepContext,
         g: Tensor<F>,
         param: &Tensor<F>,
-        memory: &mut [Tensor<F>],
+        state: &mut [Tensor<F>],
     ) -> Tensor<F> {
         let &[rows, columns] = &*param.shape() else {
             panic!("muon: a matrix is expected, found {:?}; give others another group", g.shape())
@@ -60,8 +60,8 @@ impl TensorRule for Muon {
         let blend = |past: &Tensor<F>, g: Tensor<F>| {
             past.mul_scalar(self.momentum) + g.mul_scalar(1.0 - self.momentum)
         };
-        memory[0] = blend(&memory[0], g.clone());
-        let n = if self.nesterov { blend(&memory[0], g) } else { memory[0].clone() };
+        state[0] = blend(&state[0], g.clone());
+        let n = if self.nesterov { blend(&state[0], g) } else { state[0].clone() };
         // The shorter side first, so that the products are small.
         let n = if rows > columns { n.transpose(0, 1) } else { n };
         let norm = wengert::optim::sum_of_squares(n.as_slice()).sqrt();

@@ -27,7 +27,7 @@ fn all_same(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> bool 
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
 }
 
-/// A safetensors file: into a map, into a model by four ways, into an optimizer's memory.
+/// A safetensors file: into a map, into a model by four ways, into an optimizer's state.
 pub fn safetensors(bytes: &[u8]) {
     if let Ok(tensors) = io::safetensors::from_bytes::<f32>(bytes)
         && let Ok(again) = io::safetensors::to_bytes(&tensors)
@@ -42,9 +42,9 @@ pub fn safetensors(bytes: &[u8]) {
             assert!(net.w.value() == &Tensor::zeros([2, 2]) && net.b.value().item() == 0.0);
         }
     }
-    if let Ok(memory) = io::memory_from_bytes::<f32>(bytes) {
+    if let Ok(state) = io::state_from_bytes::<f32>(bytes) {
         let mut optimizer = Optimizer::from_toml("kind = 'adam'").expect("a recipe");
-        optimizer.restore(&net(), memory);
+        optimizer.restore(&net(), state);
     }
 }
 

@@ -110,7 +110,7 @@ def check():
     assert single.dtype == np.float32 and single.shape == (2, 3)
     assert (single == np.arange(6, dtype=np.float32).reshape(2, 3) / 4).all()
     assert arrays["scalar"] == 2.5 and arrays["scalar"].shape == () and arrays["empty"].shape == (0, 3)
-    memory = load_file(FOLDER / "wengert_memory.safetensors")
+    memory = load_file(FOLDER / "wengert_state.safetensors")
     assert memory["head.weight/adam.exp_avg"].shape == net.head.weight.shape
     assert memory["steps"].dtype == torch.float64 and memory["steps"] == 1
     print("all of wengert's files are as they should be")

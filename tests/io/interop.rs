@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use wengert::f64::prelude::*;
-use wengert::io::{self, Load, load, load_memory, npy, npz, save, save_memory};
+use wengert::io::{self, Load, load, load_state, npy, npz, save, save_state};
 use wengert::prelude as single;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -134,12 +134,12 @@ fn weights_for_pytorch_are_those_that_it_has_checked() {
     let recipe = "kind = 'adam'\nunused_parameters = 'skip'";
     let mut optimizer = Optimizer::from_toml(recipe).unwrap();
     optimizer.step(&mut net, &grads);
-    save_memory(place("wengert_memory.safetensors"), &optimizer, &net).unwrap();
-    let kept = fixture("wengert_memory.safetensors");
+    save_state(place("wengert_state.safetensors"), &optimizer, &net).unwrap();
+    let kept = fixture("wengert_state.safetensors");
     let mut other = Optimizer::from_toml(recipe).unwrap();
-    let restored = load_memory(&kept, &mut other, &net).unwrap();
+    let restored = load_state(&kept, &mut other, &net).unwrap();
     // The weights of the normalisation are constants in this net, and got no gradient.
-    assert!(restored.unexpected.is_empty() && restored.misshapen.is_empty());
+    assert!(restored.unexpected.is_empty() && restored.shape_mismatch.is_empty());
     assert!(restored.missing.iter().all(|name| name.starts_with("norm.")), "{restored:?}");
 }
 

@@ -21,7 +21,7 @@ fn muon_and_lamb_follow_their_definitions() {
     let registry = Registry::default()
         .tensor_rule::<muon::Muon>()
         .rule::<lamb::TrustRatio>()
-        .composite::<lamb::Lamb>();
+        .alias::<lamb::Lamb>();
     let runs = fixture["runs"].as_object().unwrap();
     assert_eq!(runs.len(), 5);
     for (name, run) in runs {

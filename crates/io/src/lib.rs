@@ -1,4 +1,4 @@
-//! Files for wengert: weights in and out of PyTorch and NumPy, and an optimizer's memory. Users take it
+//! Files for wengert: weights in and out of PyTorch and NumPy, and an optimizer's state. Users take it
 //! through the crate `wengert`, feature `train`, as `wengert::io`.
 //!
 //! ```
@@ -31,8 +31,8 @@
 //!
 //! * [`save`] writes a model's parameters and buffers by dotted name; [`load`] takes exactly these. With
 //!   [`Load`] a file may lack names, have others, or call things otherwise.
-//! * [`save_memory`] and [`load_memory`] do the same for what an optimizer remembers. Averages of
-//!   parameters are saved like the parameters: `optimizer.averaged(&mut model, |model| save(path, model))`.
+//! * [`save_state`] and [`load_state`] do the same for an optimizer's state. Averages of
+//!   parameters are saved like the parameters: `optimizer.with_ema(&mut model, |model| save(path, model))`.
 //! * [`safetensors`], [`npy`] and [`npz`] are the formats by themselves: each has `read` and `write` for
 //!   files, `from_bytes` and `to_bytes` for memory.
 //! * With the feature `ndarray`, `to_ndarray` and `from_ndarray`.
@@ -45,7 +45,6 @@
 mod error;
 mod file;
 mod load;
-mod memory;
 #[cfg(feature = "ndarray")]
 mod nd;
 pub mod npy;
@@ -53,9 +52,10 @@ pub mod npz;
 mod number;
 mod rename;
 pub mod safetensors;
+mod state;
 
 pub use error::{FileError, Problem};
 pub use load::{Load, Misshapen, Report, load, named, save};
-pub use memory::{load_memory, memory_from_bytes, memory_to_bytes, save_memory};
 #[cfg(feature = "ndarray")]
 pub use nd::{from_ndarray, to_ndarray};
+pub use state::{load_state, save_state, state_from_bytes, state_to_bytes};

@@ -2,10 +2,10 @@
 
 use wengert_core::{Buffer, Param, Tensor, params_f32};
 use wengert_io::{
-    FileError, Load, Problem, load, memory_from_bytes, memory_to_bytes, named, npy, npz,
-    safetensors, save,
+    FileError, Load, Problem, load, named, npy, npz, safetensors, save, state_from_bytes,
+    state_to_bytes,
 };
-use wengert_nn::optim::{Memory, Optimizer};
+use wengert_nn::optim::{Optimizer, OptimizerState};
 
 struct Net {
     weight: Param<f32>,
@@ -119,22 +119,24 @@ fn a_file_that_cannot_be_written_or_read_is_named() {
 
 #[test]
 fn memory_tells_numbers_from_scalar_tensors() {
-    let memory = Memory::<f64> {
+    let state = OptimizerState::<f64> {
         tensors: [("b/adam.exp_avg".to_owned(), Tensor::scalar(0.5))].into(),
         numbers: [("b/adam.count".to_owned(), 3.0), ("steps".to_owned(), f64::INFINITY)].into(),
     };
-    let bytes = memory_to_bytes(&memory).unwrap();
-    assert_eq!(memory_from_bytes::<f64>(&bytes).unwrap(), memory);
-    assert_eq!(bytes, memory_to_bytes(&memory).unwrap());
+    let bytes = state_to_bytes(&state).unwrap();
+    assert_eq!(state_from_bytes::<f64>(&bytes).unwrap(), state);
+    assert_eq!(bytes, state_to_bytes(&state).unwrap());
     // In single precision the numbers stay double.
-    let memory =
-        Memory::<f32> { tensors: [].into(), numbers: [("steps".to_owned(), 16_777_217.0)].into() };
-    let bytes = memory_to_bytes(&memory).unwrap();
-    assert_eq!(memory_from_bytes::<f32>(&bytes).unwrap(), memory);
+    let state = OptimizerState::<f32> {
+        tensors: [].into(),
+        numbers: [("steps".to_owned(), 16_777_217.0)].into(),
+    };
+    let bytes = state_to_bytes(&state).unwrap();
+    assert_eq!(state_from_bytes::<f32>(&bytes).unwrap(), state);
 
     // One link more: what is known is taken, what is not is told.
     let mut plain = Optimizer::<f32>::from_toml("kind = 'adam'\naverage = 0.5").unwrap();
-    let restored = plain.restore(&net(0.0), memory_from_bytes(&bytes).unwrap());
+    let restored = plain.restore(&net(0.0), state_from_bytes(&bytes).unwrap());
     assert_eq!(plain.steps(), 16_777_217);
     assert!(restored.missing.contains(&"weight/average.average".to_owned()));
 }

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use wengert_core::{Float, Tensor};
 use wengert_nn::optim::{
-    Adam, At, BadSetting, Chain, ClipNorm, ConfigError, Elements, Mapped, Recipe, Registry,
-    RmsProp, Rule, Sgd, Slots, WeightDecay, setting, sum_of_squares,
+    Adam, Chain, ChainState, ClipNorm, ConfigError, Elements, InvalidSetting, MapProof, Recipe,
+    Registry, RmsProp, Rule, Sgd, StepContext, WeightDecay, range, sum_of_squares,
 };
 
 /// Numbers that look like nothing in particular, of both signs.
@@ -22,8 +22,8 @@ fn train<F: Float>(recipe: &Recipe, start: &[F], steps: u64) -> Vec<F> {
     for step in 0..steps {
         let x = param.as_slice();
         let gradient = Tensor::from_fn([x.len()], |i| x[i].sin() + F::of(0.1));
-        let at = At::new(step, recipe.lr().at(step));
-        chain.finish(at, &gradient, &mut param, &mut slots);
+        let context = StepContext::new(step, recipe.lr().at(step));
+        chain.finish(context, &gradient, &mut param, &mut slots);
     }
     param.to_vec()
 }
@@ -86,20 +86,24 @@ fn sum_of_squares_is_accurate() {
 /// A step over the parameters of a model as a driver takes it, barriers included.
 fn step<F: Float>(
     chain: &Chain<F>,
-    at: At,
+    context: StepContext,
     gradients: &[Vec<F>],
     params: &mut [Tensor<F>],
-    slots: &mut [Slots<F>],
+    slots: &mut [ChainState<F>],
 ) {
     let mut updates: Vec<_> = gradients.iter().map(|g| vector(g)).collect();
     for phase in 0..chain.phases() {
-        let mut at = at;
+        let mut context = context;
         if chain.needs_norm(phase) {
-            at.norm = updates.iter().map(|u| sum_of_squares(u.as_slice())).sum::<f64>().sqrt();
+            context.norm = updates.iter().map(|u| sum_of_squares(u.as_slice())).sum::<f64>().sqrt();
         }
         let last = phase + 1 == chain.phases();
         for ((u, p), m) in updates.iter_mut().zip(&mut *params).zip(&mut *slots) {
-            if last { chain.finish(at, u, p, m) } else { chain.advance(phase, at, u, p, m) }
+            if last {
+                chain.finish(context, u, p, m)
+            } else {
+                chain.advance(phase, context, u, p, m)
+            }
         }
     }
 }
@@ -112,7 +116,13 @@ fn clipping_first_scales_the_gradient_of_the_whole_model() {
     let mut params = [vector(&[0.0]), vector(&[0.0])];
     let mut slots = [(); 2].map(|()| chain.slots([1].into()));
     let mut run = |t, gradients: [f64; 2]| {
-        step(&chain, At::new(t, 1.0), &gradients.map(|g| vec![g]), &mut params, &mut slots);
+        step(
+            &chain,
+            StepContext::new(t, 1.0),
+            &gradients.map(|g| vec![g]),
+            &mut params,
+            &mut slots,
+        );
         params.each_ref().map(|p| p.as_slice()[0])
     };
     let scale = 1.0 / (5.0 + 1e-6);
@@ -135,7 +145,7 @@ fn a_barrier_in_the_middle_sees_the_updates_of_the_rule_before_it() {
     let mut buffer = vec![0.0; plain.len()];
     for t in 0..4 {
         let gradients = [noise::<f64>(5000, t as f64), noise(3, -(t as f64))];
-        step(&chain, At::new(t, 0.5), &gradients, &mut params, &mut slots);
+        step(&chain, StepContext::new(t, 0.5), &gradients, &mut params, &mut slots);
         for (v, g) in buffer.iter_mut().zip(gradients.concat()) {
             *v = 0.5 * *v + g;
         }
@@ -157,7 +167,7 @@ proptest! {
         let chain = Chain::new(recipe.chain());
         let (mut param, mut slots) = (vector(&[0.0]), chain.slots([1].into()));
         for step in 0..200 {
-            chain.finish(At::new(step, 0.01), &vector(&[g]), &mut param, &mut slots);
+            chain.finish(StepContext::new(step, 0.01), &vector(&[g]), &mut param, &mut slots);
         }
         prop_assert!(param.is_finite());
     }
@@ -181,11 +191,11 @@ impl Rule for HeavyBall {
     const KIND: &'static str = "heavy_ball";
     const LR: f64 = 0.25;
 
-    fn check(&self) -> Result<(), BadSetting> {
-        setting::fraction("mass", self.mass)
+    fn check(&self) -> Result<(), InvalidSetting> {
+        range::fraction("mass", self.mass)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["velocity"]
     }
 
@@ -193,7 +203,7 @@ impl Rule for HeavyBall {
         1.0
     }
 
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         elements.map(|g, _, [v]| {
             let v = F::of(self.mass) * v + g;
             (v, [v])
@@ -208,7 +218,7 @@ struct Flip;
 impl Rule for Flip {
     const KIND: &'static str = "flip";
 
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         elements.map(|g, _, []| (-g, []))
     }
 }
@@ -222,8 +232,8 @@ fn foreign_rule_runs<F: Float>() -> Result<(), ConfigError> {
     let chain = Chain::<F>::new(recipe.chain());
     let (mut param, mut slots) = (Tensor::zeros([2]), chain.slots([2].into()));
     for step in 0..2 {
-        let at = At::new(step, recipe.lr().at(step));
-        chain.finish(at, &vector(&[F::ONE, F::of(2.0)]), &mut param, &mut slots);
+        let context = StepContext::new(step, recipe.lr().at(step));
+        chain.finish(context, &vector(&[F::ONE, F::of(2.0)]), &mut param, &mut slots);
     }
     // Velocities 1.5 and 1.75, 2.5 and 3.25, times 1/4.
     assert_eq!(param.to_vec(), [F::of(-0.8125), F::of(-1.4375)]);
@@ -278,5 +288,5 @@ fn lengths_must_belong_together() {
     let recipe = Recipe::new(0.1, Sgd::default());
     let chain = Chain::new(recipe.chain());
     let (mut param, mut slots) = (vector(&[0.0; 2]), chain.slots([2].into()));
-    chain.finish(At::new(0, 0.1), &vector(&[1.0; 3]), &mut param, &mut slots);
+    chain.finish(StepContext::new(0, 0.1), &vector(&[1.0; 3]), &mut param, &mut slots);
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use proptest::prelude::*;
 use wengert_nn::optim::{
-    Adagrad, Adam, ClipNorm, Rate, Recipe, RmsProp, Sgd, Step, UnusedParameters, WeightDecay,
+    Adagrad, Adam, ClipNorm, Rate, Recipe, RmsProp, Sgd, StepDecay, UnusedParameters, WeightDecay,
 };
 
 /// Each text with the place of its mistake, what is underlined, and how the message begins.
@@ -268,7 +268,7 @@ fn the_long_form_keeps_the_order_of_its_links() {
 #[test]
 fn weight_decay_is_l2_but_in_adamw() {
     let kinds = |text: &str| -> Vec<_> {
-        Recipe::from_toml(text).unwrap().chain().iter().map(|link| link.kind()).collect()
+        Recipe::from_toml(text).unwrap().chain().iter().map(|transform| transform.kind()).collect()
     };
     let shared = "weight_decay = 0.1\nclip_norm = 1";
     assert_eq!(kinds(&format!("kind = 'adam'\n{shared}")), ["clip_norm", "weight_decay", "adam"]);
@@ -283,7 +283,7 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     (rates, prop::collection::vec(rule, 1..5), any::<bool>()).prop_map(
         |((staircase, lr, step_size, gamma), rules, skip)| {
             let rate: Rate =
-                if staircase { Step { lr, step_size, gamma }.into() } else { lr.into() };
+                if staircase { StepDecay { lr, step_size, gamma }.into() } else { lr.into() };
             // The chain must begin somewhere: with a rule that changes nothing.
             let mut recipe = Recipe::new(rate, Sgd::default());
             for (rule, x, eps, [a, b]) in rules {

@@ -26,11 +26,11 @@ fn settings(cell: &str) -> Vec<(&str, Option<&str>)> {
 
 #[test]
 fn every_rule_and_link_is_there_with_its_defaults() {
-    let (rules, links) = (table("Rules"), table("Links"));
-    let mut known: Vec<_> = rules.keys().chain(links.keys()).copied().collect();
+    let (rules, transforms) = (table("Rules"), table("Links"));
+    let mut known: Vec<_> = rules.keys().chain(transforms.keys()).copied().collect();
     known.sort();
     assert_eq!(known, Registry::default().rules().collect::<Vec<_>>());
-    for (kind, row) in rules.iter().chain(&links) {
+    for (kind, row) in rules.iter().chain(&transforms) {
         let recipe = format!("lr = 1\n[[chain]]\nkind = '{kind}'");
         let mut printed = Recipe::from_toml(&recipe).unwrap().to_string();
         let settings = settings(row[1]);
@@ -38,7 +38,7 @@ fn every_rule_and_link_is_there_with_its_defaults() {
         let mut lines: Vec<String> = Vec::new();
         for (name, default) in &settings {
             lines.push(format!("{name} = {}", default.unwrap_or_else(|| panic!("{kind}.{name}"))));
-            // A decay that is 0 is no link.
+            // A decay that is 0 is no transform.
             if *name == "weight_decay" && *default == Some("0.0") {
                 lines.pop();
                 let given = format!("{recipe}\nweight_decay = 0.5");
@@ -56,11 +56,11 @@ fn every_rule_and_link_is_there_with_its_defaults() {
         let printed = Recipe::from_toml(&format!("kind = '{kind}'")).unwrap().lr().to_string();
         assert_eq!(printed.parse::<f64>(), row[2].parse::<f64>(), "{kind}");
     }
-    for (kind, row) in links {
+    for (kind, row) in transforms {
         let key = row[2].trim_matches('`');
         let value = if kind == "maximize" { "true" } else { "0.5" };
         let recipe = Recipe::from_toml(&format!("kind = 'sgd'\n{key} = {value}")).unwrap();
-        assert!(recipe.chain().iter().any(|link| link.kind() == kind), "{key}");
+        assert!(recipe.chain().iter().any(|transform| transform.kind() == kind), "{key}");
     }
 }
 

@@ -100,7 +100,8 @@ fn a_group_has_a_rule_of_its_own_and_keeps_the_clipping() {
     let text = "kind = 'adam'\nbetas = [0.5, 0.5]\nlr = 0.1\nweight_decay = 0.3\nclip_norm = 1.0\n
                 [[groups]]\nparams = 'head.*'\nkind = 'momentum'\nlr = 1.0";
     let recipe = Recipe::from_toml(text).unwrap();
-    let kinds = |plan: &Plan| plan.chain().iter().map(|link| link.kind()).collect::<Vec<_>>();
+    let kinds =
+        |plan: &Plan| plan.chain().iter().map(|transform| transform.kind()).collect::<Vec<_>>();
     assert_eq!(kinds(recipe.groups()[0].plan().unwrap()), ["clip_norm", "sgd"]);
     // The norm is that of the whole model, whatever the group: sqrt(2 (1 + 4 + 9 + 16)).
     let scale = 1.0 / (60f64.sqrt() + 1e-6);

@@ -3,52 +3,55 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 use wengert_nn::optim::{
-    Adadelta, Adagrad, Adam, Adamax, Average, ClipNorm, ClipTensorNorm, ClipValue, Link, Lion,
-    Maximize, NAdam, NonFinite, Plan, RAdam, Recipe, RmsProp, Sgd, UnusedParameters, WeightDecay,
+    Adadelta, Adagrad, Adam, Adamax, ClipNorm, ClipTensorNorm, ClipValue, Ema, Lion, Maximize,
+    NAdam, NonFinite, Plan, RAdam, Recipe, RmsProp, Sgd, Transform, UnusedParameters, WeightDecay,
 };
 
 mod any;
 use any::any_rate;
 
-/// Any rule or link, with settings in range.
-fn any_link() -> impl Strategy<Value = Link> {
+/// Any rule or transform, with settings in range.
+fn any_transform() -> impl Strategy<Value = Transform> {
     (0..15, 0.001..1.0f64, 0.0..1.0f64, 0.0..1e-3f64, any::<[bool; 2]>()).prop_map(
         |(kind, x, y, eps, [a, b])| {
             let betas = [x / 2.0, y];
             match kind {
-                0 => Link::new(Sgd { momentum: x, dampening: y, nesterov: false }),
-                1 => Link::new(Sgd { momentum: x, dampening: 0.0, nesterov: a }),
-                2 => Link::new(RmsProp {
+                0 => Transform::new(Sgd { momentum: x, dampening: y, nesterov: false }),
+                1 => Transform::new(Sgd { momentum: x, dampening: 0.0, nesterov: a }),
+                2 => Transform::new(RmsProp {
                     alpha: y,
                     eps,
                     centered: a,
                     momentum: x,
                     eps_inside_sqrt: b,
                 }),
-                3 => Link::new(Adagrad { lr_decay: x, initial_accumulator_value: y, eps }),
-                4 => Link::new(Adadelta { rho: y, eps }),
-                5 => Link::new(Adam { betas, eps, amsgrad: a }),
-                6 => Link::new(Adamax { betas, eps }),
-                7 => Link::new(NAdam { betas, eps, momentum_decay: x }),
-                8 => Link::new(RAdam { betas, eps }),
-                9 => Link::new(Lion { betas }),
-                10 => Link::new(WeightDecay { weight_decay: y }),
-                11 => Link::new(ClipValue { clip_value: x }),
-                12 => Link::new(ClipTensorNorm { max_norm: x }),
-                13 => Link::new(ClipNorm { max_norm: x }),
-                _ => Link::new(Maximize {}),
+                3 => Transform::new(Adagrad { lr_decay: x, initial_accumulator_value: y, eps }),
+                4 => Transform::new(Adadelta { rho: y, eps }),
+                5 => Transform::new(Adam { betas, eps, amsgrad: a }),
+                6 => Transform::new(Adamax { betas, eps }),
+                7 => Transform::new(NAdam { betas, eps, momentum_decay: x }),
+                8 => Transform::new(RAdam { betas, eps }),
+                9 => Transform::new(Lion { betas }),
+                10 => Transform::new(WeightDecay { weight_decay: y }),
+                11 => Transform::new(ClipValue { clip_value: x }),
+                12 => Transform::new(ClipTensorNorm { max_norm: x }),
+                13 => Transform::new(ClipNorm { max_norm: x }),
+                _ => Transform::new(Maximize {}),
             }
         },
     )
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
-    let links = prop::collection::vec(any_link(), 0..4);
-    (any_rate(), links, any::<bool>(), 0.0..1.0f64).prop_map(|(lr, links, average, decay)| {
-        // The chain must begin somewhere: with a rule that changes nothing.
-        let plan = links.into_iter().fold(Plan::new(lr, Sgd::default()), Plan::then_link);
-        if average { plan.then(Average { decay }) } else { plan }
-    })
+    let transforms = prop::collection::vec(any_transform(), 0..4);
+    (any_rate(), transforms, any::<bool>(), 0.0..1.0f64).prop_map(
+        |(lr, transforms, average, decay)| {
+            // The chain must begin somewhere: with a rule that changes nothing.
+            let plan =
+                transforms.into_iter().fold(Plan::new(lr, Sgd::default()), Plan::then_transform);
+            if average { plan.then(Ema { decay }) } else { plan }
+        },
+    )
 }
 
 fn any_recipe() -> impl Strategy<Value = Recipe> {

@@ -104,7 +104,7 @@ fn plateaus_follow_pytorch_through_the_optimizer() {
             assert!(close(optimizer.lr(), expected), "{settings}: {} {expected}", optimizer.lr());
             let grads = Gradients::from_params(vec![(param.id(), Tensor::from([1.0]))]);
             optimizer.step(&mut param, &grads);
-            optimizer.observe(metric.as_f64().unwrap_or(f64::NAN));
+            optimizer.report_metric(metric.as_f64().unwrap_or(f64::NAN));
         }
     }
 }
@@ -136,12 +136,12 @@ fn with_a_warm_up_the_inverse_square_root_is_the_transformers() {
 fn pieces_may_be_plateaus_with_a_memory_each() {
     let piece = |lr| Plateau { lr, ..plateau() };
     let joined = Rate::joined([10], [piece(1.0).into(), Rate::from(piece(0.5)).warmup(2, 0.0)]);
-    let mut memory = joined.memory();
-    assert_eq!(memory.len(), 8);
+    let mut state = joined.state();
+    assert_eq!(state.len(), 8);
     for metric in [1.0, 1.0, 1.0] {
-        joined.observe(metric, &mut memory);
+        joined.report_metric(metric, &mut state);
     }
-    assert_eq!((joined.at_with(3, &memory), joined.at_with(12, &memory)), (0.25, 0.125));
+    assert_eq!((joined.at_with(3, &state), joined.at_with(12, &state)), (0.25, 0.125));
     assert_eq!((joined.at(3), joined.at(12)), (1.0, 0.5));
 }
 

@@ -9,17 +9,17 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use serde::Deserialize;
 
-use super::error::{ConfigError, Fault, nearest};
-use super::link::Link;
+use super::error::{ConfigError, Diagnostic, nearest};
 use super::overrides::Texts;
-use super::recipe::{Choice, Group, Manners, Plan, Recipe};
+use super::recipe::{Choice, Group, Plan, Recipe, StepPolicy};
 use super::registry::{Registry, RuleKind};
 use super::rule::Rule;
 use super::rules::ClipNorm;
-use super::rules::{Average, ClipTensorNorm, ClipValue, Maximize};
+use super::rules::{ClipTensorNorm, ClipValue, Ema, Maximize};
 use super::schedule::Rate;
 use super::schedule::read::rate;
-use super::settings::{Settings, refuse_others, shared_link, weight_decay, wrong_type};
+use super::table::{Settings, refuse_others, shared_link, weight_decay, wrong_type};
+use super::transform::Transform;
 use crate::Pattern;
 
 /// The keys that every plan in the short form has, besides those of its rule.
@@ -45,13 +45,13 @@ pub(crate) fn read(
     overrides: &[&str],
 ) -> Result<Recipe, ConfigError> {
     let texts = Texts::new(text, overrides);
-    parse(registry, text, &texts).map_err(|fault| texts.locate(fault))
+    parse(registry, text, &texts).map_err(|diagnostic| texts.locate(diagnostic))
 }
 
-fn parse(registry: &Registry, text: &str, texts: &Texts<'_>) -> Result<Recipe, Fault> {
+fn parse(registry: &Registry, text: &str, texts: &Texts<'_>) -> Result<Recipe, Diagnostic> {
     let document = DeTable::parse(text).map_err(|error| {
         let end = text.trim_end().len();
-        Fault::new(error.span().unwrap_or(end..end), error.message())
+        Diagnostic::new(error.span().unwrap_or(end..end), error.message())
     })?;
     let mut table = document.into_inner();
     let mut settings = match table.remove("optimizer") {
@@ -65,7 +65,7 @@ fn parse(registry: &Registry, text: &str, texts: &Texts<'_>) -> Result<Recipe, F
     let own = own_keys(registry, &settings.table);
     let accumulate_span = settings.table.get("accumulate").map_or(0..0, Spanned::span);
     let mut take = |key| (!own.contains(&key)).then(|| settings.table.remove(key)).flatten();
-    let manners = Manners {
+    let policy = StepPolicy {
         accumulate: accumulate(take("accumulate"))?,
         non_finite: choice("non_finite", take("non_finite"))?,
         unused_parameters: choice("unused_parameters", take("unused_parameters"))?,
@@ -74,12 +74,12 @@ fn parse(registry: &Registry, text: &str, texts: &Texts<'_>) -> Result<Recipe, F
     settings.also.extend(RECIPE);
     let base = settings.table.clone();
     let plan = plan(registry, settings, None)?;
-    let method = plan.chain[0].is_method().then(|| plan.chain[0].kind());
-    if let (Some(method), true) = (method, manners.accumulate > 1) {
-        let message = format!("`{method}` calls the loss itself, and accumulates no gradients");
-        return Err(Fault::new(accumulate_span, message));
+    let solver = plan.chain[0].is_solver().then(|| plan.chain[0].kind());
+    if let (Some(solver), true) = (solver, policy.accumulate > 1) {
+        let message = format!("`{solver}` calls the loss itself, and accumulates no gradients");
+        return Err(Diagnostic::new(accumulate_span, message));
     }
-    let mut recipe = Recipe { plan, groups: Vec::new(), manners };
+    let mut recipe = Recipe { plan, groups: Vec::new(), policy };
     for table in tables("groups", groups)? {
         let group = group(registry, table, &base, &recipe.plan, texts)?;
         recipe.groups.push(group);
@@ -88,7 +88,7 @@ fn parse(registry: &Registry, text: &str, texts: &Texts<'_>) -> Result<Recipe, F
 }
 
 /// Refuses keys of a recipe beside its table `[optimizer]`, where nobody would read them.
-fn refuse_strays(table: &DeTable<'_>) -> Result<(), Fault> {
+fn refuse_strays(table: &DeTable<'_>) -> Result<(), Diagnostic> {
     let own = |key: &str| ["kind", "lr", "chain"].contains(&key) || RECIPE.contains(&key);
     match table.keys().filter(|key| own(key.get_ref())).min_by_key(|key| key.span().start) {
         None => Ok(()),
@@ -96,7 +96,7 @@ fn refuse_strays(table: &DeTable<'_>) -> Result<(), Fault> {
             let name = key.get_ref();
             let message =
                 format!("`{name}` stands outside of `[optimizer]`: expected `optimizer.{name}`");
-            Err(Fault::new(key.span(), message))
+            Err(Diagnostic::new(key.span(), message))
         }
     }
 }
@@ -108,7 +108,10 @@ fn own_keys(registry: &Registry, table: &DeTable<'_>) -> &'static [&'static str]
 }
 
 /// The tables of an array, each with its place.
-fn tables<'t>(key: &str, value: Option<Spanned<DeValue<'t>>>) -> Result<Vec<Settings<'t>>, Fault> {
+fn tables<'t>(
+    key: &str,
+    value: Option<Spanned<DeValue<'t>>>,
+) -> Result<Vec<Settings<'t>>, Diagnostic> {
     let Some(value) = value else { return Ok(Vec::new()) };
     if !value.get_ref().is_array() {
         return Err(wrong_type(key, &value, "an array of tables"));
@@ -121,16 +124,16 @@ fn tables<'t>(key: &str, value: Option<Spanned<DeValue<'t>>>) -> Result<Vec<Sett
     }
 }
 
-/// A rate and its links, in the short form or in the long one; or, for a group, those of `base`.
+/// A rate and its transforms, in the short form or in the long one; or, for a group, those of `base`.
 fn plan(
     registry: &Registry,
     mut settings: Settings<'_>,
     base: Option<&Plan>,
-) -> Result<Plan, Fault> {
+) -> Result<Plan, Diagnostic> {
     match (settings.table.remove("kind"), settings.table.remove_entry("chain"), base) {
         (Some(kind), None, _) => short(registry, &kind, settings),
         (None, Some((_, chain)), _) => long(registry, chain, settings, base),
-        (Some(_), Some((key, _)), _) => Err(Fault::new(
+        (Some(_), Some((key, _)), _) => Err(Diagnostic::new(
             key.span(),
             "both `kind` and `chain`: expected `kind` with its settings (the short form), or a \
              `chain` of rules (the long form)",
@@ -147,7 +150,7 @@ fn plan(
 }
 
 /// Neither `kind` nor `chain`: blame a slip of the pen if there is one.
-fn neither(settings: &Settings<'_>) -> Fault {
+fn neither(settings: &Settings<'_>) -> Diagnostic {
     let slip = settings
         .table
         .keys()
@@ -156,9 +159,9 @@ fn neither(settings: &Settings<'_>) -> Fault {
         .min_by_key(|key| key.span().start);
     match slip {
         Some(key) => {
-            Fault::unknown(key.span(), "key", key.get_ref(), ["optimizer", "kind", "chain"])
+            Diagnostic::unknown(key.span(), "key", key.get_ref(), ["optimizer", "kind", "chain"])
         }
-        None => Fault::new(
+        None => Diagnostic::new(
             settings.span.clone(),
             "no optimizer: expected `kind = ..` (the short form) or `[[chain]]` (the long form), \
              at top level or in a table `[optimizer]`",
@@ -171,10 +174,10 @@ fn short(
     registry: &Registry,
     kind: &Spanned<DeValue<'_>>,
     mut settings: Settings<'_>,
-) -> Result<Plan, Fault> {
+) -> Result<Plan, Diagnostic> {
     let rule = registry.find_rule(kind)?;
-    // A shared key that the rule has as a setting of its own is the rule's; a method has but a rate.
-    let shared = if rule.method { &SHARED[..1] } else { &SHARED[..] };
+    // A shared key that the rule has as a setting of its own is the rule's; a solver has but a rate.
+    let shared = if rule.solver { &SHARED[..1] } else { &SHARED[..] };
     let shared: Vec<&str> =
         shared.iter().copied().filter(|key| !rule.fields.names().contains(key)).collect();
     let mut take = |key| shared.contains(&key).then(|| settings.table.remove(key)).flatten();
@@ -188,7 +191,7 @@ fn short(
     before.extend(shared_link::<ClipTensorNorm>("clip_tensor_norm", "max_norm", tensor_norm)?);
     before.extend(shared_link::<ClipNorm>("clip_norm", "max_norm", take("clip_norm"))?);
     if flag("maximize", take("maximize"))?.unwrap_or(false) {
-        before.push(Link::new(Maximize {}));
+        before.push(Transform::new(Maximize {}));
     }
     let decoupled = flag("decoupled_weight_decay", take("decoupled_weight_decay"))?;
     let decoupled = decoupled.unwrap_or(rule.decoupled.is_some());
@@ -202,24 +205,24 @@ fn short(
     } else {
         before.extend(decay)
     }
-    after.extend(shared_link::<Average>("average", "decay", take("average"))?);
+    after.extend(shared_link::<Ema>("average", "decay", take("average"))?);
     settings.also.splice(0..0, shared);
     settings.span = kind.span();
     let chain = before.into_iter().chain(rule.rule(settings)?).chain(after).collect();
     Ok(Plan { lr, chain })
 }
 
-/// `lr = ..` and the links one by one.
+/// `lr = ..` and the transforms one by one.
 fn long(
     registry: &Registry,
     chain: Spanned<DeValue<'_>>,
     mut settings: Settings<'_>,
     base: Option<&Plan>,
-) -> Result<Plan, Fault> {
-    let link = SHARED[1..].iter().find_map(|key| settings.table.get_key_value(*key));
-    if let Some((key, _)) = link {
+) -> Result<Plan, Diagnostic> {
+    let transform = SHARED[1..].iter().find_map(|key| settings.table.get_key_value(*key));
+    if let Some((key, _)) = transform {
         let name = key.get_ref();
-        return Err(Fault::new(
+        return Err(Diagnostic::new(
             key.span(),
             format!("unknown key `{name}`: in the long form it is a rule of the chain"),
         ));
@@ -231,31 +234,31 @@ fn long(
         (Some(value), _) => rate(registry, "lr", value)?,
         (None, Some(base)) => base.lr.clone(),
         (None, None) => {
-            return Err(Fault::new(settings.span, "missing key `lr`: the long form needs it"));
+            return Err(Diagnostic::new(settings.span, "missing key `lr`: the long form needs it"));
         }
     };
     let span = chain.span();
-    let mut links: Vec<Link> = Vec::new();
+    let mut transforms: Vec<Transform> = Vec::new();
     let mut average: Option<std::ops::Range<usize>> = None;
     for mut settings in tables("chain", Some(chain))? {
         let kind = take_kind(&mut settings, "a rule")?;
         if let Some(span) = average {
             let message = "`average` stands last in its chain, where it sees the whole update";
-            return Err(Fault::new(span, message));
+            return Err(Diagnostic::new(span, message));
         }
-        average = (kind.get_ref().as_str() == Some(Average::KIND)).then(|| kind.span());
-        links.extend(registry.find_rule(&kind)?.links(settings)?);
-        let method = links.iter().find(|link| link.is_method());
-        if let (Some(method), true) = (method, links.len() > 1) {
+        average = (kind.get_ref().as_str() == Some(Ema::KIND)).then(|| kind.span());
+        transforms.extend(registry.find_rule(&kind)?.transforms(settings)?);
+        let solver = transforms.iter().find(|transform| transform.is_solver());
+        if let (Some(solver), true) = (solver, transforms.len() > 1) {
             let message =
-                format!("`{}` calls the loss itself: it stands alone in its chain", method.kind());
-            return Err(Fault::new(kind.span(), message));
+                format!("`{}` calls the loss itself: it stands alone in its chain", solver.kind());
+            return Err(Diagnostic::new(kind.span(), message));
         }
     }
-    if links.is_empty() {
-        return Err(Fault::new(span, "the chain is empty: expected at least one rule"));
+    if transforms.is_empty() {
+        return Err(Diagnostic::new(span, "the chain is empty: expected at least one rule"));
     }
-    Ok(Plan { lr, chain: links })
+    Ok(Plan { lr, chain: transforms })
 }
 
 /// One of `groups`: the recipe's own table, with the keys replaced that the group gives.
@@ -265,7 +268,7 @@ fn group<'t>(
     base: &DeTable<'t>,
     plan_of_base: &Plan,
     texts: &Texts<'_>,
-) -> Result<Group, Fault> {
+) -> Result<Group, Diagnostic> {
     let (params, sources) = patterns(&mut settings, texts)?;
     settings.also.extend(["params", "frozen"]);
     if flag("frozen", settings.table.remove("frozen"))?.unwrap_or(false) {
@@ -273,11 +276,11 @@ fn group<'t>(
         return Ok(Group { params, sources, plan: None });
     }
     let span = settings.span.clone();
-    if plan_of_base.chain[0].is_method() {
+    if plan_of_base.chain[0].is_solver() {
         let kind = plan_of_base.chain[0].kind();
         let message =
             format!("`{kind}` works on all parameters at once: a group may but be `frozen`");
-        return Err(Fault::new(span, message));
+        return Err(Diagnostic::new(span, message));
     }
     let kind = |table: &DeTable<'_>| {
         table.get("kind").and_then(|kind| kind.get_ref().as_str().map(str::to_owned))
@@ -294,12 +297,12 @@ fn group<'t>(
         settings.table.entry(key.clone()).or_insert(value.clone());
     }
     let plan = plan(registry, settings, Some(plan_of_base))?;
-    if plan.chain[0].is_method() {
+    if plan.chain[0].is_solver() {
         let message = format!(
             "`{}` works on all parameters at once: it is no rule for a group",
             plan.chain[0].kind()
         );
-        return Err(Fault::new(span, message));
+        return Err(Diagnostic::new(span, message));
     }
     Ok(Group { params, sources, plan: Some(plan) })
 }
@@ -308,22 +311,22 @@ fn group<'t>(
 fn patterns(
     settings: &mut Settings<'_>,
     texts: &Texts<'_>,
-) -> Result<(Vec<Pattern>, Vec<super::error::Source>), Fault> {
+) -> Result<(Vec<Pattern>, Vec<super::error::Source>), Diagnostic> {
     let expected = "a pattern such as \"*.bias\", or a list of them";
     let Some(value) = settings.table.remove("params") else {
         let slip = settings.table.keys().find(|key| nearest(key.get_ref(), &["params"]).is_some());
         if let Some(key) = slip {
-            return Err(Fault::unknown(key.span(), "key", key.get_ref(), ["params"]));
+            return Err(Diagnostic::unknown(key.span(), "key", key.get_ref(), ["params"]));
         }
         let message = format!("missing key `params`: {expected}");
-        return Err(Fault::new(settings.span.clone(), message));
+        return Err(Diagnostic::new(settings.span.clone(), message));
     };
     let list: Vec<_> = match value.get_ref() {
         DeValue::Array(list) => list.iter().collect(),
         _ => vec![&value],
     };
     if list.is_empty() {
-        return Err(Fault::new(value.span(), format!("`params`: expected {expected}")));
+        return Err(Diagnostic::new(value.span(), format!("`params`: expected {expected}")));
     }
     let read = |value: &Spanned<DeValue<'_>>| match value.get_ref().as_str() {
         Some(text) => Ok((Pattern::new(text), texts.source(value.span()))),
@@ -335,7 +338,7 @@ fn patterns(
 pub(crate) fn take_kind<'t>(
     settings: &mut Settings<'t>,
     what: &str,
-) -> Result<Spanned<DeValue<'t>>, Fault> {
+) -> Result<Spanned<DeValue<'t>>, Diagnostic> {
     settings.also.push("kind");
     if let Some(kind) = settings.table.remove("kind") {
         settings.span = kind.span();
@@ -343,22 +346,23 @@ pub(crate) fn take_kind<'t>(
     }
     let slip = settings.table.keys().find(|key| nearest(key.get_ref(), &["kind"]).is_some());
     Err(match slip {
-        Some(key) => Fault::unknown(key.span(), "key", key.get_ref(), ["kind"]),
-        None => {
-            Fault::new(settings.span.clone(), format!("missing key `kind`: the name of {what}"))
-        }
+        Some(key) => Diagnostic::unknown(key.span(), "key", key.get_ref(), ["kind"]),
+        None => Diagnostic::new(
+            settings.span.clone(),
+            format!("missing key `kind`: the name of {what}"),
+        ),
     })
 }
 
 /// A setting that is on or off.
-fn flag(key: &str, value: Option<Spanned<DeValue<'_>>>) -> Result<Option<bool>, Fault> {
+fn flag(key: &str, value: Option<Spanned<DeValue<'_>>>) -> Result<Option<bool>, Diagnostic> {
     let read = |value: Spanned<DeValue<'_>>| {
         value.get_ref().as_bool().ok_or_else(|| wrong_type(key, &value, "`true` or `false`"))
     };
     value.map(read).transpose()
 }
 
-fn accumulate(value: Option<Spanned<DeValue<'_>>>) -> Result<u64, Fault> {
+fn accumulate(value: Option<Spanned<DeValue<'_>>>) -> Result<u64, Diagnostic> {
     let Some(value) = value else { return Ok(1) };
     let expected = "a whole number of at least 1";
     if !value.get_ref().is_integer() {
@@ -367,17 +371,17 @@ fn accumulate(value: Option<Spanned<DeValue<'_>>>) -> Result<u64, Fault> {
     let span = value.span();
     match u64::deserialize(ValueDeserializer::from(value)) {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err(Fault::new(span, format!("`accumulate`: expected {expected}"))),
+        _ => Err(Diagnostic::new(span, format!("`accumulate`: expected {expected}"))),
     }
 }
 
 /// A setting that is one of a few words.
-fn choice<C: Choice>(key: &str, value: Option<Spanned<DeValue<'_>>>) -> Result<C, Fault> {
+fn choice<C: Choice>(key: &str, value: Option<Spanned<DeValue<'_>>>) -> Result<C, Diagnostic> {
     let Some(value) = value else { return Ok(C::default()) };
     let words: Vec<&str> = C::ALL.iter().map(|(word, _)| *word).collect();
     let Some(given) = value.get_ref().as_str() else {
         return Err(wrong_type(key, &value, &format!("one of \"{}\"", words.join("\", \""))));
     };
     let found = C::ALL.iter().find_map(|(word, choice)| (*word == given).then_some(*choice));
-    found.ok_or_else(|| Fault::unknown(value.span(), "value", given, words))
+    found.ok_or_else(|| Diagnostic::unknown(value.span(), "value", given, words))
 }

@@ -7,18 +7,18 @@ use wengert_core::Float;
 ///
 /// A rule says what becomes of one element, and the loop is here. So the last rule of a chain
 /// writes the parameter itself, and a chain of one reads the gradient itself: Adam alone touches
-/// memory as often as a loop written by hand.
+/// state as often as a loop written by hand.
 #[derive(Debug)]
 pub struct Elements<'a, F> {
     way: Way<'a, F>,
     /// The slots, one after the other.
-    memory: &'a mut [F],
+    state: &'a mut [F],
 }
 
 /// That a rule has transformed its elements: only [`Elements::map`] makes one, so that a rule
 /// cannot forget to.
 #[derive(Debug)]
-pub struct Mapped(());
+pub struct MapProof(());
 
 #[derive(Debug)]
 enum Way<'a, F> {
@@ -30,30 +30,25 @@ enum Way<'a, F> {
 
 impl<'a, F: Float> Elements<'a, F> {
     #[inline(always)]
-    pub(crate) fn pass(update: &'a mut [F], param: &'a [F], memory: &'a mut [F]) -> Self {
-        Elements { way: Way::Pass { update, param }, memory }
+    pub(crate) fn pass(update: &'a mut [F], param: &'a [F], state: &'a mut [F]) -> Self {
+        Elements { way: Way::Pass { update, param }, state }
     }
 
     #[inline(always)]
-    pub(crate) fn finish(
-        update: &'a [F],
-        param: &'a mut [F],
-        memory: &'a mut [F],
-        lr: f64,
-    ) -> Self {
-        Elements { way: Way::Finish { update, param, lr: F::of(lr) }, memory }
+    pub(crate) fn finish(update: &'a [F], param: &'a mut [F], state: &'a mut [F], lr: f64) -> Self {
+        Elements { way: Way::Finish { update, param, lr: F::of(lr) }, state }
     }
 
-    /// Replaces each update: `rule(g, p, memory)` takes the update that arrives, the parameter
+    /// Replaces each update: `rule(g, p, state)` takes the update that arrives, the parameter
     /// before this step, and what is remembered, in the order of
-    /// [`Rule::memory`](super::Rule::memory); it gives the update that leaves and what is to be
+    /// [`Rule::state`](super::Rule::state); it gives the update that leaves and what is to be
     /// remembered.
     ///
     /// ```
     /// # use wengert_core::Float;
-    /// # use wengert_nn::optim::{Elements, Mapped};
+    /// # use wengert_nn::optim::{Elements, MapProof};
     /// /// v = momentum v + g, u = v
-    /// fn momentum<F: Float>(momentum: F, elements: Elements<'_, F>) -> Mapped {
+    /// fn momentum<F: Float>(momentum: F, elements: Elements<'_, F>) -> MapProof {
     ///     elements.map(|g, _, [v]| {
     ///         let v = momentum * v + g;
     ///         (v, [v])
@@ -62,18 +57,18 @@ impl<'a, F: Float> Elements<'a, F> {
     /// ```
     ///
     /// # Panics
-    /// When `N` is not the number of names that the rule's `memory()` gives.
+    /// When `N` is not the number of names that the rule's `state()` gives.
     #[inline(always)]
-    pub fn map<const N: usize>(self, rule: impl Fn(F, F, [F; N]) -> (F, [F; N])) -> Mapped {
+    pub fn map<const N: usize>(self, rule: impl Fn(F, F, [F; N]) -> (F, [F; N])) -> MapProof {
         match self.way {
             Way::Pass { update, param } => {
                 let len = update.len();
                 let param = &param[..len];
-                let mut slots = slots::<F, N>(self.memory, len);
+                let mut slots = slots::<F, N>(self.state, len);
                 for i in 0..len {
-                    let (u, memory) = rule(update[i], param[i], slots.each_ref().map(|s| s[i]));
+                    let (u, state) = rule(update[i], param[i], slots.each_ref().map(|s| s[i]));
                     update[i] = u;
-                    for (slot, new) in slots.iter_mut().zip(memory) {
+                    for (slot, new) in slots.iter_mut().zip(state) {
                         slot[i] = new;
                     }
                 }
@@ -81,31 +76,31 @@ impl<'a, F: Float> Elements<'a, F> {
             Way::Finish { update, param, lr } => {
                 let len = update.len();
                 let param = &mut param[..len];
-                let mut slots = slots::<F, N>(self.memory, len);
+                let mut slots = slots::<F, N>(self.state, len);
                 for i in 0..len {
-                    let (u, memory) = rule(update[i], param[i], slots.each_ref().map(|s| s[i]));
+                    let (u, state) = rule(update[i], param[i], slots.each_ref().map(|s| s[i]));
                     param[i] -= lr * u;
-                    for (slot, new) in slots.iter_mut().zip(memory) {
+                    for (slot, new) in slots.iter_mut().zip(state) {
                         slot[i] = new;
                     }
                 }
             }
         }
-        Mapped(())
+        MapProof(())
     }
 }
 
-/// Cuts a rule's memory into its slots. An array, whose length the compiler knows: a slice of
+/// Cuts a rule's state into its slots. An array, whose length the compiler knows: a slice of
 /// slices would be loaded again for every element, at half the speed.
 #[inline(always)]
-fn slots<F, const N: usize>(mut memory: &mut [F], len: usize) -> [&mut [F]; N] {
+fn slots<F, const N: usize>(mut state: &mut [F], len: usize) -> [&mut [F]; N] {
     assert!(
-        memory.len() == N * len,
-        "a rule that maps {N} slots of memory must name as many in `memory()`"
+        state.len() == N * len,
+        "a rule that maps {N} slots of state must name as many in `state()`"
     );
     std::array::from_fn(|_| {
-        let (slot, rest) = std::mem::take(&mut memory).split_at_mut(len);
-        memory = rest;
+        let (slot, rest) = std::mem::take(&mut state).split_at_mut(len);
+        state = rest;
         slot
     })
 }

@@ -52,7 +52,7 @@ impl Source {
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = text[line_start..].lines().next().unwrap_or("");
-        // A fault may begin at the very end of a line, or at its invisible `\r`.
+        // A diagnostic may begin at the very end of a line, or at its invisible `\r`.
         let column = before[line_start..].chars().count().min(line.chars().count()) + 1;
         let meant = text[start..end].lines().next().unwrap_or("");
         Source {
@@ -138,14 +138,14 @@ impl std::error::Error for ConfigError {
 
 /// A mistake, and the bytes of the text that hold it.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct Diagnostic {
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
 }
 
-impl Fault {
+impl Diagnostic {
     pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Fault { span, message: message.into() }
+        Diagnostic { span, message: message.into() }
     }
 
     /// A name that is none of the `right` ones; `what` says what it should have named.
@@ -165,7 +165,7 @@ impl Fault {
         } else {
             format!("unknown {what} `{wrong}`; {guess} one of `{}`", right.join("`, `"))
         };
-        Fault { span, message }
+        Diagnostic { span, message }
     }
 }
 

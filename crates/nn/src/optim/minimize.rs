@@ -1,14 +1,14 @@
-//! Steps on a loss that is there to be called: those of methods such as L-BFGS.
+//! Steps on a loss that is there to be called: those of solvers such as L-BFGS.
 
 use wengert_core::{Float, Gradients, Leaf, Params, Path as Place, Tensor};
 
-use super::link::Work;
 use super::optimizer::{Optimizer, remember};
-use super::{At, UnusedParameters};
+use super::transform::Work;
+use super::{StepContext, UnusedParameters};
 
 impl<F: Float> Optimizer<F> {
     /// Makes one step on the loss that `loss` computes, and returns the loss before it. Serves every
-    /// recipe, so that one whose method calls the loss itself is swapped in by configuration alone.
+    /// recipe, so that one whose solver calls the loss itself is swapped in by configuration alone.
     ///
     /// # Panics
     /// As [`Optimizer::step`].
@@ -18,7 +18,7 @@ impl<F: Float> Optimizer<F> {
         model: &mut M,
         mut loss: impl FnMut(&M) -> (F, Gradients<F>),
     ) -> F {
-        let Some(method) = self.method().cloned() else {
+        let Some(solver) = self.solver().cloned() else {
             let (value, grads) = loss(model);
             self.step(model, &grads);
             return value;
@@ -28,7 +28,7 @@ impl<F: Float> Optimizer<F> {
         {
             panic!("minimize: {error}");
         }
-        let Work::Method(method) = method.work::<F>() else { unreachable!("looked at") };
+        let Work::Solver(solver) = solver.work::<F>() else { unreachable!("looked at") };
         let mut trained = Vec::new();
         model.for_each_param_mut(&mut |place, param| {
             let frozen = param.is_frozen() || self.is_frozen(&place.to_string());
@@ -52,8 +52,9 @@ impl<F: Float> Optimizer<F> {
             last = Some(grads);
             (value, gradient)
         };
-        let at = At { count: self.steps + 1, ..At::new(self.steps, self.lr()) };
-        let (value, end) = method.step(at, &x, &mut at_point, &mut self.remembered);
+        let context =
+            StepContext { count: self.steps + 1, ..StepContext::new(self.steps, self.lr()) };
+        let (value, end) = solver.step(context, &x, &mut at_point, &mut self.solver_state);
         move_to(model, &trained, &end);
         if let Some(grads) = last.filter(|grads| !grads.updates().is_empty()) {
             remember(model, &grads);
@@ -70,13 +71,13 @@ fn move_to<F: Float>(model: &mut (impl Params<F> + ?Sized), trained: &[bool], po
     model.for_each_param_mut(&mut |place, param| {
         if trained.next() == Some(&true) {
             let n = param.value().numel();
-            assert!(rest.len() >= n, "minimize: the method's point ends before {place}");
+            assert!(rest.len() >= n, "minimize: the solver's point ends before {place}");
             let (part, tail) = rest.split_at(n);
             param.value_mut().as_mut_slice().copy_from_slice(part);
             rest = tail;
         }
     });
-    assert!(rest.is_empty(), "minimize: the method's point has {} numbers too many", rest.len());
+    assert!(rest.is_empty(), "minimize: the solver's point has {} numbers too many", rest.len());
 }
 
 /// The gradient of the parameters that are trained, as one array.

@@ -6,11 +6,11 @@ use wengert_core::{
     Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path as Place, Tensor,
 };
 
-use super::chain::{Chain, Slots, sum_of_squares};
-use super::link::Link;
+use super::chain::{Chain, ChainState, sum_of_squares};
 use super::recipe::Plan;
-use super::rule::Remembered;
-use super::{At, ConfigError, NonFinite, Recipe, Registry, UnusedParameters};
+use super::rule::SolverState;
+use super::transform::Transform;
+use super::{ConfigError, NonFinite, Recipe, Registry, StepContext, UnusedParameters};
 
 /// A recipe at work on one model: what its rules remember, by parameter name.
 ///
@@ -31,20 +31,20 @@ use super::{At, ConfigError, NonFinite, Recipe, Registry, UnusedParameters};
 pub struct Optimizer<F: Float = f32> {
     pub(super) recipe: Recipe,
     /// That of the parameters which no group names, then those of the groups.
-    pub(super) plans: Vec<Running<F>>,
-    pub(super) states: Vec<State<F>>,
+    pub(super) plans: Vec<PlanState<F>>,
+    pub(super) states: Vec<ParamState<F>>,
     pub(super) steps: u64,
     pub(super) skipped: u64,
     /// The sum of the gradients that wait for others, and their number.
-    pub(super) waiting: Option<(Gradients<F>, u64)>,
-    /// What a method remembers.
-    pub(super) remembered: Remembered<F>,
+    pub(super) accumulated: Option<(Gradients<F>, u64)>,
+    /// What a solver remembers.
+    pub(super) solver_state: SolverState<F>,
 }
 
 /// A plan at work.
 #[derive(Debug)]
-pub(super) struct Running<F: Float> {
-    /// `None` where nothing is done: in a frozen group, and where a method takes its place.
+pub(super) struct PlanState<F: Float> {
+    /// `None` where nothing is done: in a frozen group, and where a solver takes its place.
     pub(super) chain: Option<Chain<F>>,
     /// What the schedule remembers.
     pub(super) schedule: Vec<f64>,
@@ -52,7 +52,7 @@ pub(super) struct Running<F: Float> {
 
 /// What is kept of one parameter.
 #[derive(Debug)]
-pub(super) struct State<F: Float> {
+pub(super) struct ParamState<F: Float> {
     pub(super) name: String,
     /// The parameter that had this name at the last step, so that names are compared only when the
     /// model is another.
@@ -60,7 +60,7 @@ pub(super) struct State<F: Float> {
     /// The number of its plan.
     pub(super) plan: usize,
     /// `None` if it is frozen.
-    pub(super) slots: Option<Slots<F>>,
+    pub(super) slots: Option<ChainState<F>>,
     /// Where a chain with a barrier in the middle leaves the update between its phases.
     pub(super) update: Option<Tensor<F>>,
 }
@@ -68,11 +68,11 @@ pub(super) struct State<F: Float> {
 impl<F: Float> Optimizer<F> {
     /// An optimizer that has not made a step.
     pub fn new(recipe: Recipe) -> Self {
-        let run = |plan: Option<&Plan>| Running {
+        let run = |plan: Option<&Plan>| PlanState {
             chain: plan
-                .filter(|plan| !plan.chain[0].is_method())
+                .filter(|plan| !plan.chain[0].is_solver())
                 .map(|plan| Chain::new(&plan.chain)),
-            schedule: plan.map_or(Vec::new(), |plan| plan.lr.memory()),
+            schedule: plan.map_or(Vec::new(), |plan| plan.lr.state()),
         };
         let groups = recipe.groups().iter().map(|group| group.plan());
         Self {
@@ -81,8 +81,8 @@ impl<F: Float> Optimizer<F> {
             states: Vec::new(),
             steps: 0,
             skipped: 0,
-            waiting: None,
-            remembered: Remembered::new(),
+            accumulated: None,
+            solver_state: SolverState::new(),
         }
     }
 
@@ -140,10 +140,10 @@ impl<F: Float> Optimizer<F> {
 
     /// Shows the schedules a metric, such as the loss on held-out data; those that reduce the rate on a
     /// plateau go by it, others do not look.
-    pub fn observe(&mut self, metric: f64) {
+    pub fn report_metric(&mut self, metric: f64) {
         for (plan, running) in plans(&self.recipe).zip(&mut self.plans) {
             if let Some(plan) = plan {
-                plan.lr.observe(metric, &mut running.schedule);
+                plan.lr.report_metric(metric, &mut running.schedule);
             }
         }
     }
@@ -172,19 +172,19 @@ impl<F: Float> Optimizer<F> {
     /// If a parameter received no gradient, with the names of all such, unless the recipe says
     /// `unused_parameters = "skip"`; the model is untouched then. If a gradient has another shape
     /// than its parameter, or is not finite and the recipe says `non_finite = "error"`. If a pattern of
-    /// a group names no parameter ([`Optimizer::check`] tells beforehand), or the recipe is a method
+    /// a group names no parameter ([`Optimizer::check`] tells beforehand), or the recipe is a solver
     /// that calls the loss itself.
     #[track_caller]
     pub fn step(&mut self, model: &mut (impl Params<F> + ?Sized), grads: &Gradients<F>) {
-        if let Some(method) = self.method() {
-            panic!("step: `{}` calls the loss itself; use `minimize`", method.kind());
+        if let Some(solver) = self.solver() {
+            panic!("step: `{}` calls the loss itself; use `minimize`", solver.kind());
         }
         if self.states.is_empty()
             && let Err(error) = self.check(model)
         {
             panic!("step: {error}");
         }
-        if !self.is_welcome(model, grads) {
+        if !self.accepts(model, grads) {
             self.skipped += 1;
             return;
         }
@@ -192,8 +192,8 @@ impl<F: Float> Optimizer<F> {
         if all == 1 {
             self.update(model, grads);
         } else {
-            let number = match &mut self.waiting {
-                None => self.waiting.insert((grads.clone(), 1)).1,
+            let number = match &mut self.accumulated {
+                None => self.accumulated.insert((grads.clone(), 1)).1,
                 Some((sum, number)) => {
                     *sum += grads;
                     *number += 1;
@@ -201,7 +201,7 @@ impl<F: Float> Optimizer<F> {
                 }
             };
             if number >= all
-                && let Some((sum, number)) = self.waiting.take()
+                && let Some((sum, number)) = self.accumulated.take()
             {
                 self.update(model, &(sum / number as f64));
             }
@@ -213,7 +213,7 @@ impl<F: Float> Optimizer<F> {
 
     /// Whether the recipe takes these gradients, finite or not.
     #[track_caller]
-    fn is_welcome(&self, model: &(impl Params<F> + ?Sized), grads: &Gradients<F>) -> bool {
+    fn accepts(&self, model: &(impl Params<F> + ?Sized), grads: &Gradients<F>) -> bool {
         match self.recipe.non_finite() {
             NonFinite::Ignore => true,
             NonFinite::Skip => grads.is_finite(),
@@ -264,25 +264,25 @@ impl<F: Float> Optimizer<F> {
                 norm = squares.sqrt();
             }
             each(recipe, &self.plans, &mut self.states, model, grads, |to| {
-                let mut at = At::new(step, to.lr(step));
-                at.norm = norm;
+                let mut context = StepContext::new(step, to.lr(step));
+                context.norm = norm;
                 let last = to.chain.phases() - 1;
                 if phase < last {
                     let update = to.update.get_or_insert_with(|| to.gradient.clone());
-                    to.chain.advance(phase, at, update, to.param.value(), to.slots);
+                    to.chain.advance(phase, context, update, to.param.value(), to.slots);
                 } else if phase == last {
                     let own = to.update.take();
                     let update = own.as_ref().unwrap_or(to.gradient);
-                    to.chain.finish(at, update, to.param.value_mut(), to.slots);
+                    to.chain.finish(context, update, to.param.value_mut(), to.slots);
                 }
             });
         }
         self.steps += 1;
     }
 
-    /// The method that takes the place of the chain, if the recipe is one.
-    pub(super) fn method(&self) -> Option<&Link> {
-        self.recipe.chain().first().filter(|link| link.is_method())
+    /// The solver that takes the place of the chain, if the recipe is one.
+    pub(super) fn solver(&self) -> Option<&Transform> {
+        self.recipe.chain().first().filter(|transform| transform.is_solver())
     }
 
     /// Whether the parameter of this name is in a frozen group.
@@ -297,18 +297,18 @@ pub(super) fn plans(recipe: &Recipe) -> impl Iterator<Item = Option<&Plan>> {
 }
 
 /// A parameter that a step comes to, and all that belongs to it.
-struct Stop<'a, F: Float> {
+struct ParamStep<'a, F: Float> {
     recipe: &'a Recipe,
-    running: &'a Running<F>,
+    running: &'a PlanState<F>,
     plan: usize,
     chain: &'a Chain<F>,
-    slots: &'a mut Slots<F>,
+    slots: &'a mut ChainState<F>,
     update: &'a mut Option<Tensor<F>>,
     param: &'a mut Param<F>,
     gradient: &'a Tensor<F>,
 }
 
-impl<F: Float> Stop<'_, F> {
+impl<F: Float> ParamStep<'_, F> {
     fn lr(&self, step: u64) -> f64 {
         let plan = match self.plan {
             0 => Some(&self.recipe.plan),
@@ -322,11 +322,11 @@ impl<F: Float> Stop<'_, F> {
 #[track_caller]
 fn each<F: Float>(
     recipe: &Recipe,
-    plans: &[Running<F>],
-    states: &mut Vec<State<F>>,
+    plans: &[PlanState<F>],
+    states: &mut Vec<ParamState<F>>,
     model: &mut (impl Params<F> + ?Sized),
     grads: &Gradients<F>,
-    mut f: impl FnMut(Stop<'_, F>),
+    mut f: impl FnMut(ParamStep<'_, F>),
 ) {
     let (mut expected, mut hint) = (0, 0);
     model.for_each_param_mut(&mut |place, param| {
@@ -341,11 +341,11 @@ fn each<F: Float>(
         if states.get(expected).is_none_or(|state| state.id != param.id()) {
             expected = find_state(recipe, plans, states, place, param);
         }
-        let State { plan, slots, update, .. } = &mut states[expected];
+        let ParamState { plan, slots, update, .. } = &mut states[expected];
         expected += 1;
         let (running, plan) = (&plans[*plan], *plan);
         if let (Some(chain), Some(slots)) = (&running.chain, slots) {
-            f(Stop { recipe, running, plan, chain, slots, update, param, gradient });
+            f(ParamStep { recipe, running, plan, chain, slots, update, param, gradient });
         }
     });
 }
@@ -354,8 +354,8 @@ fn each<F: Float>(
 #[cold]
 fn find_state<F: Float>(
     recipe: &Recipe,
-    plans: &[Running<F>],
-    states: &mut Vec<State<F>>,
+    plans: &[PlanState<F>],
+    states: &mut Vec<ParamState<F>>,
     place: Place<'_>,
     param: &Param<F>,
 ) -> usize {
@@ -363,7 +363,7 @@ fn find_state<F: Float>(
     let found = states.iter().position(|state| state.name == name).unwrap_or_else(|| {
         let plan = recipe.group_of(&name).map_or(0, |group| group + 1);
         let slots = plans[plan].chain.as_ref().map(|chain| chain.slots(param.value().shape()));
-        states.push(State { name, id, plan, slots, update: None });
+        states.push(ParamState { name, id, plan, slots, update: None });
         states.len() - 1
     });
     states[found].id = id;

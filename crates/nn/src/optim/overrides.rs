@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::error::{ConfigError, Fault, Source};
+use super::error::{ConfigError, Diagnostic, Source};
 
 /// A recipe's text and its overrides. A span counts bytes as if they stood one after the other.
 #[derive(Debug)]
@@ -53,15 +53,15 @@ impl<'a> Texts<'a> {
         }
     }
 
-    pub(crate) fn locate(&self, fault: Fault) -> ConfigError {
-        self.source(fault.span).error(fault.message)
+    pub(crate) fn locate(&self, diagnostic: Diagnostic) -> ConfigError {
+        self.source(diagnostic.span).error(diagnostic.message)
     }
 
     /// Puts the overrides in place, in their order, in the table of the recipe.
-    pub(crate) fn apply<'t>(&'t self, recipe: &mut DeTable<'t>) -> Result<(), Fault> {
+    pub(crate) fn apply<'t>(&'t self, recipe: &mut DeTable<'t>) -> Result<(), Diagnostic> {
         for Override { text, start, padded } in &self.overrides {
             let Some((path, value)) = text.split_once('=') else {
-                return Err(Fault::new(
+                return Err(Diagnostic::new(
                     *start..start + text.len(),
                     "expected an override `key=value`",
                 ));
@@ -74,7 +74,7 @@ impl<'a> Texts<'a> {
 }
 
 /// The value that `text` spells, which begins at byte `at`. A word needs no quotes.
-fn read<'t>(text: &'t str, padded: &'t str, at: usize) -> Result<Spanned<DeValue<'t>>, Fault> {
+fn read<'t>(text: &'t str, padded: &'t str, at: usize) -> Result<Spanned<DeValue<'t>>, Diagnostic> {
     let span = at..at + text.len();
     let word = text.trim();
     let of_word = |c: char| c.is_ascii_alphanumeric() || "_-*.".contains(c);
@@ -84,7 +84,9 @@ fn read<'t>(text: &'t str, padded: &'t str, at: usize) -> Result<Spanned<DeValue
         None if !word.is_empty() && word.chars().all(of_word) => {
             Ok(Spanned::new(span, DeValue::String(DeString::Borrowed(word))))
         }
-        None => Err(Fault::new(span, format!("expected a TOML value or a word, found `{word}`"))),
+        None => {
+            Err(Diagnostic::new(span, format!("expected a TOML value or a word, found `{word}`")))
+        }
     }
 }
 
@@ -94,7 +96,7 @@ fn put<'t>(
     path: &'t str,
     at: usize,
     value: Spanned<DeValue<'t>>,
-) -> Result<(), Fault> {
+) -> Result<(), Diagnostic> {
     let mut at = at;
     let mut keys = path.split('.').map(|key| {
         let span = at..at + key.len();
@@ -113,13 +115,13 @@ fn put<'t>(
             DeValue::Array(array) => Holder::Array(array),
             other => {
                 let message = format!("`{key}` is {}, and has no settings", article(other));
-                return Err(Fault::new(span.clone(), message));
+                return Err(Diagnostic::new(span.clone(), message));
             }
         };
     }
     let (key, span) = last;
     if key.is_empty() {
-        return Err(Fault::new(span.clone(), "expected the name of a setting"));
+        return Err(Diagnostic::new(span.clone(), "expected the name of a setting"));
     }
     *holder.entry(key, span.clone())? = value;
     Ok(())
@@ -142,7 +144,7 @@ impl<'a, 't> Holder<'a, 't> {
         self,
         key: &'t str,
         span: Range<usize>,
-    ) -> Result<&'a mut Spanned<DeValue<'t>>, Fault> {
+    ) -> Result<&'a mut Spanned<DeValue<'t>>, Diagnostic> {
         match self {
             Holder::Table(table) => {
                 // A key that was there keeps no place in the text: the override is where to look.
@@ -155,7 +157,7 @@ impl<'a, 't> Holder<'a, 't> {
                 let len = array.len();
                 let found = key.parse().ok().and_then(|i: usize| array.get_mut(i));
                 found.ok_or_else(|| {
-                    Fault::new(span, format!("expected a position below {len}, found `{key}`"))
+                    Diagnostic::new(span, format!("expected a position below {len}, found `{key}`"))
                 })
             }
         }

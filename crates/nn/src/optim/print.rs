@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use super::link::Link;
 use super::recipe::{Choice, Recipe};
+use super::transform::Transform;
 use crate::Pattern;
 
 /// TOML in the long form, every default spelled out; reading it gives the same recipe.
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "[optimizer]\nlr = {}", self.plan.lr)?;
-        writeln!(f, "accumulate = {}", self.manners.accumulate)?;
-        writeln!(f, "non_finite = \"{}\"", self.manners.non_finite.word())?;
-        writeln!(f, "unused_parameters = \"{}\"", self.manners.unused_parameters.word())?;
-        links(f, "optimizer.chain", &self.plan.chain)?;
+        writeln!(f, "accumulate = {}", self.policy.accumulate)?;
+        writeln!(f, "non_finite = \"{}\"", self.policy.non_finite.word())?;
+        writeln!(f, "unused_parameters = \"{}\"", self.policy.unused_parameters.word())?;
+        transforms(f, "optimizer.chain", &self.plan.chain)?;
         for group in &self.groups {
             let text = |pattern: &Pattern| toml::Value::from(pattern.to_string()).to_string();
             let params = group.params.iter().map(text).collect::<Vec<_>>().join(", ");
@@ -22,7 +22,7 @@ impl fmt::Display for Recipe {
                 None => writeln!(f, "frozen = true")?,
                 Some(plan) => {
                     writeln!(f, "lr = {}", plan.lr)?;
-                    links(f, "optimizer.groups.chain", &plan.chain)?;
+                    transforms(f, "optimizer.groups.chain", &plan.chain)?;
                 }
             }
         }
@@ -30,10 +30,10 @@ impl fmt::Display for Recipe {
     }
 }
 
-fn links(f: &mut fmt::Formatter<'_>, table: &str, links: &[Link]) -> fmt::Result {
-    for link in links {
-        writeln!(f, "\n[[{table}]]\nkind = \"{}\"", link.kind())?;
-        for (key, value) in ordered(link.settings(), link.order()) {
+fn transforms(f: &mut fmt::Formatter<'_>, table: &str, transforms: &[Transform]) -> fmt::Result {
+    for transform in transforms {
+        writeln!(f, "\n[[{table}]]\nkind = \"{}\"", transform.kind())?;
+        for (key, value) in ordered(transform.settings(), transform.order()) {
             writeln!(f, "{} = {}", quoted(key), written(value))?;
         }
     }

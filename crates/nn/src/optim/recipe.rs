@@ -1,14 +1,14 @@
-//! A whole optimizer, described: its rate, its chain of rules, its groups, its manners.
+//! A whole optimizer, described: its rate, its chain of rules, its groups, its policy.
 
 use std::path::Path;
 
 use super::config;
 use super::error::{ConfigError, Source};
-use super::link::{Link, accepted};
 use super::registry::Registry;
-use super::rule::{Method, Rule, TensorRule};
-use super::rules::Average;
+use super::rule::{Rule, Solver, TensorRule};
+use super::rules::Ema;
 use super::schedule::Rate;
+use super::transform::{Transform, accepted};
 use crate::Pattern;
 
 /// What a step does about a trainable parameter that received no gradient.
@@ -53,12 +53,12 @@ impl Choice for NonFinite {
         &[("ignore", NonFinite::Ignore), ("error", NonFinite::Error), ("skip", NonFinite::Skip)];
 }
 
-/// How parameters are updated: a learning rate, and the links that a gradient passes through before
+/// How parameters are updated: a learning rate, and the transforms that a gradient passes through before
 /// `param -= lr * update`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) lr: Rate,
-    pub(crate) chain: Vec<Link>,
+    pub(crate) chain: Vec<Transform>,
 }
 
 impl Plan {
@@ -68,7 +68,7 @@ impl Plan {
     /// When a setting is out of range.
     #[track_caller]
     pub fn new(lr: impl Into<Rate>, rule: impl Rule) -> Self {
-        Plan::of(lr.into(), Link::new(rule))
+        Plan::of(lr.into(), Transform::new(rule))
     }
 
     /// A plan of one rule for whole tensors.
@@ -77,41 +77,45 @@ impl Plan {
     /// When a setting is out of range.
     #[track_caller]
     pub fn tensor_rule<R: TensorRule>(lr: impl Into<Rate>, rule: R) -> Self {
-        Plan::of(lr.into(), accepted(R::KIND, Link::tensor_rule(rule)))
+        Plan::of(lr.into(), accepted(R::KIND, Transform::tensor_rule(rule)))
     }
 
     #[track_caller]
-    fn of(lr: Rate, link: Link) -> Self {
+    fn of(lr: Rate, transform: Transform) -> Self {
         if let Err(bad) = lr.check() {
             panic!("{} rate: {bad}", lr.kind());
         }
-        Plan { lr, chain: vec![link] }
+        Plan { lr, chain: vec![transform] }
     }
 
-    /// The plan with one link more: `rule` transforms what the chain so far lets out.
+    /// The plan with one transform more: `rule` transforms what the chain so far lets out.
     ///
     /// # Panics
     /// When a setting is out of range.
     #[must_use]
     #[track_caller]
     pub fn then(self, rule: impl Rule) -> Self {
-        self.then_link(Link::new(rule))
+        self.then_transform(Transform::new(rule))
     }
 
-    /// The same, with a link of any type.
+    /// The same, with a transform of any type.
     ///
     /// # Panics
-    /// When a method is to stand in a chain.
+    /// When a solver is to stand in a chain.
     #[must_use]
     #[track_caller]
-    pub fn then_link(mut self, link: Link) -> Self {
-        let method = self.chain.iter().chain([&link]).find(|link| link.is_method());
-        if let Some(method) = method {
-            panic!("`{}` is a method, and takes the place of a whole chain", method.kind());
+    pub fn then_transform(mut self, transform: Transform) -> Self {
+        let solver = self.chain.iter().chain([&transform]).find(|transform| transform.is_solver());
+        if let Some(solver) = solver {
+            panic!("`{}` is a solver, and takes the place of a whole chain", solver.kind());
         }
-        let averaged = self.chain.iter().any(|link| link.kind() == Average::KIND);
-        assert!(!averaged, "`average` stands last in its chain: `{}` comes after it", link.kind());
-        self.chain.push(link);
+        let averaged = self.chain.iter().any(|transform| transform.kind() == Ema::KIND);
+        assert!(
+            !averaged,
+            "`average` stands last in its chain: `{}` comes after it",
+            transform.kind()
+        );
+        self.chain.push(transform);
         self
     }
 
@@ -120,8 +124,8 @@ impl Plan {
         &self.lr
     }
 
-    /// The links, in the order in which a gradient passes through them; at least one.
-    pub fn chain(&self) -> &[Link] {
+    /// The transforms, in the order in which a gradient passes through them; at least one.
+    pub fn chain(&self) -> &[Transform] {
         &self.chain
     }
 }
@@ -169,11 +173,11 @@ impl PartialEq for Group {
 ///     clip_norm = 1.0
 /// ")?;
 /// // The same in Rust.
-/// let same = Recipe::new(Step { lr: 1e-3, step_size: 1000, gamma: 0.5 }, ClipNorm { max_norm: 1.0 })
+/// let same = Recipe::new(StepDecay { lr: 1e-3, step_size: 1000, gamma: 0.5 }, ClipNorm { max_norm: 1.0 })
 ///     .then(Adam { betas: [0.9, 0.99], ..Adam::default() })
 ///     .then(WeightDecay { weight_decay: 0.01 });
 /// assert_eq!(recipe, same);
-/// // Printed: the long form, in which the order of the links is meaning.
+/// // Printed: the long form, in which the order of the transforms is meaning.
 /// assert_eq!(recipe.to_string(), r#"[optimizer]
 /// lr = { kind = "step", lr = 0.001, step_size = 1000, gamma = 0.5 }
 /// accumulate = 1
@@ -199,10 +203,10 @@ impl PartialEq for Group {
 /// ```
 ///
 /// The recipe stands at top level, or in a table `[optimizer]` of a file whose other keys belong
-/// to the application. Shared keys of the short form, in the order of the links that they stand for:
+/// to the application. Shared keys of the short form, in the order of the transforms that they stand for:
 /// `clip_value`, `clip_tensor_norm`, `clip_norm` (over the whole model), `maximize`, `weight_decay` (an
 /// L2 penalty in front of the rule, but decoupled in `adamw` and `lion`, or with
-/// `decoupled_weight_decay = true`), the rule, and `average`, the decay of an [`Average`](super::Average).
+/// `decoupled_weight_decay = true`), the rule, and `average`, the decay of an [`Ema`](super::Ema).
 /// `lr` is a number or a schedule (default: the rule's, [`Rule::LR`]).
 ///
 /// Of either form: `accumulate`, the number of gradients whose mean makes a step; `non_finite`, what
@@ -235,27 +239,27 @@ impl PartialEq for Group {
 pub struct Recipe {
     pub(crate) plan: Plan,
     pub(crate) groups: Vec<Group>,
-    pub(crate) manners: Manners,
+    pub(crate) policy: StepPolicy,
 }
 
 /// What a recipe says besides its plans.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Manners {
+pub(crate) struct StepPolicy {
     pub(crate) accumulate: u64,
     pub(crate) non_finite: NonFinite,
     pub(crate) unused_parameters: UnusedParameters,
 }
 
-impl Default for Manners {
+impl Default for StepPolicy {
     fn default() -> Self {
         let (non_finite, unused_parameters) = Default::default();
-        Manners { accumulate: 1, non_finite, unused_parameters }
+        StepPolicy { accumulate: 1, non_finite, unused_parameters }
     }
 }
 
 impl From<Plan> for Recipe {
     fn from(plan: Plan) -> Self {
-        Recipe { plan, groups: Vec::new(), manners: Manners::default() }
+        Recipe { plan, groups: Vec::new(), policy: StepPolicy::default() }
     }
 }
 
@@ -269,16 +273,16 @@ impl Recipe {
         Plan::new(lr, rule).into()
     }
 
-    /// A recipe of one method that calls the loss itself.
+    /// A recipe of one solver that calls the loss itself.
     ///
     /// # Panics
     /// When a setting is out of range.
     #[track_caller]
-    pub fn method<M: Method>(lr: impl Into<Rate>, method: M) -> Self {
-        Plan::of(lr.into(), accepted(M::KIND, Link::method(method))).into()
+    pub fn solver<M: Solver>(lr: impl Into<Rate>, solver: M) -> Self {
+        Plan::of(lr.into(), accepted(M::KIND, Transform::solver(solver))).into()
     }
 
-    /// The recipe with one link more: `rule` transforms what the chain so far lets out.
+    /// The recipe with one transform more: `rule` transforms what the chain so far lets out.
     ///
     /// # Panics
     /// When a setting is out of range.
@@ -315,14 +319,14 @@ impl Recipe {
     /// The recipe with another answer to parameters that received no gradient.
     #[must_use]
     pub fn with_unused_parameters(mut self, unused_parameters: UnusedParameters) -> Self {
-        self.manners.unused_parameters = unused_parameters;
+        self.policy.unused_parameters = unused_parameters;
         self
     }
 
     /// The recipe with another answer to gradients that are not finite.
     #[must_use]
     pub fn with_non_finite(mut self, non_finite: NonFinite) -> Self {
-        self.manners.non_finite = non_finite;
+        self.policy.non_finite = non_finite;
         self
     }
 
@@ -334,7 +338,7 @@ impl Recipe {
     #[track_caller]
     pub fn with_accumulate(mut self, gradients: u64) -> Self {
         assert!(gradients > 0, "accumulate: expected a number of at least 1, found 0");
-        self.manners.accumulate = gradients;
+        self.policy.accumulate = gradients;
         self
     }
 
@@ -410,9 +414,9 @@ impl Recipe {
         &self.plan.lr
     }
 
-    /// The links for parameters that no group names, in the order in which a gradient passes through
+    /// The transforms for parameters that no group names, in the order in which a gradient passes through
     /// them; at least one.
-    pub fn chain(&self) -> &[Link] {
+    pub fn chain(&self) -> &[Transform] {
         &self.plan.chain
     }
 
@@ -423,17 +427,17 @@ impl Recipe {
 
     /// The number of gradients that make a step.
     pub fn accumulate(&self) -> u64 {
-        self.manners.accumulate
+        self.policy.accumulate
     }
 
     /// What a step does about a gradient that is not finite.
     pub fn non_finite(&self) -> NonFinite {
-        self.manners.non_finite
+        self.policy.non_finite
     }
 
     /// What a step does about a parameter that received no gradient.
     pub fn unused_parameters(&self) -> UnusedParameters {
-        self.manners.unused_parameters
+        self.policy.unused_parameters
     }
 
     /// The group of the parameter with this name, by its number.

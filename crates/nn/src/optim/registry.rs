@@ -6,20 +6,20 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::Fault;
-use super::fields::{self, Fields, Setting};
-use super::link::Link;
-use super::rule::{Composite, Method, Rule, TensorRule};
+use super::error::Diagnostic;
+use super::reflect::{self, Fields, Setting};
+use super::rule::{Alias, Rule, Solver, TensorRule};
 use super::rules::{
-    Adadelta, Adagrad, Adam, Adamax, Average, ClipNorm, ClipTensorNorm, ClipValue, Lion, Maximize,
+    Adadelta, Adagrad, Adam, Adamax, ClipNorm, ClipTensorNorm, ClipValue, Ema, Lion, Maximize,
     NAdam, RAdam, RmsProp, Sgd, WeightDecay,
 };
 use super::schedule::{
-    Constant, Cosine, CosineWarmRestarts, Exponential, InverseSqrt, Linear, MultiStep, OneCycle,
-    Plateau, Polynomial, Rate, Schedule, Step,
+    Constant, Cosine, CosineWarmRestarts, Exponential, InverseSqrt, LinearRamp, MultiStep,
+    OneCycle, Plateau, Polynomial, Rate, Schedule, StepDecay,
 };
 use super::schedule::{JOINED, read};
-use super::settings::{self, Settings};
+use super::table::{self, Settings};
+use super::transform::Transform;
 
 /// The kinds of rules and schedules that a recipe may name.
 ///
@@ -34,11 +34,11 @@ pub struct Registry {
 /// A name for a rule: the rule's own, or another one for other defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuleKind {
-    make: fn(Settings<'_>) -> Result<Vec<Link>, Fault>,
+    make: fn(Settings<'_>) -> Result<Vec<Transform>, Diagnostic>,
     pub(crate) fields: Fields,
     pub(crate) describe: fn() -> Vec<Setting>,
     /// Whether it takes the place of a whole chain.
-    pub(crate) method: bool,
+    pub(crate) solver: bool,
     pub(crate) lr: f64,
     /// Settings that stand in for the rule's own defaults, as TOML.
     defaults: &'static str,
@@ -48,7 +48,7 @@ pub(crate) struct RuleKind {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScheduleKind {
-    pub(crate) make: fn(&Registry, Settings<'_>) -> Result<Rate, Fault>,
+    pub(crate) make: fn(&Registry, Settings<'_>) -> Result<Rate, Diagnostic>,
     pub(crate) describe: fn() -> Vec<Setting>,
     /// The setting that holds its length, if it has one.
     pub(crate) length: Option<&'static str>,
@@ -65,7 +65,7 @@ impl Default for Registry {
             .rule::<ClipTensorNorm>()
             .rule::<ClipValue>()
             .rule::<Maximize>()
-            .rule::<Average>()
+            .rule::<Ema>()
             .rule::<Sgd>()
             .rule::<Adagrad>()
             .rule::<RmsProp>()
@@ -80,10 +80,10 @@ impl Default for Registry {
             .also::<Adam>("amsgrad", "amsgrad = true", None)
             .also::<Adam>("adamw", "", Some(0.01))
             .schedule::<Constant>()
-            .schedule::<Step>()
+            .schedule::<StepDecay>()
             .schedule::<MultiStep>()
             .schedule::<Exponential>()
-            .schedule::<Linear>()
+            .schedule::<LinearRamp>()
             .schedule::<Polynomial>()
             .schedule::<InverseSqrt>()
             .schedule::<Cosine>()
@@ -95,7 +95,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// The names of all kinds of rules, methods and composites.
+    /// The names of all kinds of rules, solvers and aliases.
     pub fn rules(&self) -> impl Iterator<Item = &'static str> {
         self.rules.keys().copied()
     }
@@ -129,8 +129,8 @@ impl Registry {
                     Ok(Rate::from(schedule))
                 })
             },
-            describe: fields::describe::<S>,
-            length: LENGTHS.into_iter().find(|name| fields::of::<S>().names().contains(name)),
+            describe: reflect::describe::<S>,
+            length: LENGTHS.into_iter().find(|name| reflect::of::<S>().names().contains(name)),
         };
         self.insert_schedule(S::KIND, kind)
     }
@@ -149,30 +149,32 @@ impl Registry {
     #[must_use]
     #[track_caller]
     pub fn tensor_rule<R: TensorRule>(self) -> Self {
-        let make =
-            |settings: Settings<'_>| settings.make(|rule: R| Ok(vec![Link::tensor_rule(rule)?]));
+        let make = |settings: Settings<'_>| {
+            settings.make(|rule: R| Ok(vec![Transform::tensor_rule(rule)?]))
+        };
         self.insert(R::KIND, RuleKind { lr: R::LR, ..RuleKind::new::<R>(make) })
     }
 
-    /// Makes a method known under its [`Method::KIND`].
+    /// Makes a solver known under its [`Solver::KIND`].
     ///
     /// # Panics
     /// When the name is taken.
     #[must_use]
     #[track_caller]
-    pub fn method<M: Method>(self) -> Self {
-        let make = |settings: Settings<'_>| settings.make(|rule: M| Ok(vec![Link::method(rule)?]));
-        self.insert(M::KIND, RuleKind { lr: M::LR, method: true, ..RuleKind::new::<M>(make) })
+    pub fn solver<M: Solver>(self) -> Self {
+        let make =
+            |settings: Settings<'_>| settings.make(|rule: M| Ok(vec![Transform::solver(rule)?]));
+        self.insert(M::KIND, RuleKind { lr: M::LR, solver: true, ..RuleKind::new::<M>(make) })
     }
 
-    /// Makes a name for several links known under its [`Composite::KIND`].
+    /// Makes a name for several transforms known under its [`Alias::KIND`].
     ///
     /// # Panics
     /// When the name is taken.
     #[must_use]
     #[track_caller]
-    pub fn composite<C: Composite>(self) -> Self {
-        let make = |settings: Settings<'_>| settings.make(C::links);
+    pub fn alias<C: Alias>(self) -> Self {
+        let make = |settings: Settings<'_>| settings.make(C::transforms);
         self.insert(C::KIND, RuleKind { lr: C::LR, ..RuleKind::new::<C>(make) })
     }
 
@@ -183,7 +185,8 @@ impl Registry {
         defaults: &'static str,
         decoupled: Option<f64>,
     ) -> Self {
-        let make = |settings: Settings<'_>| settings.make(|rule: R| Ok(vec![Link::rule(rule)?]));
+        let make =
+            |settings: Settings<'_>| settings.make(|rule: R| Ok(vec![Transform::rule(rule)?]));
         self.insert(name, RuleKind { lr: R::LR, defaults, decoupled, ..RuleKind::new::<R>(make) })
     }
 
@@ -194,12 +197,15 @@ impl Registry {
     }
 
     /// The kind of rule that `kind` names, at its place in the text.
-    pub(crate) fn find_rule(&self, kind: &Spanned<DeValue<'_>>) -> Result<RuleKind, Fault> {
+    pub(crate) fn find_rule(&self, kind: &Spanned<DeValue<'_>>) -> Result<RuleKind, Diagnostic> {
         find(&self.rules, "optimizer", kind)
     }
 
     /// The kind of schedule that `kind` names, at its place in the text.
-    pub(crate) fn find_schedule(&self, kind: &Spanned<DeValue<'_>>) -> Result<ScheduleKind, Fault> {
+    pub(crate) fn find_schedule(
+        &self,
+        kind: &Spanned<DeValue<'_>>,
+    ) -> Result<ScheduleKind, Diagnostic> {
         find(&self.schedules, "schedule", kind)
     }
 }
@@ -208,28 +214,33 @@ fn find<K: Copy>(
     kinds: &BTreeMap<&'static str, K>,
     what: &str,
     kind: &Spanned<DeValue<'_>>,
-) -> Result<K, Fault> {
+) -> Result<K, Diagnostic> {
     let Some(name) = kind.get_ref().as_str() else {
-        return Err(settings::wrong_type("kind", kind, "a string"));
+        return Err(table::wrong_type("kind", kind, "a string"));
     };
     let known = || kinds.keys().copied();
-    kinds.get(name).copied().ok_or_else(|| Fault::unknown(kind.span(), what, name, known()))
+    kinds.get(name).copied().ok_or_else(|| Diagnostic::unknown(kind.span(), what, name, known()))
 }
 
 impl RuleKind {
-    fn new<T: DeserializeOwned>(make: fn(Settings<'_>) -> Result<Vec<Link>, Fault>) -> Self {
-        let (fields, describe) = (fields::of::<T>(), fields::describe::<T>);
-        RuleKind { make, fields, describe, method: false, lr: 0.0, defaults: "", decoupled: None }
+    fn new<T: DeserializeOwned>(
+        make: fn(Settings<'_>) -> Result<Vec<Transform>, Diagnostic>,
+    ) -> Self {
+        let (fields, describe) = (reflect::of::<T>(), reflect::describe::<T>);
+        RuleKind { make, fields, describe, solver: false, lr: 0.0, defaults: "", decoupled: None }
     }
 
-    /// The links that these settings of a chain describe: those of the rule, and its decoupled decay.
-    pub(crate) fn links(&self, mut settings: Settings<'_>) -> Result<Vec<Link>, Fault> {
+    /// The transforms that these settings of a chain describe: those of the rule, and its decoupled decay.
+    pub(crate) fn transforms(
+        &self,
+        mut settings: Settings<'_>,
+    ) -> Result<Vec<Transform>, Diagnostic> {
         let decay = match self.decoupled {
             None => None,
             Some(default) => {
                 settings.also.push("weight_decay");
                 match settings.table.remove("weight_decay") {
-                    Some(given) => settings::weight_decay(given)?,
+                    Some(given) => table::weight_decay(given)?,
                     None => RuleKind::decay(default),
                 }
             }
@@ -237,8 +248,8 @@ impl RuleKind {
         Ok(self.rule(settings)?.into_iter().chain(decay).collect())
     }
 
-    /// The links of the rule alone.
-    pub(crate) fn rule(&self, mut settings: Settings<'_>) -> Result<Vec<Link>, Fault> {
+    /// The transforms of the rule alone.
+    pub(crate) fn rule(&self, mut settings: Settings<'_>) -> Result<Vec<Transform>, Diagnostic> {
         let defaults = DeTable::parse(self.defaults).expect("the library's own text is TOML");
         for (key, value) in defaults.into_inner() {
             // Their place in the reader's text is that of the name that implies them.
@@ -250,7 +261,7 @@ impl RuleKind {
     }
 
     /// A weight decay that was not written, if it is not 0.
-    pub(crate) fn decay(weight_decay: f64) -> Option<Link> {
-        (weight_decay != 0.0).then(|| Link::new(WeightDecay { weight_decay }))
+    pub(crate) fn decay(weight_decay: f64) -> Option<Transform> {
+        (weight_decay != 0.0).then(|| Transform::new(WeightDecay { weight_decay }))
     }
 }

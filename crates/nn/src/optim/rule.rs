@@ -1,4 +1,4 @@
-//! One link of an optimizer: the traits that rules implement.
+//! One transform of an optimizer: the traits that rules implement.
 
 use std::fmt::Debug;
 
@@ -6,22 +6,22 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wengert_core::{Float, Shape, Tensor};
 
-use super::elements::{Elements, Mapped};
-use super::link::Link;
-use super::setting::BadSetting;
+use super::elements::{Elements, MapProof};
+use super::range::InvalidSetting;
+use super::transform::Transform;
 
-/// One link of an optimizer's chain: it turns the update that arrives into the one that leaves.
+/// One transform of an optimizer's chain: it turns the update that arrives into the one that leaves.
 ///
-/// The first link receives the gradient; what leaves the last is multiplied by the learning rate
+/// The first transform receives the gradient; what leaves the last is multiplied by the learning rate
 /// and subtracted from the parameter. The struct that implements the trait *is* the rule: its
 /// fields are the settings as they stand in a TOML file (so it derives `Serialize` and
 /// `Deserialize`, with `#[serde(default, deny_unknown_fields)]`), and it holds nothing else. What
-/// it must remember from step to step is kept for it, by name ([`Rule::memory`]).
+/// it must remember from step to step is kept for it, by name ([`Rule::state`]).
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
 /// use wengert_core::Float;
-/// use wengert_nn::optim::{At, Elements, Mapped, Recipe, Registry, Rule};
+/// use wengert_nn::optim::{StepContext, Elements, MapProof, Recipe, Registry, Rule};
 ///
 /// /// `update = sign(g)`, and nothing to set.
 /// #[derive(Debug, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ use super::setting::BadSetting;
 /// impl Rule for SignDescent {
 ///     const KIND: &'static str = "sign_descent";
 ///
-///     fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+///     fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
 ///         elements.map(|g, _, []| {
 ///             let u = if g > F::ZERO { F::ONE } else if g < F::ZERO { -F::ONE } else { g };
 ///             (u, [])
@@ -51,68 +51,68 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// The learning rate of a short form that gives none.
     const LR: f64 = 1e-3;
 
-    /// Whether the settings are in range; see [`setting`](super::setting) for the usual ranges.
+    /// Whether the settings are in range; see [`setting`](super::range) for the usual ranges.
     ///
     /// # Errors
     /// With the first setting that is not, and what was expected of it.
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
     /// The names of the numbers that the rule remembers for each element of a parameter.
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// What slot number `slot` of the memory holds before the first step.
+    /// What slot number `slot` of the state holds before the first step.
     fn initial(&self, slot: usize) -> f64 {
         let _ = slot;
         0.0
     }
 
     /// The name and the first value of a number that the rule remembers of each parameter as a whole,
-    /// if there is one: [`At::number`].
+    /// if there is one: [`StepContext::number`].
     fn number(&self) -> Option<(&'static str, f64)> {
         None
     }
 
     /// That number for the update at hand, from the one of the update before.
-    fn advance(&self, at: At, number: f64) -> f64 {
-        let _ = at;
+    fn advance(&self, context: StepContext, number: f64) -> f64 {
+        let _ = context;
         number
     }
 
     /// How much the rule must see before it can transform its first element.
-    fn reach(&self) -> Reach {
-        Reach::Element
+    fn scope(&self) -> Scope {
+        Scope::Element
     }
 
     /// Transforms the elements at hand: computes what is the same for all of them, then ends with
     /// [`Elements::map`], once.
     ///
     /// The elements are a part of one parameter, and which part is not told: what becomes of one
-    /// may depend on itself and on `at`, and on nothing else. Mark the method `#[inline(always)]`
+    /// may depend on itself and on `at`, and on nothing else. Mark the solver `#[inline(always)]`
     /// and it is compiled for the vector instructions of the machine that it runs on.
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped;
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof;
 }
 
 /// How much a rule must see before it can transform its first element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reach {
+pub enum Scope {
     /// The element alone.
     Element,
-    /// The update and the values of its whole parameter, for their norms ([`At::norm`],
-    /// [`At::param_norm`]).
+    /// The update and the values of its whole parameter, for their norms ([`StepContext::norm`],
+    /// [`StepContext::param_norm`]).
     Tensor,
-    /// The updates of the whole model, for their norm ([`At::norm`]): a barrier in the chain.
+    /// The updates of the whole model, for their norm ([`StepContext::norm`]): a barrier in the chain.
     Model,
 }
 
 /// Where in the training a rule is applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct At {
+pub struct StepContext {
     /// How often the rule has been applied to this parameter, this time included: 1 at first.
     pub count: u64,
     /// The global step, from 0: what schedules go by.
@@ -121,17 +121,17 @@ pub struct At {
     pub lr: f64,
     /// The number that the rule remembers of the parameter as a whole ([`Rule::number`]).
     pub number: f64,
-    /// The Euclidean norm of the update that arrives at this link: over all parameters for a rule of
-    /// [`Reach::Model`], over the one at hand for a rule of [`Reach::Tensor`], 0 otherwise.
+    /// The Euclidean norm of the update that arrives at this transform: over all parameters for a rule of
+    /// [`Scope::Model`], over the one at hand for a rule of [`Scope::Tensor`], 0 otherwise.
     pub norm: f64,
-    /// The Euclidean norm of the parameter at hand, for a rule of [`Reach::Tensor`], 0 otherwise.
+    /// The Euclidean norm of the parameter at hand, for a rule of [`Scope::Tensor`], 0 otherwise.
     pub param_norm: f64,
 }
 
-impl At {
+impl StepContext {
     /// Global step `step` (from 0) at this learning rate; the rest is filled in by the chain.
     pub fn new(step: u64, lr: f64) -> Self {
-        At { step, lr, ..At::default() }
+        StepContext { step, lr, ..StepContext::default() }
     }
 
     /// `1 - beta^count`: the share of real gradients, as against the zeros it began with, in a
@@ -143,7 +143,7 @@ impl At {
     }
 }
 
-/// A link that transforms the update of a parameter as a whole, such as one that orthogonalises a
+/// A transform that transforms the update of a parameter as a whole, such as one that orthogonalises a
 /// matrix. What is said of the struct that implements [`Rule`] holds here too;
 /// [`Registry::tensor_rule`](super::Registry::tensor_rule) makes it known by name.
 pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
@@ -157,31 +157,31 @@ pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'stat
     ///
     /// # Errors
     /// As there.
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
     /// Names and shapes of what the rule remembers of a parameter of this shape; zeros at first.
-    fn memory(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
+    fn state(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
         let _ = shape;
         Vec::new()
     }
 
     /// The update that leaves, from the one that arrives, the parameter, and what is remembered in
-    /// the order of [`TensorRule::memory`]. All shapes stay as they are.
+    /// the order of [`TensorRule::state`]. All shapes stay as they are.
     fn apply<F: Float>(
         &self,
-        at: At,
+        context: StepContext,
         update: Tensor<F>,
         param: &Tensor<F>,
-        memory: &mut [Tensor<F>],
+        state: &mut [Tensor<F>],
     ) -> Tensor<F>;
 }
 
-/// A whole method that calls the loss itself, such as L-BFGS with its line search: it takes the place
-/// of the chain. [`Registry::method`](super::Registry::method) makes it known by name, and
+/// A whole solver that calls the loss itself, such as L-BFGS with its line search: it takes the place
+/// of the chain. [`Registry::solver`](super::Registry::solver) makes it known by name, and
 /// [`Optimizer::minimize`](super::Optimizer::minimize) runs it.
-pub trait Method: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
+pub trait Solver: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// As [`Rule::KIND`].
     const KIND: &'static str;
 
@@ -192,7 +192,7 @@ pub trait Method: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     ///
     /// # Errors
     /// As there.
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
@@ -200,37 +200,37 @@ pub trait Method: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// shape `[n]`: the loss at `x`, and the point where the step ends. `loss` gives value and
     /// gradient anywhere.
     ///
-    /// `memory` holds what the last step left there, by name; it is empty at first, and saved with
+    /// `state` holds what the last step left there, by name; it is empty at first, and saved with
     /// the optimizer.
     fn step<F: Float>(
         &self,
-        at: At,
+        context: StepContext,
         x: &Tensor<F>,
         loss: &mut LossAt<'_, F>,
-        memory: &mut Remembered<F>,
+        state: &mut SolverState<F>,
     ) -> (F, Tensor<F>);
 }
 
-/// The loss as a [`Method`] calls it: the value at a point, and the gradient there, of the point's
+/// The loss as a [`Solver`] calls it: the value at a point, and the gradient there, of the point's
 /// shape.
 pub type LossAt<'a, F> = dyn FnMut(&Tensor<F>) -> (F, Tensor<F>) + 'a;
 
-/// What a [`Method`] remembers from step to step, by name.
-pub type Remembered<F> = std::collections::BTreeMap<String, Tensor<F>>;
+/// What a [`Solver`] remembers from step to step, by name.
+pub type SolverState<F> = std::collections::BTreeMap<String, Tensor<F>>;
 
-/// A name for several links in a row, as AdamW is Adam and a weight decay: its struct is read from
-/// the settings, and gives the links. [`Registry::composite`](super::Registry::composite) makes it
-/// known. A recipe prints the links themselves.
-pub trait Composite: Debug + Serialize + DeserializeOwned + 'static {
+/// A name for several transforms in a row, as AdamW is Adam and a weight decay: its struct is read from
+/// the settings, and gives the transforms. [`Registry::alias`](super::Registry::alias) makes it
+/// known. A recipe prints the transforms themselves.
+pub trait Alias: Debug + Serialize + DeserializeOwned + 'static {
     /// As [`Rule::KIND`].
     const KIND: &'static str;
 
     /// As [`Rule::LR`].
     const LR: f64 = 1e-3;
 
-    /// The links, at least one.
+    /// The transforms, at least one.
     ///
     /// # Errors
     /// With the first setting that is out of range.
-    fn links(self) -> Result<Vec<Link>, BadSetting>;
+    fn transforms(self) -> Result<Vec<Transform>, InvalidSetting>;
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::config::{RECIPE, SHARED};
-use super::fields::{Setting, Type};
 use super::recipe::{Choice, NonFinite, UnusedParameters};
+use super::reflect::{Setting, Type};
 use super::registry::Registry;
 use super::schedule::JOINED;
 
@@ -39,12 +39,12 @@ impl Registry {
         for (kind, rule) in &self.rules {
             let settings = (rule.describe)();
             let own = |key: &str| settings.iter().any(|setting| setting.name == key);
-            let mut link = Object::of(kind, &settings);
+            let mut transform = Object::of(kind, &settings);
             let mut short = Object::of(kind, &settings);
             if rule.decoupled.is_some() {
-                link.put("weight_decay", reference("weight_decay"));
+                transform.put("weight_decay", reference("weight_decay"));
             }
-            let of_rule = if rule.method { &SHARED[..1] } else { &SHARED[..] };
+            let of_rule = if rule.solver { &SHARED[..1] } else { &SHARED[..] };
             for key in of_rule.iter().filter(|key| !own(key)) {
                 short.put(key, reference(key));
             }
@@ -54,7 +54,7 @@ impl Registry {
                 .extend(group.properties.iter().filter(|(key, _)| key != "kind").cloned());
             group.needed.clear();
             group.of_group();
-            all.push((format!("link.{kind}"), link.text()));
+            all.push((format!("link.{kind}"), transform.text()));
             all.push((format!("short.{kind}"), short.text()));
             all.push((format!("group.{kind}"), group.text()));
         }

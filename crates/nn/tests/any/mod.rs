@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use wengert_nn::optim::{
-    Cosine, CosineWarmRestarts, Exponential, InverseSqrt, Linear, MultiStep, OneCycle, Plateau,
-    Polynomial, Rate, Step,
+    Cosine, CosineWarmRestarts, Exponential, InverseSqrt, LinearRamp, MultiStep, OneCycle, Plateau,
+    Polynomial, Rate, StepDecay,
 };
 
 /// Reduces without patience.
@@ -27,10 +27,10 @@ pub(crate) fn any_rate() -> impl Strategy<Value = Rate> {
     let leaf = (0..11, numbers, any::<bool>()).prop_map(|(kind, (lr, a, b, n, m), flag)| -> Rate {
         match kind {
             0 => lr.into(),
-            1 => Step { lr, step_size: n, gamma: a }.into(),
+            1 => StepDecay { lr, step_size: n, gamma: a }.into(),
             2 => MultiStep { lr, milestones: vec![m, n.max(m)], gamma: a }.into(),
             3 => Exponential { lr, gamma: a }.into(),
-            4 => Linear { lr, start_factor: a, end_factor: b, total_iters: n }.into(),
+            4 => LinearRamp { lr, start_factor: a, end_factor: b, total_iters: n }.into(),
             5 => Polynomial { lr, total_iters: n, power: 3.0 * a }.into(),
             6 => Cosine { lr, t_max: n, eta_min: a }.into(),
             7 => CosineWarmRestarts { lr, t_0: n, t_mult: m, eta_min: a }.into(),

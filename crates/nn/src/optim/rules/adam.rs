@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
-use crate::optim::setting::{BadSetting, at_least_zero, fractions};
-use crate::optim::{At, Elements, Mapped, Rule};
+use crate::optim::range::{InvalidSetting, at_least_zero, fractions};
+use crate::optim::{Elements, MapProof, Rule, StepContext};
 
 /// Adam, and AMSGrad.
 ///
@@ -39,12 +39,12 @@ impl Default for Adam {
 impl Rule for Adam {
     const KIND: &'static str = "adam";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;
         at_least_zero("eps", self.eps)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         if self.amsgrad {
             &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
         } else {
@@ -53,12 +53,12 @@ impl Rule for Adam {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
         let [beta1, beta2] = self.betas;
         let (past1, present1) = (F::of(beta1), F::of(1.0 - beta1));
         let (past2, present2) = (F::of(beta2), F::of(1.0 - beta2));
-        let correct1 = F::of(1.0 / at.bias_correction(beta1));
-        let correct2 = F::of(1.0 / at.bias_correction(beta2).sqrt());
+        let correct1 = F::of(1.0 / context.bias_correction(beta1));
+        let correct2 = F::of(1.0 / context.bias_correction(beta2).sqrt());
         let eps = F::of(self.eps);
         let averages = |g: F, m: F, v: F| (past1 * m + present1 * g, past2 * v + present2 * g * g);
         let update = |m: F, w: F| correct1 * m / (correct2 * w.sqrt() + eps);
@@ -107,20 +107,20 @@ impl Rule for Adamax {
     const KIND: &'static str = "adamax";
     const LR: f64 = 2e-3;
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;
         at_least_zero("eps", self.eps)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["exp_avg", "exp_inf"]
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
         let [beta1, beta2] = self.betas;
         let (past, present) = (F::of(beta1), F::of(1.0 - beta1));
-        let correct = F::of(1.0 / at.bias_correction(beta1));
+        let correct = F::of(1.0 / context.bias_correction(beta1));
         let (decay, eps) = (F::of(beta2), F::of(self.eps));
         elements.map(|g, _, [m, w]| {
             let m = past * m + present * g;
@@ -171,13 +171,13 @@ impl Rule for NAdam {
     const KIND: &'static str = "nadam";
     const LR: f64 = 2e-3;
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;
         at_least_zero("eps", self.eps)?;
         at_least_zero("momentum_decay", self.momentum_decay)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["exp_avg", "exp_avg_sq"]
     }
 
@@ -185,17 +185,17 @@ impl Rule for NAdam {
         Some(("mu_product", 1.0))
     }
 
-    fn advance(&self, at: At, mu_product: f64) -> f64 {
+    fn advance(&self, context: StepContext, mu_product: f64) -> f64 {
         // In single precision, since PyTorch keeps it so: its tenth digit is to be ours.
-        f64::from(mu_product as f32 * self.mu(at.count) as f32)
+        f64::from(mu_product as f32 * self.mu(context.count) as f32)
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
         let [(past1, present1), (past2, present2)] =
             self.betas.map(|beta| (F::of(beta), F::of(1.0 - beta)));
-        let correct = F::of(1.0 / at.bias_correction(self.betas[1]).sqrt());
-        let (t, product) = (at.count, at.number);
+        let correct = F::of(1.0 / context.bias_correction(self.betas[1]).sqrt());
+        let (t, product) = (context.count, context.number);
         let ahead = self.mu(t + 1);
         let of_m = F::of(ahead / (1.0 - product * ahead));
         let of_g = F::of((1.0 - self.mu(t)) / (1.0 - product));
@@ -238,8 +238,9 @@ impl Default for RAdam {
 
 impl RAdam {
     /// `r sqrt(1 - beta2^t)`, once `v` is to be trusted.
-    fn rectification(&self, at: At) -> Option<f64> {
-        let (beta, t, seen) = (self.betas[1], at.count as f64, at.bias_correction(self.betas[1]));
+    fn rectification(&self, context: StepContext) -> Option<f64> {
+        let (beta, t, seen) =
+            (self.betas[1], context.count as f64, context.bias_correction(self.betas[1]));
         let n = 2.0 / (1.0 - beta) - 1.0;
         let rho = n - 2.0 * t * (1.0 - seen) / seen;
         let r = ((rho - 4.0) * (rho - 2.0) * n / ((n - 4.0) * (n - 2.0) * rho)).sqrt();
@@ -250,22 +251,22 @@ impl RAdam {
 impl Rule for RAdam {
     const KIND: &'static str = "radam";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;
         at_least_zero("eps", self.eps)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["exp_avg", "exp_avg_sq"]
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
         let [(past1, present1), (past2, present2)] =
             self.betas.map(|beta| (F::of(beta), F::of(1.0 - beta)));
-        let correct = 1.0 / at.bias_correction(self.betas[0]);
+        let correct = 1.0 / context.bias_correction(self.betas[0]);
         let averages = |g: F, m: F, v: F| (past1 * m + present1 * g, past2 * v + present2 * g * g);
-        match self.rectification(at) {
+        match self.rectification(context) {
             None => {
                 let correct = F::of(correct);
                 elements.map(|g, _, [m, v]| {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
-use crate::optim::setting::{BadSetting, at_least_zero, fraction};
-use crate::optim::{At, Elements, Mapped, Rule};
+use crate::optim::range::{InvalidSetting, at_least_zero, fraction};
+use crate::optim::{Elements, MapProof, Rule, StepContext};
 
 /// Adagrad: each element's rate falls with the squares that it has seen.
 ///
@@ -36,13 +36,13 @@ impl Rule for Adagrad {
     const KIND: &'static str = "adagrad";
     const LR: f64 = 1e-2;
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr_decay", self.lr_decay)?;
         at_least_zero("initial_accumulator_value", self.initial_accumulator_value)?;
         at_least_zero("eps", self.eps)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["sum"]
     }
 
@@ -51,9 +51,9 @@ impl Rule for Adagrad {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
         let eps = F::of(self.eps);
-        let rate = F::of(1.0 / (1.0 + at.count.saturating_sub(1) as f64 * self.lr_decay));
+        let rate = F::of(1.0 / (1.0 + context.count.saturating_sub(1) as f64 * self.lr_decay));
         elements.map(|g, _, [s]| {
             let s = s + g * g;
             (rate * g / (s.sqrt() + eps), [s])
@@ -100,13 +100,13 @@ impl Rule for RmsProp {
     const KIND: &'static str = "rmsprop";
     const LR: f64 = 1e-2;
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fraction("alpha", self.alpha)?;
         at_least_zero("eps", self.eps)?;
         at_least_zero("momentum", self.momentum)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         match (self.centered, self.momentum > 0.0) {
             (false, false) => &["square_avg"],
             (false, true) => &["square_avg", "momentum_buffer"],
@@ -116,7 +116,7 @@ impl Rule for RmsProp {
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         let (past, present) = (F::of(self.alpha), F::of(1.0 - self.alpha));
         let momentum = F::of(self.momentum);
         let outside = F::of(if self.eps_inside_sqrt { 0.0 } else { self.eps });
@@ -179,17 +179,17 @@ impl Rule for Adadelta {
     const KIND: &'static str = "adadelta";
     const LR: f64 = 1.0;
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fraction("rho", self.rho)?;
         at_least_zero("eps", self.eps)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["square_avg", "acc_delta"]
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         let (past, present, eps) = (F::of(self.rho), F::of(1.0 - self.rho), F::of(self.eps));
         elements.map(|g, _, [v, d]| {
             let v = past * v + present * g * g;

@@ -6,10 +6,10 @@
 
 mod adam;
 mod adaptive;
-mod descent;
-mod links;
+mod sgd;
+mod transforms;
 
 pub use adam::{Adam, Adamax, NAdam, RAdam};
 pub use adaptive::{Adadelta, Adagrad, RmsProp};
-pub use descent::{Lion, Sgd};
-pub use links::{Average, ClipNorm, ClipTensorNorm, ClipValue, Maximize, WeightDecay};
+pub use sgd::{Lion, Sgd};
+pub use transforms::{ClipNorm, ClipTensorNorm, ClipValue, Ema, Maximize, WeightDecay};

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
-use crate::optim::setting::{BadSetting, above_zero, above_zero_steps, at_least_zero};
+use crate::optim::range::{InvalidSetting, above_zero, above_zero_steps, at_least_zero};
 
 /// From `lr` to `eta_min` along half a wave of `t_max` steps, and on along the wave.
 ///
@@ -34,7 +34,7 @@ fn wave(high: f64, low: f64, along: f64) -> f64 {
 impl Schedule for Cosine {
     const KIND: &'static str = "cosine";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("eta_min", self.eta_min)?;
         above_zero_steps("t_max", self.t_max)
@@ -76,7 +76,7 @@ fn once() -> u64 {
 impl Schedule for CosineWarmRestarts {
     const KIND: &'static str = "cosine_warm_restarts";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("eta_min", self.eta_min)?;
         above_zero_steps("t_0", self.t_0)?;
@@ -153,12 +153,12 @@ fn final_div_factor() -> f64 {
 impl Schedule for OneCycle {
     const KIND: &'static str = "one_cycle";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("max_lr", self.max_lr)?;
         above_zero_steps("total_steps", self.total_steps)?;
         if !(0.0..=1.0).contains(&self.pct_start) {
             let message = format!("expected a number from 0 to 1, found {:?}", self.pct_start);
-            return Err(BadSetting::new("pct_start", message));
+            return Err(InvalidSetting::new("pct_start", message));
         }
         above_zero("div_factor", self.div_factor)?;
         above_zero("final_div_factor", self.final_div_factor)

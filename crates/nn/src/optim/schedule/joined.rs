@@ -1,7 +1,7 @@
 //! Rates one after the other.
 
 use super::{AnySchedule, Rate};
-use crate::optim::setting::BadSetting;
+use crate::optim::range::InvalidSetting;
 
 /// See [`Rate::joined`].
 #[derive(Clone, Debug)]
@@ -14,20 +14,20 @@ pub(super) struct Joined {
 pub(crate) const JOINED: &str = "joined";
 
 impl Joined {
-    pub(super) fn check(&self) -> Result<(), BadSetting> {
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         let (found, expected) = (self.milestones.len(), self.pieces.len().saturating_sub(1));
         if self.pieces.is_empty() {
-            return Err(BadSetting::new("pieces", "expected at least one, found none"));
+            return Err(InvalidSetting::new("pieces", "expected at least one, found none"));
         }
         if found != expected {
             let message = format!(
                 "expected one between each two of the {} pieces, so {expected}, found {found}",
                 self.pieces.len()
             );
-            return Err(BadSetting::new("milestones", message));
+            return Err(InvalidSetting::new("milestones", message));
         }
         if let Some(i) = self.milestones.windows(2).position(|pair| pair[0] >= pair[1]) {
-            return Err(BadSetting::new("milestones", "expected growing steps").at(i + 1));
+            return Err(InvalidSetting::new("milestones", "expected growing steps").at(i + 1));
         }
         self.pieces.iter().try_for_each(Rate::check)
     }
@@ -37,34 +37,34 @@ impl Joined {
         let mut end = 0;
         self.pieces.iter().map(move |piece| {
             let start = end;
-            end += piece.memory().len();
+            end += piece.state().len();
             (piece, start..end)
         })
     }
 }
 
 impl AnySchedule for Joined {
-    fn at(&self, step: u64, memory: &[f64]) -> f64 {
+    fn at(&self, step: u64, state: &[f64]) -> f64 {
         let piece = self.milestones.iter().filter(|milestone| **milestone <= step).count();
         let begun = piece.checked_sub(1).map_or(0, |last| self.milestones[last]);
         let (piece, part) =
             self.parts().nth(piece).expect("a piece for each milestone, and one more");
-        piece.at_with(step - begun, &memory[part])
+        piece.at_with(step - begun, &state[part])
     }
 
-    fn memory(&self) -> Vec<f64> {
-        self.pieces.iter().flat_map(Rate::memory).collect()
+    fn state(&self) -> Vec<f64> {
+        self.pieces.iter().flat_map(Rate::state).collect()
     }
 
-    fn observe(&self, metric: f64, memory: &mut [f64]) {
-        self.parts().for_each(|(piece, part)| piece.observe(metric, &mut memory[part]));
+    fn report_metric(&self, metric: f64, state: &mut [f64]) {
+        self.parts().for_each(|(piece, part)| piece.report_metric(metric, &mut state[part]));
     }
 
     fn kind(&self) -> &'static str {
         JOINED
     }
 
-    fn text(&self) -> Result<Vec<(String, String)>, BadSetting> {
+    fn text(&self) -> Result<Vec<(String, String)>, InvalidSetting> {
         self.check()?;
         let milestones: Vec<String> = self.milestones.iter().map(u64::to_string).collect();
         let pieces: Result<Vec<String>, _> = self.pieces.iter().map(Rate::text).collect();

@@ -7,19 +7,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::print;
-use super::setting::BadSetting;
+use super::range::InvalidSetting;
 
 mod cosine;
+mod decays;
 mod joined;
 mod plateau;
-mod ramps;
 pub(crate) mod read;
 mod stairs;
 
 pub use cosine::{Anneal, Cosine, CosineWarmRestarts, OneCycle};
+pub use decays::{InverseSqrt, LinearRamp, Polynomial};
 pub use plateau::{Plateau, PlateauMode, ThresholdMode};
-pub use ramps::{InverseSqrt, Linear, Polynomial};
-pub use stairs::{Constant, Exponential, MultiStep, Step};
+pub use stairs::{Constant, Exponential, MultiStep, StepDecay};
 
 pub(crate) use joined::JOINED;
 use joined::Joined;
@@ -35,11 +35,11 @@ pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static
     /// The name under which configuration knows the schedule: `lr = { kind = "step", .. }`.
     const KIND: &'static str;
 
-    /// Whether the settings are in range; see [`setting`](super::setting) for the usual ranges.
+    /// Whether the settings are in range; see [`setting`](super::range) for the usual ranges.
     ///
     /// # Errors
     /// With the first setting that is not, and what was expected of it.
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
@@ -49,18 +49,18 @@ pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 
     /// What a schedule remembers that looks at a metric: numbers, with their first values. Most look
     /// at none.
-    fn memory(&self) -> Vec<f64> {
+    fn state(&self) -> Vec<f64> {
         Vec::new()
     }
 
     /// Takes a metric in, such as the loss on held-out data.
-    fn observe(&self, metric: f64, memory: &mut [f64]) {
-        let _ = (metric, memory);
+    fn report_metric(&self, metric: f64, state: &mut [f64]) {
+        let _ = (metric, state);
     }
 
     /// The rate of the update at global step `step` after what was observed.
-    fn rate_after(&self, step: u64, memory: &[f64]) -> f64 {
-        let _ = memory;
+    fn rate_after(&self, step: u64, state: &[f64]) -> f64 {
+        let _ = state;
         self.rate(step)
     }
 }
@@ -69,9 +69,9 @@ pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 /// warm-up before it if one is wanted.
 ///
 /// ```
-/// use wengert_nn::optim::{Cosine, Rate, Step};
+/// use wengert_nn::optim::{Cosine, Rate, StepDecay};
 /// assert_eq!(Rate::from(0.1).at(1000), 0.1);
-/// assert_eq!(Rate::from(Step { lr: 0.2, step_size: 10, gamma: 0.5 }).at(10), 0.1);
+/// assert_eq!(Rate::from(StepDecay { lr: 0.2, step_size: 10, gamma: 0.5 }).at(10), 0.1);
 /// // From a quarter up to 0.2 in ten steps, then down along a cosine.
 /// let rate = Rate::from(Cosine { lr: 0.2, t_max: 100, eta_min: 0.0 }).warmup(10, 0.25);
 /// assert_eq!((rate.at(0), rate.at(10), rate.at(110)), (0.05, 0.2, 0.0));
@@ -117,7 +117,7 @@ impl Rate {
     #[track_caller]
     pub fn warmup(self, steps: u64, start_factor: f64) -> Self {
         assert!(self.warmup.is_none(), "warmup: the rate has a warm-up already");
-        if let Err(bad) = super::setting::at_least_zero("warmup_start_factor", start_factor) {
+        if let Err(bad) = super::range::at_least_zero("warmup_start_factor", start_factor) {
             panic!("{bad}");
         }
         Rate { warmup: Some(Warmup { steps, start_factor }), ..self }
@@ -129,29 +129,29 @@ impl Rate {
 
     /// The rate at global step `step`, from 0, as long as no metric was observed.
     pub fn at(&self, step: u64) -> f64 {
-        self.at_with(step, &self.memory())
+        self.at_with(step, &self.state())
     }
 
     /// The rate at global step `step`, from 0, after what was observed.
-    pub fn at_with(&self, step: u64, memory: &[f64]) -> f64 {
+    pub fn at_with(&self, step: u64, state: &[f64]) -> f64 {
         match self.warmup {
             Some(Warmup { steps, start_factor }) if step < steps => {
                 let along = step as f64 / steps as f64;
-                self.schedule.at(0, memory) * (start_factor + (1.0 - start_factor) * along)
+                self.schedule.at(0, state) * (start_factor + (1.0 - start_factor) * along)
             }
-            Some(Warmup { steps, .. }) => self.schedule.at(step - steps, memory),
-            None => self.schedule.at(step, memory),
+            Some(Warmup { steps, .. }) => self.schedule.at(step - steps, state),
+            None => self.schedule.at(step, state),
         }
     }
 
-    /// What the schedule remembers at first; see [`Schedule::memory`].
-    pub fn memory(&self) -> Vec<f64> {
-        self.schedule.memory()
+    /// What the schedule remembers at first; see [`Schedule::state`].
+    pub fn state(&self) -> Vec<f64> {
+        self.schedule.state()
     }
 
-    /// Takes a metric in; see [`Schedule::observe`].
-    pub fn observe(&self, metric: f64, memory: &mut [f64]) {
-        self.schedule.observe(metric, memory);
+    /// Takes a metric in; see [`Schedule::report_metric`].
+    pub fn report_metric(&self, metric: f64, state: &mut [f64]) {
+        self.schedule.report_metric(metric, state);
     }
 
     /// The name under which configuration knows the schedule.
@@ -160,12 +160,12 @@ impl Rate {
     }
 
     /// The setting that is wrong, if one is.
-    pub(crate) fn check(&self) -> Result<(), BadSetting> {
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         self.text().map(drop)
     }
 
     /// The rate as TOML: a number, or a table on one line with every default spelled out.
-    fn text(&self) -> Result<String, BadSetting> {
+    fn text(&self) -> Result<String, InvalidSetting> {
         let mut settings = self.schedule.text()?;
         match (&self.warmup, self.kind()) {
             (None, Constant::KIND) => return Ok(settings[0].1.clone()),
@@ -207,30 +207,31 @@ impl fmt::Display for Rate {
 
 /// A schedule with its type erased.
 trait AnySchedule: Debug + Send + Sync {
-    fn at(&self, step: u64, memory: &[f64]) -> f64;
-    fn memory(&self) -> Vec<f64>;
-    fn observe(&self, metric: f64, memory: &mut [f64]);
+    fn at(&self, step: u64, state: &[f64]) -> f64;
+    fn state(&self) -> Vec<f64>;
+    fn report_metric(&self, metric: f64, state: &mut [f64]);
     fn kind(&self) -> &'static str;
     /// The settings, each as TOML, in the order of their declaration; or the one that is wrong.
-    fn text(&self) -> Result<Vec<(String, String)>, BadSetting>;
+    fn text(&self) -> Result<Vec<(String, String)>, InvalidSetting>;
 }
 
 impl<S: Schedule> AnySchedule for S {
-    fn at(&self, step: u64, memory: &[f64]) -> f64 {
-        self.rate_after(step, memory)
+    fn at(&self, step: u64, state: &[f64]) -> f64 {
+        self.rate_after(step, state)
     }
-    fn memory(&self) -> Vec<f64> {
-        Schedule::memory(self)
+    fn state(&self) -> Vec<f64> {
+        Schedule::state(self)
     }
-    fn observe(&self, metric: f64, memory: &mut [f64]) {
-        Schedule::observe(self, metric, memory);
+    fn report_metric(&self, metric: f64, state: &mut [f64]) {
+        Schedule::report_metric(self, metric, state);
     }
     fn kind(&self) -> &'static str {
         S::KIND
     }
-    fn text(&self) -> Result<Vec<(String, String)>, BadSetting> {
+    fn text(&self) -> Result<Vec<(String, String)>, InvalidSetting> {
         self.check()?;
-        let (settings, order) = (super::fields::settings(self)?, super::fields::of::<S>().names());
+        let (settings, order) =
+            (super::reflect::settings(self)?, super::reflect::of::<S>().names());
         let entry = |(key, value): (&String, _)| (key.clone(), print::written(value));
         Ok(print::ordered(&settings, order).map(entry).collect())
     }

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
-use crate::optim::setting::{BadSetting, at_least_zero};
+use crate::optim::range::{InvalidSetting, at_least_zero};
 
 /// Constant, but multiplied by `factor` whenever a metric has not improved for more than `patience`
 /// observations: the one schedule that has a state.
 ///
-/// The metric comes by [`Optimizer::observe`](crate::optim::Optimizer::observe), most often once an
+/// The metric comes by [`Optimizer::report_metric`](crate::optim::Optimizer::report_metric), most often once an
 /// epoch. After a reduction `cooldown` observations pass before bad ones are counted again. A metric
 /// that is NaN is no improvement. PyTorch's `ReduceLROnPlateau`,
 /// <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html>.
@@ -95,12 +95,12 @@ impl Plateau {
 impl Schedule for Plateau {
     const KIND: &'static str = "plateau";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         if !(0.0..1.0).contains(&self.factor) {
             let message =
                 format!("expected a number of at least 0 and below 1, found {:?}", self.factor);
-            return Err(BadSetting::new("factor", message));
+            return Err(InvalidSetting::new("factor", message));
         }
         at_least_zero("threshold", self.threshold)?;
         at_least_zero("min_lr", self.min_lr)?;
@@ -112,7 +112,7 @@ impl Schedule for Plateau {
     }
 
     /// The rate, the best metric, bad observations in a row, observations of the cooldown left.
-    fn memory(&self) -> Vec<f64> {
+    fn state(&self) -> Vec<f64> {
         let worst = match self.mode {
             PlateauMode::Min => f64::INFINITY,
             PlateauMode::Max => f64::NEG_INFINITY,
@@ -120,8 +120,8 @@ impl Schedule for Plateau {
         vec![self.lr, worst, 0.0, 0.0]
     }
 
-    fn observe(&self, metric: f64, memory: &mut [f64]) {
-        let [lr, best, bad, cooldown] = memory else { return };
+    fn report_metric(&self, metric: f64, state: &mut [f64]) {
+        let [lr, best, bad, cooldown] = state else { return };
         if self.improves(metric, *best) {
             (*best, *bad) = (metric, 0.0);
         } else {
@@ -139,7 +139,7 @@ impl Schedule for Plateau {
         }
     }
 
-    fn rate_after(&self, _: u64, memory: &[f64]) -> f64 {
-        memory.first().copied().unwrap_or(self.lr)
+    fn rate_after(&self, _: u64, state: &[f64]) -> f64 {
+        state.first().copied().unwrap_or(self.lr)
     }
 }

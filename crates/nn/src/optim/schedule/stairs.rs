@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
-use crate::optim::setting::{BadSetting, above_zero_steps, at_least_zero};
+use crate::optim::range::{InvalidSetting, above_zero_steps, at_least_zero};
 
 /// The same rate at every step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Constant {
 impl Schedule for Constant {
     const KIND: &'static str = "constant";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)
     }
 
@@ -31,7 +31,7 @@ impl Schedule for Constant {
 /// stepped after each update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
+pub struct StepDecay {
     /// The first rate, at least 0.
     pub lr: f64,
     /// The length of a stair in steps, at least 1.
@@ -45,10 +45,10 @@ fn tenth() -> f64 {
     0.1
 }
 
-impl Schedule for Step {
+impl Schedule for StepDecay {
     const KIND: &'static str = "step";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("gamma", self.gamma)?;
         above_zero_steps("step_size", self.step_size)
@@ -83,13 +83,13 @@ pub struct MultiStep {
 impl Schedule for MultiStep {
     const KIND: &'static str = "multi_step";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("gamma", self.gamma)?;
         match self.milestones.windows(2).position(|pair| pair[0] > pair[1]) {
             None => Ok(()),
             Some(i) => {
-                Err(BadSetting::new("milestones", "expected steps in rising order").at(i + 1))
+                Err(InvalidSetting::new("milestones", "expected steps in rising order").at(i + 1))
             }
         }
     }
@@ -115,14 +115,14 @@ pub struct Exponential {
 impl Schedule for Exponential {
     const KIND: &'static str = "exponential";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         // A larger one would end in infinity.
         if (0.0..=1.0).contains(&self.gamma) {
             return Ok(());
         }
         let message = format!("expected a number from 0 to 1, found {:?}", self.gamma);
-        Err(BadSetting::new("gamma", message))
+        Err(InvalidSetting::new("gamma", message))
     }
 
     fn rate(&self, step: u64) -> f64 {

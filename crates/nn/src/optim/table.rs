@@ -7,12 +7,12 @@ use serde::de::value::UnitDeserializer;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
-use super::error::Fault;
-use super::fields::{self, Fields};
-use super::link::Link;
+use super::error::Diagnostic;
+use super::range::InvalidSetting;
+use super::reflect::{self, Fields};
 use super::rule::Rule;
 use super::rules::WeightDecay;
-use super::setting::BadSetting;
+use super::transform::Transform;
 
 /// A table and its place in the text: that of its `kind`, once this has been taken out.
 ///
@@ -31,7 +31,7 @@ impl<'t> Settings<'t> {
     }
 
     /// The table that `key` should hold.
-    pub(crate) fn of(key: &str, value: Spanned<DeValue<'t>>) -> Result<Self, Fault> {
+    pub(crate) fn of(key: &str, value: Spanned<DeValue<'t>>) -> Result<Self, Diagnostic> {
         let span = value.span();
         if !matches!(value.get_ref(), DeValue::Table(_)) {
             return Err(wrong_type(key, &value, "a table"));
@@ -50,9 +50,9 @@ impl<'t> Settings<'t> {
     }
 
     /// The struct that the table describes, and where its settings stand.
-    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<(T, Spans<'t>), Fault> {
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<(T, Spans<'t>), Diagnostic> {
         let Settings { table, span, also } = self;
-        let fields = fields::of::<T>();
+        let fields = reflect::of::<T>();
         if fields != Fields::Open {
             let right = || fields.names().iter().chain(&also).copied();
             refuse_others(&table, |key| fields.names().contains(&key), right)?;
@@ -67,7 +67,9 @@ impl<'t> Settings<'t> {
         };
         match value {
             Ok(value) => Ok((value, spans)),
-            Err(error) => Err(Fault::new(error.span().unwrap_or(span), plain(error.message()))),
+            Err(error) => {
+                Err(Diagnostic::new(error.span().unwrap_or(span), plain(error.message())))
+            }
         }
     }
 }
@@ -76,10 +78,10 @@ impl Settings<'_> {
     /// What `make` makes of the struct that the table describes.
     pub(crate) fn make<T: DeserializeOwned, M>(
         self,
-        make: impl FnOnce(T) -> Result<M, BadSetting>,
-    ) -> Result<M, Fault> {
+        make: impl FnOnce(T) -> Result<M, InvalidSetting>,
+    ) -> Result<M, Diagnostic> {
         let (value, spans) = self.read::<T>()?;
-        make(value).map_err(|bad| spans.fault(&bad))
+        make(value).map_err(|bad| spans.diagnostic(&bad))
     }
 }
 
@@ -99,7 +101,7 @@ pub(crate) struct Spans<'t> {
 
 impl Spans<'_> {
     /// The place of a setting that is out of range.
-    pub(crate) fn fault(&self, bad: &BadSetting) -> Fault {
+    pub(crate) fn diagnostic(&self, bad: &InvalidSetting) -> Diagnostic {
         let value = self.table.get(bad.key());
         let element = bad.index().and_then(|i| value?.get_ref().get(i));
         let span = element.or(value).map_or(self.span.clone(), Spanned::span);
@@ -107,7 +109,7 @@ impl Spans<'_> {
             "" => bad.message().to_owned(),
             key => format!("`{key}`: {}", bad.message()),
         };
-        Fault::new(span, message)
+        Diagnostic::new(span, message)
     }
 }
 
@@ -116,38 +118,38 @@ pub(crate) fn refuse_others<'a, R: Iterator<Item = &'a str>>(
     table: &DeTable<'_>,
     known: impl Fn(&str) -> bool,
     right: impl Fn() -> R,
-) -> Result<(), Fault> {
+) -> Result<(), Diagnostic> {
     let unknown = table.keys().filter(|key| !known(key.get_ref()));
     match unknown.min_by_key(|key| key.span().start) {
-        Some(key) => Err(Fault::unknown(key.span(), "key", key.get_ref(), right())),
+        Some(key) => Err(Diagnostic::unknown(key.span(), "key", key.get_ref(), right())),
         None => Ok(()),
     }
 }
 
 /// `key` holds something else than `expected`.
-pub(crate) fn wrong_type(key: &str, found: &Spanned<DeValue<'_>>, expected: &str) -> Fault {
+pub(crate) fn wrong_type(key: &str, found: &Spanned<DeValue<'_>>, expected: &str) -> Diagnostic {
     let message = format!("`{key}`: expected {expected}, found {}", found.get_ref().type_str());
-    Fault::new(found.span(), message)
+    Diagnostic::new(found.span(), message)
 }
 
-/// A shared key that stands for a link of type `R`, whose setting `setting` it gives.
+/// A shared key that stands for a transform of type `R`, whose setting `setting` it gives.
 pub(crate) fn shared_link<R: Rule>(
     key: &str,
     setting: &'static str,
     value: Option<Spanned<DeValue<'_>>>,
-) -> Result<Option<Link>, Fault> {
+) -> Result<Option<Transform>, Diagnostic> {
     let Some(value) = value else { return Ok(None) };
     let span = value.span();
-    let of_key = |message: &str| Fault::new(span.clone(), format!("`{key}`: {message}"));
+    let of_key = |message: &str| Diagnostic::new(span.clone(), format!("`{key}`: {message}"));
     let (rule, _) = Settings::only(setting, value).read::<R>()?;
-    Link::rule(rule).map(Some).map_err(|bad| of_key(bad.message()))
+    Transform::rule(rule).map(Some).map_err(|bad| of_key(bad.message()))
 }
 
-/// The shared key `weight_decay`: a link, or none for 0.
-pub(crate) fn weight_decay(value: Spanned<DeValue<'_>>) -> Result<Option<Link>, Fault> {
-    let link = shared_link::<WeightDecay>("weight_decay", "weight_decay", Some(value))?;
-    let off = |link: &Link| {
-        link.settings().get("weight_decay").and_then(toml::Value::as_float) == Some(0.0)
+/// The shared key `weight_decay`: a transform, or none for 0.
+pub(crate) fn weight_decay(value: Spanned<DeValue<'_>>) -> Result<Option<Transform>, Diagnostic> {
+    let transform = shared_link::<WeightDecay>("weight_decay", "weight_decay", Some(value))?;
+    let off = |transform: &Transform| {
+        transform.settings().get("weight_decay").and_then(toml::Value::as_float) == Some(0.0)
     };
-    Ok(link.filter(|link| !off(link)))
+    Ok(transform.filter(|transform| !off(transform)))
 }

@@ -4,7 +4,7 @@ use wengert_core::{Float, ParamId, Params, Tensor};
 
 use super::Rule;
 use super::optimizer::{Optimizer, plans};
-use super::rules::Average;
+use super::rules::Ema;
 
 impl<F: Float> Optimizer<F> {
     /// Runs `f` on the model with the moving averages of its parameters in their place
@@ -14,10 +14,10 @@ impl<F: Float> Optimizer<F> {
     /// # Panics
     /// If the recipe keeps no average.
     #[track_caller]
-    pub fn averaged<M: Params<F> + ?Sized, R>(&self, model: &mut M, f: impl FnOnce(&M) -> R) -> R {
-        let mut links = plans(&self.recipe).flatten().flat_map(|plan| &plan.chain);
-        let keeps = links.any(|link| link.kind() == Average::KIND);
-        assert!(keeps, "averaged: the recipe keeps no average; say `average = 0.999`");
+    pub fn with_ema<M: Params<F> + ?Sized, R>(&self, model: &mut M, f: impl FnOnce(&M) -> R) -> R {
+        let mut transforms = plans(&self.recipe).flatten().flat_map(|plan| &plan.chain);
+        let keeps = transforms.any(|transform| transform.kind() == Ema::KIND);
+        assert!(keeps, "with_ema: the recipe keeps no average; say `average = 0.999`");
         let mut own = Vec::new();
         model.for_each_param_mut(&mut |place, param| {
             let name = place.to_string();

@@ -72,7 +72,7 @@ fn averages_follow_the_parameters_and_are_put_in_their_place() {
     let text = "kind = 'sgd'\nlr = 0.25\nweight_decay = 0.0\naverage = 0.75";
     let mut optimizer = optimizer(text);
     // Before the first step a parameter stands for itself.
-    optimizer.averaged(&mut param, |p| assert_eq!(p.value().as_slice(), [1.0, 2.0]));
+    optimizer.with_ema(&mut param, |p| assert_eq!(p.value().as_slice(), [1.0, 2.0]));
     let (mut plain, mut average) = ([1.0, 2.0], [0.0; 2]);
     for t in 0..5 {
         let g = [t as f64, 1.0];
@@ -83,7 +83,7 @@ fn averages_follow_the_parameters_and_are_put_in_their_place() {
             average[i] = if t == 0 { plain[i] } else { 0.75 * average[i] + 0.25 * plain[i] };
         }
         assert_eq!(param.value().as_slice(), plain);
-        let seen = optimizer.averaged(&mut param, |p| p.value().to_vec());
+        let seen = optimizer.with_ema(&mut param, |p| p.value().to_vec());
         for (seen, average) in seen.iter().zip(average) {
             assert!((seen - average).abs() < 1e-15);
         }
@@ -91,7 +91,7 @@ fn averages_follow_the_parameters_and_are_put_in_their_place() {
     }
     // A panic in between leaves the model as it was.
     let broken = catch_unwind(AssertUnwindSafe(|| {
-        optimizer.averaged(&mut param, |_| panic!("in the middle of an evaluation"))
+        optimizer.with_ema(&mut param, |_| panic!("in the middle of an evaluation"))
     }));
     assert!(broken.is_err());
     assert_eq!(param.value().as_slice(), plain);
@@ -104,14 +104,14 @@ fn averages_of_long_parameters_are_gathered_from_their_chunks() {
     let mut optimizer = optimizer("kind = 'adam'\nlr = 0.0\naverage = 0.5");
     let (_, grads) = gradients(|tape| tape.param(&param).square().sum());
     optimizer.step(&mut param, &grads);
-    optimizer.averaged(&mut param, |p| assert_eq!(p.value().as_slice()[9_999], 9_999.0));
+    optimizer.with_ema(&mut param, |p| assert_eq!(p.value().as_slice()[9_999], 9_999.0));
 }
 
 #[test]
-#[should_panic(expected = "averaged: the recipe keeps no average; say `average = 0.999`")]
+#[should_panic(expected = "with_ema: the recipe keeps no average; say `average = 0.999`")]
 fn without_an_average_there_is_nothing_to_put_in_place() {
     let mut param = Param::new(Tensor::from([1.0]));
-    optimizer("kind = 'sgd'").averaged(&mut param, |_| ());
+    optimizer("kind = 'sgd'").with_ema(&mut param, |_| ());
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn each_tensor_is_clipped_by_its_own_norm() {
     let scale = 2.0 / (5.0 + 1e-6);
     assert_eq!(model[0].value().as_slice(), [-3.0 * scale, -4.0 * scale]);
     assert_eq!(model[1].value().as_slice(), [-0.5]);
-    // Behind another link: what is clipped is what arrives there.
+    // Behind another transform: what is clipped is what arrives there.
     let text =
         "lr = 1\n[[chain]]\nkind = 'sgd'\n[[chain]]\nkind = 'weight_decay'\nweight_decay = 2.0\n
                 [[chain]]\nkind = 'clip_tensor_norm'\n[[chain]]\nkind = 'maximize'";

@@ -5,24 +5,24 @@ use std::path::Path;
 
 use ::safetensors::tensor::Dtype;
 use wengert_core::{Float, Params, Tensor};
-use wengert_nn::optim::{Memory, Optimizer, Restored};
+use wengert_nn::optim::{LoadReport, Optimizer, OptimizerState};
 
 use crate::safetensors::{Contents, Entry, encode};
 use crate::{FileError, file};
 
 /// Writes all that an optimizer remembers of a model to a safetensors file, under
-/// `parameter/rule.slot` as in [`Memory`]. The numbers (counts, what schedules remember) are scalars of
+/// `parameter/rule.slot` as in [`OptimizerState`]. The numbers (counts, what schedules remember) are scalars of
 /// type `F64`, whatever the precision. The file is replaced at once or not at all.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn save_memory<F: Float>(
+pub fn save_state<F: Float>(
     path: impl AsRef<Path>,
     optimizer: &Optimizer<F>,
     model: &(impl Params<F> + ?Sized),
 ) -> Result<(), FileError> {
     let path = path.as_ref();
-    let bytes = memory_to_bytes(&optimizer.memory(model)).map_err(|error| error.in_file(path))?;
+    let bytes = state_to_bytes(&optimizer.state(model)).map_err(|error| error.in_file(path))?;
     file::write(path, &bytes)
 }
 
@@ -31,54 +31,54 @@ pub fn save_memory<F: Float>(
 ///
 /// # Errors
 /// When the file cannot be read or is damaged; the optimizer is untouched then.
-pub fn load_memory<F: Float>(
+pub fn load_state<F: Float>(
     path: impl AsRef<Path>,
     optimizer: &mut Optimizer<F>,
     model: &(impl Params<F> + ?Sized),
-) -> Result<Restored, FileError> {
-    let memory = file::read(path.as_ref(), memory_from_bytes)?;
-    Ok(optimizer.restore(model, memory))
+) -> Result<LoadReport, FileError> {
+    let state = file::read(path.as_ref(), state_from_bytes)?;
+    Ok(optimizer.restore(model, state))
 }
 
 /// The entry of metadata that lists which scalars are numbers: a parameter may be a scalar too.
 const NUMBERS: &str = "numbers";
 
-/// The file that [`save_memory`] writes, in memory.
+/// The file that [`save_state`] writes, in state.
 ///
 /// # Errors
 /// As [`to_bytes`](crate::safetensors::to_bytes).
-pub fn memory_to_bytes<F: Float>(memory: &Memory<F>) -> Result<Vec<u8>, FileError> {
+pub fn state_to_bytes<F: Float>(state: &OptimizerState<F>) -> Result<Vec<u8>, FileError> {
     let mut entries: Vec<Entry> =
-        memory.tensors.iter().map(|(name, array)| Entry::new(name, array)).collect();
-    let numbers = memory.numbers.iter();
+        state.tensors.iter().map(|(name, array)| Entry::new(name, array)).collect();
+    let numbers = state.numbers.iter();
     entries.extend(numbers.map(|(name, &number)| Entry::new(name, &Tensor::<f64>::scalar(number))));
-    let names = memory.numbers.keys().map(|name| name.as_str()).collect::<Vec<_>>();
+    let names = state.numbers.keys().map(|name| name.as_str()).collect::<Vec<_>>();
     let list = serde_json::Value::from(names).to_string();
     encode(&entries, [(NUMBERS, list)])
 }
 
-/// The memory in a file that [`save_memory`] wrote.
+/// The state in a file that [`save_state`] wrote.
 ///
 /// # Errors
 /// When the bytes are no safetensors file, or hold something else than numbers.
-pub fn memory_from_bytes<F: Float>(bytes: &[u8]) -> Result<Memory<F>, FileError> {
+pub fn state_from_bytes<F: Float>(bytes: &[u8]) -> Result<OptimizerState<F>, FileError> {
     let Contents { metadata, tensors } = Contents::of(bytes)?;
     let list = metadata.get(NUMBERS).map_or("[]", String::as_str);
     let list: BTreeSet<String> = serde_json::from_str(list)
         .map_err(|error| FileError::content("a list of the numbers' names", error.to_string()))?;
-    let mut memory = Memory { tensors: BTreeMap::new(), numbers: BTreeMap::new() };
+    let mut state = OptimizerState { tensors: BTreeMap::new(), numbers: BTreeMap::new() };
     for (name, stored) in tensors {
         let failed = |error: FileError| error.in_tensor(&name);
         if !list.contains(&name) {
             let array = stored.array().map_err(failed)?;
-            memory.tensors.insert(name, array);
+            state.tensors.insert(name, array);
         } else if stored.dtype == Dtype::F64 && stored.shape.is_empty() {
             let number = stored.array::<f64>().map_err(failed)?.item();
-            memory.numbers.insert(name, number);
+            state.numbers.insert(name, number);
         } else {
             let found = format!("{} {:?}", stored.dtype, stored.shape);
             return Err(failed(FileError::content("a number, F64 []", found)));
         }
     }
-    Ok(memory)
+    Ok(state)
 }

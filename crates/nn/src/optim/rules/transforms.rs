@@ -1,10 +1,10 @@
-//! Links that stand before a rule or after it.
+//! Transforms that stand before a rule or after it.
 
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
-use crate::optim::setting::{BadSetting, above_zero, at_least_zero, fraction};
-use crate::optim::{At, Elements, Mapped, Reach, Rule};
+use crate::optim::range::{InvalidSetting, above_zero, at_least_zero, fraction};
+use crate::optim::{Elements, MapProof, Rule, Scope, StepContext};
 
 /// Weight decay: `u = g + weight_decay p`.
 ///
@@ -27,12 +27,12 @@ impl Default for WeightDecay {
 impl Rule for WeightDecay {
     const KIND: &'static str = "weight_decay";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("weight_decay", self.weight_decay)
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         let weight_decay = F::of(self.weight_decay);
         elements.map(|g, p, []| (g + weight_decay * p, []))
     }
@@ -47,7 +47,7 @@ impl Rule for Maximize {
     const KIND: &'static str = "maximize";
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         elements.map(|g, _, []| (-g, []))
     }
 }
@@ -72,12 +72,12 @@ impl Default for ClipValue {
 impl Rule for ClipValue {
     const KIND: &'static str = "clip_value";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         above_zero("clip_value", self.clip_value)
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         let most = F::of(self.clip_value);
         // Not `min` and `max`, which would drop a NaN.
         let clip = |g: F| {
@@ -114,17 +114,17 @@ impl Default for ClipTensorNorm {
 impl Rule for ClipTensorNorm {
     const KIND: &'static str = "clip_tensor_norm";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         above_zero("max_norm", self.max_norm)
     }
 
-    fn reach(&self) -> Reach {
-        Reach::Tensor
+    fn scope(&self) -> Scope {
+        Scope::Tensor
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
-        let scale = self.max_norm / (at.norm + 1e-6);
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
+        let scale = self.max_norm / (context.norm + 1e-6);
         // Not `min`, which would turn a NaN into 1.
         let scale = F::of(if scale > 1.0 { 1.0 } else { scale });
         elements.map(|g, _, []| (scale * g, []))
@@ -153,17 +153,17 @@ impl Default for ClipNorm {
 impl Rule for ClipNorm {
     const KIND: &'static str = "clip_norm";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         above_zero("max_norm", self.max_norm)
     }
 
-    fn reach(&self) -> Reach {
-        Reach::Model
+    fn scope(&self) -> Scope {
+        Scope::Model
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
-        let scale = self.max_norm / (at.norm + 1e-6);
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
+        let scale = self.max_norm / (context.norm + 1e-6);
         // Not `min`, which would turn a NaN into 1.
         let scale = F::of(if scale > 1.0 { 1.0 } else { scale });
         elements.map(|g, _, []| (scale * g, []))
@@ -174,43 +174,43 @@ impl Rule for ClipNorm {
 /// `a = decay a + (1 - decay) p'` with `p'` the parameter after the step, `a = p'` at first.
 ///
 /// It changes no update, and stands last in its chain, where what arrives is what is subtracted.
-/// [`Optimizer::averaged`](crate::optim::Optimizer::averaged) puts the averages in place for an evaluation.
+/// [`Optimizer::with_ema`](crate::optim::Optimizer::with_ema) puts the averages in place for an evaluation.
 ///
 /// Polyak and Juditsky 1992, <https://doi.org/10.1137/0330046>; PyTorch's `AveragedModel` with
 /// `get_ema_multi_avg_fn(decay)`, <https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Average {
+pub struct Ema {
     /// The weight of the past, at least 0 and below 1.
     pub decay: f64,
 }
 
-impl Default for Average {
+impl Default for Ema {
     fn default() -> Self {
-        Average { decay: 0.999 }
+        Ema { decay: 0.999 }
     }
 }
 
-impl Average {
+impl Ema {
     /// The name of its slot.
     pub(crate) const SLOT: &'static str = "average";
 }
 
-impl Rule for Average {
+impl Rule for Ema {
     const KIND: &'static str = "average";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fraction("decay", self.decay)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
-        &[Average::SLOT]
+    fn state(&self) -> &'static [&'static str] {
+        &[Ema::SLOT]
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
-        let decay = if at.count == 1 { 0.0 } else { self.decay };
-        let (lr, past, present) = (F::of(at.lr), F::of(decay), F::of(1.0 - decay));
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
+        let decay = if context.count == 1 { 0.0 } else { self.decay };
+        let (lr, past, present) = (F::of(context.lr), F::of(decay), F::of(1.0 - decay));
         elements.map(|u, p, [a]| (u, [past * a + present * (p - lr * u)]))
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
-use crate::optim::setting::{BadSetting, above_zero_steps, at_least_zero};
+use crate::optim::range::{InvalidSetting, above_zero_steps, at_least_zero};
 
 /// From `lr start_factor` to `lr end_factor` along a line of `total_iters` steps, and constant
 /// afterwards.
@@ -11,7 +11,7 @@ use crate::optim::setting::{BadSetting, above_zero_steps, at_least_zero};
 /// PyTorch's `LinearLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Linear {
+pub struct LinearRamp {
     /// The base rate, at least 0.
     pub lr: f64,
     /// What the first rate is of it, at least 0; a third when a file leaves it out.
@@ -42,10 +42,10 @@ fn along(step: u64, steps: u64) -> f64 {
     step.min(steps) as f64 / steps.max(1) as f64
 }
 
-impl Schedule for Linear {
+impl Schedule for LinearRamp {
     const KIND: &'static str = "linear";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("start_factor", self.start_factor)?;
         at_least_zero("end_factor", self.end_factor)?;
@@ -77,7 +77,7 @@ pub struct Polynomial {
 impl Schedule for Polynomial {
     const KIND: &'static str = "polynomial";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("power", self.power)?;
         above_zero_steps("total_iters", self.total_iters)
@@ -103,7 +103,7 @@ pub struct InverseSqrt {
 impl Schedule for InverseSqrt {
     const KIND: &'static str = "inverse_sqrt";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         above_zero_steps("timescale", self.timescale)
     }

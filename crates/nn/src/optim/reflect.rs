@@ -8,7 +8,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::setting::BadSetting;
+use super::range::InvalidSetting;
 
 /// What the settings of a kind look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,12 +42,13 @@ pub(crate) fn of<T: DeserializeOwned>() -> Fields {
 /// The settings as a TOML table.
 pub(crate) fn settings<T: Serialize + DeserializeOwned>(
     value: &T,
-) -> Result<toml::Table, BadSetting> {
+) -> Result<toml::Table, InvalidSetting> {
     if of::<T>() == Fields::Unit {
         return Ok(toml::Table::new());
     }
-    toml::Table::try_from(value)
-        .map_err(|e| BadSetting::new("", format!("the settings cannot be written as TOML: {e}")))
+    toml::Table::try_from(value).map_err(|e| {
+        InvalidSetting::new("", format!("the settings cannot be written as TOML: {e}"))
+    })
 }
 
 struct Listener<'a>(&'a mut Fields);
@@ -199,8 +200,8 @@ struct Asked<'a>(&'a mut Type);
 
 /// Methods that write down a type, and refuse.
 macro_rules! asked {
-    ($($method:ident => $of:expr,)*) => {
-        $(fn $method<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Refused> {
+    ($($solver:ident => $of:expr,)*) => {
+        $(fn $solver<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Refused> {
             *self.0 = $of;
             Err(Refused::custom("listening"))
         })*

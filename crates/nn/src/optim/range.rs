@@ -7,23 +7,23 @@ use std::fmt;
 /// It names the setting and not a place in a file, so that the same check serves a recipe built in
 /// Rust and one read from TOML, where the reader knows at which line and column the setting stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadSetting {
+pub struct InvalidSetting {
     key: &'static str,
     index: Option<usize>,
     message: String,
 }
 
-impl BadSetting {
+impl InvalidSetting {
     /// The setting `key` is wrong for the reason that `message` gives ("expected .., found ..").
     /// An empty key blames the settings as a whole.
     pub fn new(key: &'static str, message: impl Into<String>) -> Self {
-        BadSetting { key, index: None, message: message.into() }
+        InvalidSetting { key, index: None, message: message.into() }
     }
 
     /// The same, of element `index` of a setting that is a list.
     #[must_use]
     pub fn at(self, index: usize) -> Self {
-        BadSetting { index: Some(index), ..self }
+        InvalidSetting { index: Some(index), ..self }
     }
 
     /// The name of the setting.
@@ -42,7 +42,7 @@ impl BadSetting {
     }
 }
 
-impl fmt::Display for BadSetting {
+impl fmt::Display for InvalidSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {
             _ if self.key.is_empty() => f.write_str(&self.message),
@@ -52,13 +52,13 @@ impl fmt::Display for BadSetting {
     }
 }
 
-impl std::error::Error for BadSetting {}
+impl std::error::Error for InvalidSetting {}
 
 /// Zero or a finite number above: rates, epsilons, decays.
 ///
 /// # Errors
 /// For anything else, NaN among it.
-pub fn at_least_zero(key: &'static str, value: f64) -> Result<(), BadSetting> {
+pub fn at_least_zero(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range(value.is_finite() && value >= 0.0, key, value, "a finite number of at least 0")
 }
 
@@ -66,7 +66,7 @@ pub fn at_least_zero(key: &'static str, value: f64) -> Result<(), BadSetting> {
 ///
 /// # Errors
 /// For anything else, NaN among it.
-pub fn above_zero(key: &'static str, value: f64) -> Result<(), BadSetting> {
+pub fn above_zero(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range(value.is_finite() && value > 0.0, key, value, "a finite number above 0")
 }
 
@@ -74,7 +74,7 @@ pub fn above_zero(key: &'static str, value: f64) -> Result<(), BadSetting> {
 ///
 /// # Errors
 /// For anything else, NaN among it.
-pub fn fraction(key: &'static str, value: f64) -> Result<(), BadSetting> {
+pub fn fraction(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range((0.0..1.0).contains(&value), key, value, "a number of at least 0 and below 1")
 }
 
@@ -82,7 +82,7 @@ pub fn fraction(key: &'static str, value: f64) -> Result<(), BadSetting> {
 ///
 /// # Errors
 /// With the first that is none.
-pub fn fractions(key: &'static str, values: &[f64]) -> Result<(), BadSetting> {
+pub fn fractions(key: &'static str, values: &[f64]) -> Result<(), InvalidSetting> {
     let mut each = values.iter().enumerate();
     each.try_for_each(|(i, &value)| fraction(key, value).map_err(|bad| bad.at(i)))
 }
@@ -91,17 +91,17 @@ pub fn fractions(key: &'static str, values: &[f64]) -> Result<(), BadSetting> {
 ///
 /// # Errors
 /// For 0.
-pub fn above_zero_steps(key: &'static str, value: u64) -> Result<(), BadSetting> {
+pub fn above_zero_steps(key: &'static str, value: u64) -> Result<(), InvalidSetting> {
     match value {
-        0 => Err(BadSetting::new(key, "expected a number of at least 1, found 0")),
+        0 => Err(InvalidSetting::new(key, "expected a number of at least 1, found 0")),
         _ => Ok(()),
     }
 }
 
-fn in_range(ok: bool, key: &'static str, value: f64, expected: &str) -> Result<(), BadSetting> {
+fn in_range(ok: bool, key: &'static str, value: f64, expected: &str) -> Result<(), InvalidSetting> {
     if ok {
         Ok(())
     } else {
-        Err(BadSetting::new(key, format!("expected {expected}, found {value:?}")))
+        Err(InvalidSetting::new(key, format!("expected {expected}, found {value:?}")))
     }
 }

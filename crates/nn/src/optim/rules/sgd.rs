@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
-use crate::optim::setting::{BadSetting, at_least_zero, fractions};
-use crate::optim::{At, Elements, Mapped, Rule};
+use crate::optim::range::{InvalidSetting, at_least_zero, fractions};
+use crate::optim::{Elements, MapProof, Rule, StepContext};
 
 /// Gradient descent, plain or with momentum.
 ///
@@ -31,30 +31,30 @@ pub struct Sgd {
 impl Rule for Sgd {
     const KIND: &'static str = "sgd";
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("momentum", self.momentum)?;
         at_least_zero("dampening", self.dampening)?;
         if self.nesterov && self.momentum == 0.0 {
-            return Err(BadSetting::new("nesterov", "needs a momentum above 0, found 0"));
+            return Err(InvalidSetting::new("nesterov", "needs a momentum above 0, found 0"));
         }
         if self.nesterov && self.dampening != 0.0 {
             let message = format!("needs a dampening of 0, found {:?}", self.dampening);
-            return Err(BadSetting::new("nesterov", message));
+            return Err(InvalidSetting::new("nesterov", message));
         }
         Ok(())
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum_buffer"] }
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, at: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
         if self.momentum == 0.0 {
             return elements.map(|g, _, []| (g, []));
         }
         let momentum = F::of(self.momentum);
-        let present = F::of(if at.count == 1 { 1.0 } else { 1.0 - self.dampening });
+        let present = F::of(if context.count == 1 { 1.0 } else { 1.0 - self.dampening });
         let nesterov = self.nesterov;
         elements.map(|g, _, [v]| {
             let v = momentum * v + present * g;
@@ -89,16 +89,16 @@ impl Rule for Lion {
     const KIND: &'static str = "lion";
     const LR: f64 = 1e-4;
 
-    fn check(&self) -> Result<(), BadSetting> {
+    fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)
     }
 
-    fn memory(&self) -> &'static [&'static str] {
+    fn state(&self) -> &'static [&'static str] {
         &["exp_avg"]
     }
 
     #[inline(always)]
-    fn apply<F: Float>(&self, _: At, elements: Elements<'_, F>) -> Mapped {
+    fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
         let [(past1, present1), (past2, present2)] =
             self.betas.map(|beta| (F::of(beta), F::of(1.0 - beta)));
         let sign = |x: F| {

@@ -2,7 +2,7 @@
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert_core::{Gradients, Param, ReduceOps, Tensor, UnaryOps, gradients, params_f64};
-use wengert_nn::optim::{Memory, Optimizer, Recipe};
+use wengert_nn::optim::{Optimizer, OptimizerState, Recipe};
 
 struct Net {
     weight: Param<f64>,
@@ -10,7 +10,7 @@ struct Net {
 }
 params_f64! { Net { weight, bias } }
 
-/// Longer than a chunk, so that what is remembered is not in one piece.
+/// Longer than a chunk, so that what is solver_state is not in one piece.
 fn net() -> Net {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);
     Net {
@@ -31,7 +31,7 @@ fn train(net: &mut Net, optimizer: &mut Optimizer<f64>, steps: std::ops::Range<u
     for t in steps {
         let grads = gradient(net, t);
         optimizer.step(net, &grads);
-        optimizer.observe(1.0);
+        optimizer.report_metric(1.0);
     }
 }
 
@@ -57,14 +57,14 @@ fn training_goes_on_with_the_same_bits() {
 
         let (mut again, mut first) = (net(), optimizer(recipe));
         train(&mut again, &mut first, 0..4);
-        let memory = first.memory(&again);
+        let state = first.state(&again);
         drop(first);
         // Another process has other parameters of the same names.
         let mut again = Net { weight: again.weight.clone(), bias: again.bias.clone() };
         let mut second = optimizer(recipe);
-        let restored = second.restore(&again, memory.clone());
+        let restored = second.restore(&again, state.clone());
         assert!(restored.is_complete(), "{recipe}\n{restored:?}");
-        assert_eq!(second.memory(&again), memory, "{recipe}");
+        assert_eq!(second.state(&again), state, "{recipe}");
         train(&mut again, &mut second, 4..8);
 
         assert_eq!(again.weight.value(), through.weight.value(), "{recipe}");
@@ -77,8 +77,8 @@ fn training_goes_on_with_the_same_bits() {
 fn names_are_those_of_parameter_rule_and_slot() {
     let (mut net, mut optimizer) = (net(), optimizer(RECIPES[0]));
     train(&mut net, &mut optimizer, 0..2);
-    let memory = optimizer.memory(&net);
-    let names: Vec<&str> = memory.tensors.keys().map(String::as_str).collect();
+    let state = optimizer.state(&net);
+    let names: Vec<&str> = state.tensors.keys().map(String::as_str).collect();
     assert_eq!(
         names,
         [
@@ -92,31 +92,31 @@ fn names_are_those_of_parameter_rule_and_slot() {
             "weight/average.average",
         ]
     );
-    assert_eq!((memory.numbers["steps"], memory.numbers["weight/adam.count"]), (2.0, 2.0));
-    assert_eq!(memory.tensors["weight/average.average"].shape(), [3, 3001].into());
+    assert_eq!((state.numbers["steps"], state.numbers["weight/adam.count"]), (2.0, 2.0));
+    assert_eq!(state.tensors["weight/average.average"].shape(), [3, 3001].into());
     // The first average of Adam, by hand: 0.1 of the first gradient, 0.9 of that and 0.1 of the next.
     let mut second = self::net();
     let first = gradient(&second, 0).named(&second, "bias").unwrap().to_vec();
     train(&mut second, &mut self::optimizer(RECIPES[0]), 0..1);
     let next = gradient(&second, 1).named(&second, "bias").unwrap().to_vec();
-    for (i, found) in memory.tensors["bias/adam.exp_avg"].as_slice().iter().enumerate() {
+    for (i, found) in state.tensors["bias/adam.exp_avg"].as_slice().iter().enumerate() {
         assert!((found - (0.09 * first[i] + 0.1 * next[i])).abs() < 1e-15);
     }
     // Two of one kind in a chain.
     let mut optimizer = self::optimizer(RECIPES[5]);
     train(&mut net, &mut optimizer, 0..1);
-    let memory = optimizer.memory(&net);
-    assert!(memory.tensors.contains_key("bias/sgd.momentum_buffer"));
-    assert!(memory.tensors.contains_key("bias/sgd#2.momentum_buffer"));
+    let state = optimizer.state(&net);
+    assert!(state.tensors.contains_key("bias/sgd.momentum_buffer"));
+    assert!(state.tensors.contains_key("bias/sgd#2.momentum_buffer"));
 }
 
 #[test]
 fn a_recipe_with_one_link_more_takes_what_it_can_and_says_what_it_could_not() {
     let (mut net, mut plain) = (net(), optimizer("kind = 'adam'"));
     train(&mut net, &mut plain, 0..3);
-    let memory = plain.memory(&net);
+    let state = plain.state(&net);
     let mut more = optimizer("kind = 'adam'\naverage = 0.5\nclip_norm = 1.0");
-    let restored = more.restore(&net, memory.clone());
+    let restored = more.restore(&net, state.clone());
     assert_eq!(
         restored.missing,
         [
@@ -126,17 +126,17 @@ fn a_recipe_with_one_link_more_takes_what_it_can_and_says_what_it_could_not() {
             "bias/average.count",
         ]
     );
-    assert!(restored.unexpected.is_empty() && restored.misshapen.is_empty());
-    let kept = more.memory(&net);
-    assert_eq!(kept.tensors["weight/adam.exp_avg"], memory.tensors["weight/adam.exp_avg"]);
+    assert!(restored.unexpected.is_empty() && restored.shape_mismatch.is_empty());
+    let kept = more.state(&net);
+    assert_eq!(kept.tensors["weight/adam.exp_avg"], state.tensors["weight/adam.exp_avg"]);
     assert_eq!(kept.numbers["weight/adam.count"], 3.0);
     // The average, which is new, begins with the parameter.
     train(&mut net, &mut more, 3..4);
     let bias = net.bias.value().clone();
-    more.averaged(&mut net, |net| assert_eq!(net.bias.value(), &bias));
+    more.with_ema(&mut net, |net| assert_eq!(net.bias.value(), &bias));
 
     // The other way round the average is left aside.
-    let restored = optimizer("kind = 'adam'").restore(&net, more.memory(&net));
+    let restored = optimizer("kind = 'adam'").restore(&net, more.state(&net));
     assert!(restored.missing.is_empty());
     assert_eq!(restored.unexpected.len(), 4);
 }
@@ -145,20 +145,21 @@ fn a_recipe_with_one_link_more_takes_what_it_can_and_says_what_it_could_not() {
 fn another_shape_is_told_and_starts_anew() {
     let (mut net, mut first) = (net(), optimizer("kind = 'momentum'"));
     train(&mut net, &mut first, 0..1);
-    let mut memory = first.memory(&net);
-    memory.tensors.insert("bias/sgd.momentum_buffer".into(), Tensor::zeros([4]));
+    let mut state = first.state(&net);
+    state.tensors.insert("bias/sgd.momentum_buffer".into(), Tensor::zeros([4]));
     let mut second = optimizer("kind = 'momentum'");
-    let restored = second.restore(&net, memory);
+    let restored = second.restore(&net, state);
     let expected = ("bias/sgd.momentum_buffer".to_owned(), [3].into(), [4].into());
-    assert_eq!(restored.misshapen, [expected]);
-    assert_eq!(second.memory(&net).tensors["bias/sgd.momentum_buffer"], Tensor::zeros([3]));
+    assert_eq!(restored.shape_mismatch, [expected]);
+    assert_eq!(second.state(&net).tensors["bias/sgd.momentum_buffer"], Tensor::zeros([3]));
 }
 
 #[test]
 fn an_empty_memory_is_a_fresh_start() {
     let (net, recipe) = (net(), Recipe::from_toml("kind = 'adam'").unwrap());
     let mut optimizer = Optimizer::<f64>::new(recipe);
-    let restored = optimizer.restore(&net, Memory { tensors: [].into(), numbers: [].into() });
+    let restored =
+        optimizer.restore(&net, OptimizerState { tensors: [].into(), numbers: [].into() });
     assert_eq!(optimizer.steps(), 0);
     // Steps, what was skipped, and two tensors and a count for each parameter.
     assert_eq!(restored.missing.len(), 2 + 2 * 3);

@@ -21,7 +21,7 @@ params! { Chain { head, tail } }
 /// How far the recipe ends from the minimum, in the largest of the numbers.
 fn distance(recipe: &str) -> Result<f64, Box<dyn Error>> {
     let registry = Registry::default().solver::<lbfgs::Lbfgs>();
-    let mut optimizer = Optimizer::from_toml_with(&registry, recipe)?;
+    let mut optimizer = Optimizer::new(registry.read(recipe)?);
     let mut chain = Chain { head: Tensor::full([4], -0.5).into(), tail: Tensor::zeros([6]).into() };
     while optimizer.steps() < 200 {
         let value = optimizer.minimize(&mut chain, |chain| {

@@ -59,7 +59,7 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
 
     // Six steps, of which the first three are in one process and the rest in another.
     let x = Tensor::from_fn([8, 128], |i| (i % 11) as f32 / 11.0);
-    let recipe = "kind = 'adam'\nlr = 0.01\naverage = 0.9";
+    let recipe = "kind = 'adam'\nlr = 0.01\nema = 0.9";
     let mut optimizer = Optimizer::from_toml(recipe)?;
     train(&mut net, &mut optimizer, &x, 3);
     save(folder.join("weights.safetensors"), &net)?;

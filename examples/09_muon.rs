@@ -34,7 +34,7 @@ fn end(losses: &[f32]) -> f32 {
 fn main() -> Result<(), Box<dyn Error>> {
     let task = digits::Task::load()?;
     let registry = Registry::default().tensor_rule::<muon::Muon>();
-    let mut optimizer = Optimizer::from_toml_with(&registry, MUON)?;
+    let mut optimizer = Optimizer::new(registry.read(MUON)?);
     let (losses, accuracy, net) = task.train(&mut optimizer, 64, STEPS);
     println!("muon          loss {:.4}  accuracy {accuracy:.3}", end(&losses));
 
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let state = optimizer.state(&net);
     assert!(state.tensors.contains_key("hidden.weight/muon.momentum_buffer"));
     assert!(state.tensors.contains_key("hidden.bias/adam.exp_avg"));
-    let restored = Optimizer::from_toml_with(&registry, MUON)?.restore(&net, state);
+    let restored = Optimizer::new(registry.read(MUON)?).restore(&net, state);
     assert!(restored.is_complete(), "{restored:?}");
 
     if end(&losses) < 0.8 * best && accuracy >= best_accuracy - 0.01 {

@@ -30,14 +30,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let registry = Registry::default().rule::<lamb::TrustRatio>().alias::<lamb::Lamb>();
     let run = |kind, lr| -> Result<(f32, f64), Box<dyn Error>> {
         let recipe = recipe(kind, lr);
-        let mut optimizer = Optimizer::from_toml_with(&registry, &recipe)?;
+        let mut optimizer = Optimizer::new(registry.read(&recipe)?);
         let (losses, accuracy, net) = task.train(&mut optimizer, BATCH, STEPS);
         let loss = losses[STEPS - 1];
         println!("{kind} {lr:5}  loss {loss:.5}  accuracy {accuracy:.3}");
         // Its memory has names like any other's, and another optimizer takes it over.
         let state = optimizer.state(&net);
         assert!(state.tensors.contains_key("output.weight/adam.exp_avg_sq"));
-        let restored = Optimizer::from_toml_with(&registry, &recipe)?.restore(&net, state);
+        let restored = Optimizer::new(registry.read(&recipe)?).restore(&net, state);
         assert!(restored.is_complete(), "{restored:?}");
         Ok((loss, accuracy))
     };

@@ -38,7 +38,7 @@ fn a_steady_step_of_every_kind_allocates_nothing() {
 #[test]
 fn a_steady_step_of_a_whole_recipe_allocates_nothing() {
     for recipe in [
-        "kind = 'adamw'\nclip_value = 1.0\nclip_tensor_norm = 1.0\nclip_norm = 1.0\naverage = 0.99\n\
+        "kind = 'adamw'\nclip_value = 1.0\nclip_tensor_norm = 1.0\nclip_norm = 1.0\nema = 0.99\n\
          non_finite = 'skip'\nlr = { kind = 'cosine', lr = 0.1, t_max = 9, warmup_steps = 3 }\n\
          [[groups]]\nparams = 'bias'\nkind = 'lion'\nlr = { kind = 'plateau', lr = 0.1 }",
         "kind = 'momentum'\naccumulate = 4",

@@ -5,7 +5,7 @@ mod layer;
 mod op;
 mod rule;
 
-use wengert::optim::{Recipe, Registry};
+use wengert::optim::Registry;
 use wengert::prelude::*;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::{Value, check_gradients, check_model};
@@ -38,8 +38,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The rule, chosen by name.
     let registry = Registry::default().rule::<Signum>();
-    let recipe = Recipe::from_toml_with(&registry, include_str!("recipe.toml"))?;
-    let mistake = Recipe::from_toml_with(&registry, "kind = 'signun'").unwrap_err();
+    let recipe = registry.read(include_str!("recipe.toml"))?;
+    let mistake = registry.read("kind = 'signun'").unwrap_err();
     assert!(mistake.to_string().contains("did you mean `signum`?"), "{mistake}");
     let mut optimizer = Optimizer::new(recipe);
     let mut loss = |net: &Sequential| {

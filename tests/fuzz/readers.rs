@@ -69,10 +69,10 @@ pub fn npz(bytes: &[u8]) {
 /// A recipe in TOML: what can be read is printed, and reads back as the same.
 pub fn recipe(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    match Recipe::from_toml(text) {
+    match text.parse::<Recipe>() {
         Ok(recipe) => {
             let printed = recipe.to_string();
-            let again = Recipe::from_toml(&printed);
+            let again = printed.parse::<Recipe>();
             let again = again.unwrap_or_else(|error| panic!("{printed}\n{error}"));
             assert_eq!(printed, again.to_string());
         }

@@ -26,7 +26,7 @@ fn muon_and_lamb_follow_their_definitions() {
     assert_eq!(runs.len(), 5);
     for (name, run) in runs {
         let recipe = run["recipe"].as_str().unwrap();
-        let mut optimizer = Optimizer::from_toml_with(&registry, recipe).unwrap();
+        let mut optimizer = Optimizer::new(registry.read(recipe).unwrap());
         let shape: Vec<usize> = numbers(&run["shape"]).iter().map(|n| *n as usize).collect();
         let mut param = Param::new(Tensor::from_vec(numbers(&run["start"]), &*shape));
         for (t, expected) in run["trajectory"].as_array().unwrap().iter().enumerate() {

@@ -19,7 +19,7 @@ use crate::{FileError, file};
 pub fn save_state<F: Float>(
     path: impl AsRef<Path>,
     optimizer: &Optimizer<F>,
-    model: &(impl Params<F> + ?Sized),
+    model: &dyn Params<F>,
 ) -> Result<(), FileError> {
     let path = path.as_ref();
     let bytes = state_to_bytes(&optimizer.state(model)).map_err(|error| error.in_file(path))?;
@@ -34,7 +34,7 @@ pub fn save_state<F: Float>(
 pub fn load_state<F: Float>(
     path: impl AsRef<Path>,
     optimizer: &mut Optimizer<F>,
-    model: &(impl Params<F> + ?Sized),
+    model: &dyn Params<F>,
 ) -> Result<LoadReport, FileError> {
     let state = file::read(path.as_ref(), state_from_bytes)?;
     Ok(optimizer.restore(model, state))

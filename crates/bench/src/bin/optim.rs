@@ -78,6 +78,6 @@ fn main() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
     pool.expect("the first pool");
     compare("adam", "kind = 'adam'", by_hand::<false>);
-    let chain = "kind = 'adamw'\nclip_value = 1.0\naverage = 0.999";
+    let chain = "kind = 'adamw'\nclip_value = 1.0\nema = 0.999";
     compare("clip_value, adam, decay, average", chain, by_hand::<true>);
 }

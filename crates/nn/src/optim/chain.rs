@@ -1,26 +1,12 @@
-//! The heart of a step: a chain of transforms over one parameter, a cache-sized chunk at a time.
+//! The inner loop of a step: a chain of transforms over one parameter, one cache-sized chunk at a time.
 //!
-//! A chain is cut into *phases*: a rule that must see the whole model begins a new one, since all
-//! parameters have to arrive there first. A phase is cut into *segments*: a rule that must see its
-//! whole parameter begins a new one. Within a segment each chunk of the parameter passes through all
-//! transforms while it is in the cache, so that a chain of five reads and writes state once. What is
-//! remembered of the elements is one flat vector, chunk by chunk
-//! (`[chunk 0: slot 0, slot 1, ..][chunk 1: ..]`), so that chunks are independent: results do not
-//! depend on where a chunk ends, nor on the number of threads.
-//!
-//! A driver keeps `chain.slots(shape)` for each parameter, and steps so:
-//!
-//! ```text
-//! for phase in 0..chain.phases() {
-//!     if chain.needs_norm(phase)   { norm = root of the sum of sum_of_squares(update) }
-//!     if phase is not the last one { updates = copies of the gradients, once;
-//!                                    advance(phase, ..) each of them }
-//!     else                         { finish(..) each parameter }
-//! }
-//! ```
-//!
-//! With a single phase, clipping first or not at all, `finish` reads the gradients themselves and
-//! nothing is copied.
+//! A chain is divided into *phases*. A rule that needs the norm over the whole model begins a new one,
+//! since all parameters have to arrive there first. A phase is divided into *passes* over the parameter.
+//! A rule that needs the whole parameter begins a new one. Within a pass each chunk of the parameter goes
+//! through all transforms while it is in the cache, so that a chain of five reads and writes memory once.
+//! The state of the elements is one flat vector, chunk by chunk
+//! (`[chunk 0: slot 0, slot 1, ..][chunk 1: ..]`). So chunks are independent, and the results do not
+//! depend on where a chunk ends or on the number of threads.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,144 +16,176 @@ use wengert_core::{Float, Shape, Tensor, vectorized};
 use super::rule::{Scope, StepContext};
 use super::transform::{ErasedRule, ErasedTensorRule, Transform, Work};
 
-/// Elements that pass through the transforms together. With two slots of f32 they take 80 KB with the
-/// gradient, the parameter and the update in hand, which an L2 cache holds.
+/// Elements that go through the transforms together. With two slots of f32 they take 80 KB, including
+/// gradient, parameter and update: an L2 cache holds that.
 pub(super) const CHUNK: usize = 4096;
 
-/// Elements of one parameter from which on a second thread is asked for help: a step of Adam takes
-/// some 25 us there, long enough to be worth waking it.
+/// Elements of a parameter from which on a second thread helps. A step of Adam takes about 25 us there,
+/// long enough to be worth waking the thread.
 const PARALLEL: usize = 1 << 17;
 
-/// A recipe's transforms, ready to run in precision `F`.
+/// The transforms of a recipe, ready to run in precision `F`.
+///
+/// [`Optimizer`](super::Optimizer) uses it for each group of parameters; a training loop of your own may
+/// use it directly. Each parameter needs a [`ChainState`]. A step takes all parameters through the phases:
+///
+/// ```text
+/// for phase in 0..chain.phases() {
+///     if chain.needs_norm(phase)   { norm = root of the sum of sum_of_squares(update) }
+///     if phase is not the last one { updates = copies of the gradients, made once;
+///                                    advance(phase, ..) each of them }
+///     else                         { finish(..) each parameter }
+/// }
+/// ```
+///
+/// With a single phase, which is the case if only the first transform is a [`ClipNorm`](super::ClipNorm),
+/// `finish` reads the gradients themselves, and nothing is copied.
+///
+/// ```
+/// use wengert_core::Tensor;
+/// use wengert_nn::optim::{Chain, Recipe, Sgd, StepContext};
+///
+/// let recipe = Recipe::new(0.5, Sgd { momentum: 0.5, ..Sgd::default() });
+/// let chain = Chain::<f64>::new(recipe.chain());
+/// let mut param = Tensor::from([1.0, 2.0]);
+/// let mut state = chain.init(param.shape());
+/// for step in 0..2 {
+///     let context = StepContext::new(step, recipe.lr().at(step));
+///     chain.finish(context, &Tensor::from([1.0, 0.0]), &mut param, &mut state);
+/// }
+/// assert_eq!(param.to_vec(), [1.0 - 0.5 * 1.0 - 0.5 * 1.5, 2.0]);
+/// ```
 #[derive(Debug)]
 pub struct Chain<F: Float> {
-    pub(super) transforms: Vec<Stage<F>>,
+    pub(super) entries: Vec<Entry<F>>,
     phases: Vec<Phase>,
-    /// Numbers remembered of one element.
+    /// Number of slots of an element.
     pub(super) width: usize,
 }
 
-/// A transform, its name among those of the chain, and its place in what is remembered.
+/// A transform, with its name in the state.
 #[derive(Debug)]
-pub(super) struct Stage<F: Float> {
+pub(super) struct Entry<F: Float> {
     pub(super) name: String,
-    pub(super) work: StageWork<F>,
+    pub(super) body: Body<F>,
 }
 
 #[derive(Debug)]
-pub(super) enum StageWork<F: Float> {
-    /// A rule of elements, and its slots among those of the chain.
+pub(super) enum Body<F: Float> {
+    /// An elementwise rule, and its slots among those of the chain.
     Elements(Arc<dyn ErasedRule<F>>, Range<usize>),
-    /// A rule of whole tensors, and its number among those.
+    /// A rule for whole tensors, and its index in [`ChainState::tensors`].
     Tensor(Arc<dyn ErasedTensorRule<F>>, usize),
 }
 
-/// Segments that run without a look at the rest of the model.
+/// Passes that need no norm over the model in between.
 #[derive(Debug)]
 struct Phase {
     needs_norm: bool,
-    segments: Vec<Segment>,
+    passes: Vec<Pass>,
 }
 
-/// Transforms of elements that run over a chunk together, and what must happen before them.
+/// Elementwise transforms that run over each chunk together, and what happens before them.
 #[derive(Clone, Debug)]
-struct Segment {
-    head: Head,
+struct Pass {
+    before: Before,
     transforms: Range<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Head {
+enum Before {
     Nothing,
-    /// The norms of the parameter and of its update are taken.
+    /// The norms of the parameter and of its update are computed.
     Norms,
-    /// This transform transforms the update as a whole.
+    /// This transform, a rule for whole tensors, is applied.
     Whole(usize),
 }
 
-/// What a chain remembers of one parameter.
+/// State of a [`Chain`] for one parameter.
 #[derive(Clone, Debug)]
 pub struct ChainState<F: Float> {
-    /// Of each transform, how often it has been applied, and its number.
+    /// For each transform, how often it has been applied, and its number.
     pub(super) counts: Vec<(u64, f64)>,
-    /// Of each element, chunk by chunk.
+    /// The slots of the elements, chunk by chunk.
     pub(super) elements: Vec<F>,
-    /// Of the parameter as a whole, for each transform that asks for it.
+    /// The state of the rules for whole tensors.
     pub(super) tensors: Vec<Vec<Tensor<F>>>,
 }
 
 impl<F: Float> Chain<F> {
-    /// The chain of these transforms, in this order.
+    /// Creates a chain of these transforms, in this order.
     ///
     /// # Panics
-    /// When there is none, or one is a solver and no rule.
+    /// If there are none, or one of them is a solver.
     #[track_caller]
     pub fn new(transforms: &[Transform]) -> Self {
         assert!(!transforms.is_empty(), "optimizer chain: no rule");
-        let mut chain = Chain { transforms: Vec::new(), phases: Vec::new(), width: 0 };
+        let mut chain = Chain { entries: Vec::new(), phases: Vec::new(), width: 0 };
         let mut tensors = 0;
         for (i, transform) in transforms.iter().enumerate() {
-            let (work, head, barrier) = match transform.work::<F>() {
+            let (body, before, barrier) = match transform.work::<F>() {
                 Work::Rule(rule) => {
                     let slots = chain.width..chain.width + rule.state().len();
                     chain.width = slots.end;
                     let scope = rule.scope();
-                    let head = if scope == Scope::Tensor { Head::Norms } else { Head::Nothing };
-                    (StageWork::Elements(rule.clone(), slots), head, scope == Scope::Model)
+                    let before =
+                        if scope == Scope::Tensor { Before::Norms } else { Before::Nothing };
+                    (Body::Elements(rule.clone(), slots), before, scope == Scope::Model)
                 }
                 Work::Tensor(rule) => {
                     tensors += 1;
-                    (StageWork::Tensor(rule.clone(), tensors - 1), Head::Whole(i), false)
+                    (Body::Tensor(rule.clone(), tensors - 1), Before::Whole(i), false)
                 }
                 Work::Solver(_) => panic!("optimizer chain: `{}` is a solver", transform.kind()),
             };
-            chain.place(i, head, barrier);
-            let same =
-                transforms[..i].iter().filter(|before| before.kind() == transform.kind()).count();
-            let name = match same {
+            chain.place(i, before, barrier);
+            let same = transforms[..i].iter().filter(|other| other.kind() == transform.kind());
+            let name = match same.count() {
                 0 => transform.kind().to_owned(),
-                _ => format!("{}#{}", transform.kind(), same + 1),
+                others => format!("{}#{}", transform.kind(), others + 1),
             };
-            chain.transforms.push(Stage { name, work });
+            chain.entries.push(Entry { name, body });
         }
         chain
     }
 
-    /// Gives transform `i` its place: in the last segment, or in a new one, or in a new phase.
-    fn place(&mut self, i: usize, head: Head, barrier: bool) {
+    /// Places transform `i` in the last pass, a new pass, or a new phase.
+    fn place(&mut self, i: usize, before: Before, barrier: bool) {
         if barrier || self.phases.is_empty() {
-            self.phases.push(Phase { needs_norm: barrier, segments: Vec::new() });
+            self.phases.push(Phase { needs_norm: barrier, passes: Vec::new() });
         }
-        let segments = &mut self.phases.last_mut().expect("one is there").segments;
-        let transforms = if matches!(head, Head::Whole(_)) { i + 1..i + 1 } else { i..i + 1 };
-        match segments.last_mut() {
-            Some(segment) if head == Head::Nothing => segment.transforms.end = i + 1,
-            _ => segments.push(Segment { head, transforms }),
+        let passes = &mut self.phases.last_mut().expect("there is a phase").passes;
+        let transforms = if matches!(before, Before::Whole(_)) { i + 1..i + 1 } else { i..i + 1 };
+        match passes.last_mut() {
+            Some(pass) if before == Before::Nothing => pass.transforms.end = i + 1,
+            _ => passes.push(Pass { before, transforms }),
         }
     }
 
-    /// The number of phases: 1, and 1 more for each barrier that is not the first transform.
+    /// Returns the number of phases: 1, and 1 more for each rule of [`Scope::Model`] that is not the
+    /// first transform.
     pub fn phases(&self) -> usize {
         self.phases.len()
     }
 
-    /// Whether phase `phase` begins with a rule that asks for [`StepContext::norm`] over the whole model.
+    /// Returns whether phase `phase` begins with a rule that needs [`StepContext::norm`] over the whole
+    /// model.
     pub fn needs_norm(&self, phase: usize) -> bool {
         self.phases.get(phase).is_some_and(|phase| phase.needs_norm)
     }
 
-    /// What the chain remembers of a parameter of this shape before its first step.
-    pub fn slots(&self, shape: Shape) -> ChainState<F> {
+    /// Returns the initial state for a parameter of this shape.
+    pub fn init(&self, shape: Shape) -> ChainState<F> {
         let (len, mut elements, mut tensors) = (shape.numel(), Vec::new(), Vec::new());
         let (mut initial, mut counts) = (Vec::new(), Vec::new());
-        for transform in &self.transforms {
+        for entry in &self.entries {
             let mut number = 0.0;
-            match &transform.work {
-                StageWork::Elements(rule, slots) => {
+            match &entry.body {
+                Body::Elements(rule, slots) => {
                     number = rule.number().map_or(0.0, |(_, first)| first);
                     initial.extend((0..slots.len()).map(|slot| F::of(rule.initial(slot))));
                 }
-                StageWork::Tensor(rule, _) => {
+                Body::Tensor(rule, _) => {
                     let zeros = |(_, shape)| Tensor::zeros(shape);
                     tensors.push(rule.state(shape).into_iter().map(zeros).collect());
                 }
@@ -183,12 +201,12 @@ impl<F: Float> Chain<F> {
         ChainState { counts, elements, tensors }
     }
 
-    /// Runs a phase that is not the last over a parameter's update, in place.
+    /// Runs a phase that is not the last one: transforms a parameter's update in place.
     ///
-    /// `context.norm` is the norm of all updates as they arrive, if the phase asks for it.
+    /// `context.norm` is the norm over all incoming updates, if the phase needs it.
     ///
     /// # Panics
-    /// When the shapes do not belong together.
+    /// If update, parameter and state differ in shape.
     #[track_caller]
     pub fn advance(
         &self,
@@ -196,41 +214,43 @@ impl<F: Float> Chain<F> {
         context: StepContext,
         update: &mut Tensor<F>,
         param: &Tensor<F>,
-        slots: &mut ChainState<F>,
+        state: &mut ChainState<F>,
     ) {
-        self.check(update, param, slots);
-        for segment in &self.phases[phase].segments {
-            self.pass(segment, context, update, param, slots);
+        self.check(update, param, state);
+        for pass in &self.phases[phase].passes {
+            self.run_pass(pass, context, update, param, state);
         }
     }
 
-    /// Runs the last phase and updates the parameter: `param -= context.lr * update`.
+    /// Runs the last phase, and updates the parameter: `param -= context.lr * update`.
+    ///
+    /// `context.norm` is the norm over all incoming updates, if the phase needs it.
     ///
     /// # Panics
-    /// When the shapes do not belong together.
+    /// If update, parameter and state differ in shape.
     #[track_caller]
     pub fn finish(
         &self,
         context: StepContext,
         update: &Tensor<F>,
         param: &mut Tensor<F>,
-        slots: &mut ChainState<F>,
+        state: &mut ChainState<F>,
     ) {
-        self.check(update, param, slots);
+        self.check(update, param, state);
         let phase = self.phases.last().expect("a chain has a phase");
-        let (last, before) = phase.segments.split_last().expect("a phase has a segment");
-        // A copy is made for whoever transforms the update ahead of the last segment.
+        let (last, before) = phase.passes.split_last().expect("a phase has a pass");
+        // The update is copied only if it is transformed before the last pass.
         let mut own = None;
-        for segment in before {
+        for pass in before {
             let own = own.get_or_insert_with(|| update.clone());
-            self.pass(segment, context, own, param, slots);
+            self.run_pass(pass, context, own, param, state);
         }
-        let context = match last.head {
-            Head::Nothing => context,
-            Head::Norms => norms(context, own.as_ref().unwrap_or(update), param),
-            Head::Whole(transform) => {
-                let arrived = own.take().unwrap_or_else(|| update.clone());
-                own = Some(self.whole(transform, context, arrived, param, slots));
+        let context = match last.before {
+            Before::Nothing => context,
+            Before::Norms => norms(context, own.as_ref().unwrap_or(update), param),
+            Before::Whole(index) => {
+                let incoming = own.take().unwrap_or_else(|| update.clone());
+                own = Some(self.apply_whole(index, context, incoming, param, state));
                 context
             }
         };
@@ -240,101 +260,99 @@ impl<F: Float> Chain<F> {
             let lr = F::of(context.lr);
             return param.iter_mut().zip(update).for_each(|(p, u)| *p -= lr * *u);
         }
-        self.count(&last.transforms, context, slots);
+        self.count(&last.transforms, context, state);
         let run = ChunkRun {
             chain: self,
             transforms: last.transforms.clone(),
             context,
-            counts: &slots.counts,
+            counts: &state.counts,
         };
-        run.finish_half(update, param, &mut slots.elements);
+        run.finish_half(update, param, &mut state.elements);
     }
 
     #[track_caller]
-    fn check(&self, update: &Tensor<F>, param: &Tensor<F>, slots: &ChainState<F>) {
+    fn check(&self, update: &Tensor<F>, param: &Tensor<F>, state: &ChainState<F>) {
         let (own, given) = (param.shape(), update.shape());
-        assert!(own == given, "optimizer chain: a parameter {own:?} meets an update {given:?}");
-        let (found, expected) = (slots.elements.len(), param.numel() * self.width);
+        assert!(
+            own == given,
+            "optimizer chain: expected an update of shape {own:?}, found {given:?}"
+        );
+        let (found, expected) = (state.elements.len(), param.numel() * self.width);
         assert!(
             found == expected,
-            "optimizer chain: a parameter {own:?} meets {found} numbers of state ({expected} expected)"
+            "optimizer chain: expected a state of {expected} numbers for shape {own:?}, found {found}"
         );
     }
 
-    /// Runs one segment over an update, in place.
-    fn pass(
+    /// Runs one pass over an update, in place.
+    fn run_pass(
         &self,
-        segment: &Segment,
+        pass: &Pass,
         context: StepContext,
         update: &mut Tensor<F>,
         param: &Tensor<F>,
-        slots: &mut ChainState<F>,
+        state: &mut ChainState<F>,
     ) {
-        let context = match segment.head {
-            Head::Nothing => context,
-            Head::Norms => norms(context, update, param),
-            Head::Whole(transform) => {
-                let arrived = std::mem::replace(update, Tensor::zeros([0]));
-                *update = self.whole(transform, context, arrived, param, slots);
+        let context = match pass.before {
+            Before::Nothing => context,
+            Before::Norms => norms(context, update, param),
+            Before::Whole(index) => {
+                let incoming = std::mem::replace(update, Tensor::zeros([0]));
+                *update = self.apply_whole(index, context, incoming, param, state);
                 context
             }
         };
-        self.count(&segment.transforms, context, slots);
+        self.count(&pass.transforms, context, state);
         let run = ChunkRun {
             chain: self,
-            transforms: segment.transforms.clone(),
+            transforms: pass.transforms.clone(),
             context,
-            counts: &slots.counts,
+            counts: &state.counts,
         };
-        run.advance_half(update.as_mut_slice(), param.as_slice(), &mut slots.elements);
+        run.advance_half(update.as_mut_slice(), param.as_slice(), &mut state.elements);
     }
 
-    /// Counts one more update for these transforms.
-    fn count(&self, transforms: &Range<usize>, context: StepContext, slots: &mut ChainState<F>) {
-        for (transform, (count, number)) in self
-            .transforms
-            .iter()
-            .zip(&mut slots.counts)
-            .skip(transforms.start)
-            .take(transforms.len())
+    /// Increments the counts of these transforms, and updates their numbers.
+    fn count(&self, transforms: &Range<usize>, context: StepContext, state: &mut ChainState<F>) {
+        for (entry, (count, number)) in
+            self.entries.iter().zip(&mut state.counts).skip(transforms.start).take(transforms.len())
         {
             *count += 1;
-            if let StageWork::Elements(rule, _) = &transform.work {
-                *number = rule.advance(StepContext { count: *count, ..context }, *number);
+            if let Body::Elements(rule, _) = &entry.body {
+                *number = rule.next_number(StepContext { count: *count, ..context }, *number);
             }
         }
     }
 
-    /// Lets a transform transform an update as a whole.
+    /// Applies a rule for whole tensors.
     #[track_caller]
-    fn whole(
+    fn apply_whole(
         &self,
-        transform: usize,
+        index: usize,
         context: StepContext,
         update: Tensor<F>,
         param: &Tensor<F>,
-        slots: &mut ChainState<F>,
+        state: &mut ChainState<F>,
     ) -> Tensor<F> {
-        let Stage { name, work: StageWork::Tensor(rule, number) } = &self.transforms[transform]
-        else {
-            unreachable!("the head of a segment is a rule of tensors");
+        let Entry { name, body: Body::Tensor(rule, tensors) } = &self.entries[index] else {
+            unreachable!("`Before::Whole` is a rule for whole tensors");
         };
-        slots.counts[transform].0 += 1;
-        let context = StepContext { count: slots.counts[transform].0, ..context };
-        let update = rule.apply(context, update, param, &mut slots.tensors[*number]);
+        state.counts[index].0 += 1;
+        let context = StepContext { count: state.counts[index].0, ..context };
+        let update = rule.apply(context, update, param, &mut state.tensors[*tensors]);
         let (own, given) = (param.shape(), update.shape());
-        assert!(own == given, "{name}: the update of a parameter {own:?} became {given:?}");
+        assert!(own == given, "{name}: expected an update of shape {own:?}, found {given:?}");
         update
     }
 }
 
-/// Both norms that a rule of [`Scope::Tensor`] may read.
+/// Computes both norms that a rule of [`Scope::Tensor`] may read.
 fn norms<F: Float>(context: StepContext, update: &Tensor<F>, param: &Tensor<F>) -> StepContext {
     let norm = |x: &Tensor<F>| sum_of_squares(x.as_slice()).sqrt();
     StepContext { norm: norm(update), param_norm: norm(param), ..context }
 }
 
-/// The transforms of one segment on their way over a parameter.
+/// The transforms of one pass on their way over the chunks of a parameter.
 struct ChunkRun<'a, F: Float> {
     chain: &'a Chain<F>,
     transforms: Range<usize>,
@@ -345,9 +363,9 @@ struct ChunkRun<'a, F: Float> {
 impl<F: Float> ChunkRun<'_, F> {
     fn advance_half(&self, update: &mut [F], param: &[F], state: &mut [F]) {
         let Some(mid) = middle(param.len()) else {
-            for transform in self.transforms.clone() {
-                let (rule, context, state) = self.transform(transform, state, param.len());
-                rule.pass(context, update, param, state);
+            for index in self.transforms.clone() {
+                let (rule, context, state) = self.transform(index, state, param.len());
+                rule.transform(context, update, param, state);
             }
             return;
         };
@@ -376,46 +394,47 @@ impl<F: Float> ChunkRun<'_, F> {
         }
         // Clearing a scratch of 4,096 numbers would cost a bias more than its step.
         match param.len() {
-            0..=64 => self.finish_links::<64>(update, param, state),
-            65..=512 => self.finish_links::<512>(update, param, state),
-            _ => self.finish_links::<CHUNK>(update, param, state),
+            0..=64 => self.finish_through::<64>(update, param, state),
+            65..=512 => self.finish_through::<512>(update, param, state),
+            _ => self.finish_through::<CHUNK>(update, param, state),
         }
     }
 
-    /// Not inlined, so that the recursion above does not carry the scratch on its stack.
+    /// Runs the transforms over a scratch copy of the update. Not inlined, so that the recursion above
+    /// does not carry the scratch on its stack.
     #[inline(never)]
-    fn finish_links<const N: usize>(&self, update: &[F], param: &mut [F], state: &mut [F]) {
+    fn finish_through<const N: usize>(&self, update: &[F], param: &mut [F], state: &mut [F]) {
         let mut scratch = [F::ZERO; N];
         let scratch = &mut scratch[..update.len()];
         scratch.copy_from_slice(update);
         let last = self.transforms.end - 1;
-        for transform in self.transforms.start..last {
-            let (rule, context, state) = self.transform(transform, state, param.len());
-            rule.pass(context, scratch, param, state);
+        for index in self.transforms.start..last {
+            let (rule, context, state) = self.transform(index, state, param.len());
+            rule.transform(context, scratch, param, state);
         }
         let (rule, context, state) = self.transform(last, state, param.len());
         rule.finish(context, scratch, param, state);
     }
 
-    /// A transform, where it stands, and its slots in the state of a chunk of `len` elements.
+    /// Returns a transform, its context, and its slots in the state of a chunk of `len` elements.
     fn transform<'m>(
         &self,
-        transform: usize,
+        index: usize,
         chunk: &'m mut [F],
         len: usize,
     ) -> (&dyn ErasedRule<F>, StepContext, &'m mut [F]) {
-        let StageWork::Elements(rule, slots) = &self.chain.transforms[transform].work else {
-            unreachable!("the transforms of a segment are rules of elements");
+        let Body::Elements(rule, slots) = &self.chain.entries[index].body else {
+            unreachable!("a pass has only elementwise rules");
         };
-        let (count, number) = self.counts[transform];
+        let (count, number) = self.counts[index];
         let context = StepContext { count, number, ..self.context };
         (&**rule, context, &mut chunk[slots.start * len..slots.end * len])
     }
 }
 
-/// The sum of the squares, in double precision, the same bits for any number of threads.
+/// Returns the sum of the squares in double precision; the same bits for any number of threads.
 ///
-/// Blocked in a fixed tree, so that rounding grows with the logarithm of the length.
+/// Summed in a fixed tree of blocks, so that the rounding error grows with the logarithm of the length.
 pub fn sum_of_squares<F: Float>(x: &[F]) -> f64 {
     let Some(mid) = middle(x.len()) else {
         return vectorized(
@@ -438,12 +457,12 @@ pub fn sum_of_squares<F: Float>(x: &[F]) -> f64 {
     left + right
 }
 
-/// Where to halve a slice, at the border of a chunk; `None` for a single chunk.
+/// Returns the chunk border nearest to the middle of a slice, or `None` for a single chunk.
 fn middle(len: usize) -> Option<usize> {
     (len > CHUNK).then(|| len.div_ceil(CHUNK) / 2 * CHUNK)
 }
 
-/// Does both, on two threads where `len` elements are worth it.
+/// Runs both closures, on two threads if `len` elements are worth it.
 fn both<A: Send, B: Send>(
     len: usize,
     a: impl FnOnce() -> A + Send,

@@ -1,48 +1,53 @@
-//! The elements that a rule is applied to, and the loop over them.
+//! The elements that a rule transforms, and the loop over them.
 
 use wengert_core::Float;
 
-/// Some elements of one parameter, in the middle of a step: for each of them the update that
-/// arrives, the parameter, and what the rule remembers.
+/// Elements of one parameter during a step: for each one the incoming update, the parameter, and the
+/// rule's state.
 ///
-/// A rule says what becomes of one element, and the loop is here. So the last rule of a chain
-/// writes the parameter itself, and a chain of one reads the gradient itself: Adam alone touches
-/// state as often as a loop written by hand.
+/// A rule gives the formula for one element, and the loop is here. So the last rule of a chain writes the
+/// parameter itself, and a chain of one rule reads the gradient itself: Adam alone makes as many passes
+/// over memory as a hand-written loop.
 #[derive(Debug)]
 pub struct Elements<'a, F> {
-    way: Way<'a, F>,
+    output: Output<'a, F>,
     /// The slots, one after the other.
     state: &'a mut [F],
 }
 
-/// That a rule has transformed its elements: only [`Elements::map`] makes one, so that a rule
-/// cannot forget to.
+/// Proof that a rule has transformed its elements. Only [`Elements::map`] returns one, so that a rule
+/// cannot forget the call.
 #[derive(Debug)]
 pub struct MapProof(());
 
+/// Destination of the transformed update.
 #[derive(Debug)]
-enum Way<'a, F> {
-    /// To the next rule: the update is replaced.
-    Pass { update: &'a mut [F], param: &'a [F] },
-    /// To the parameter: `lr` times the update is subtracted.
-    Finish { update: &'a [F], param: &'a mut [F], lr: F },
+enum Output<'a, F> {
+    /// The next rule: the update is replaced.
+    Update { update: &'a mut [F], param: &'a [F] },
+    /// The parameter: the update times `lr` is subtracted.
+    Param { update: &'a [F], param: &'a mut [F], lr: F },
 }
 
 impl<'a, F: Float> Elements<'a, F> {
     #[inline(always)]
-    pub(crate) fn pass(update: &'a mut [F], param: &'a [F], state: &'a mut [F]) -> Self {
-        Elements { way: Way::Pass { update, param }, state }
+    pub(crate) fn to_update(update: &'a mut [F], param: &'a [F], state: &'a mut [F]) -> Self {
+        Elements { output: Output::Update { update, param }, state }
     }
 
     #[inline(always)]
-    pub(crate) fn finish(update: &'a [F], param: &'a mut [F], state: &'a mut [F], lr: f64) -> Self {
-        Elements { way: Way::Finish { update, param, lr: F::of(lr) }, state }
+    pub(crate) fn to_param(
+        update: &'a [F],
+        param: &'a mut [F],
+        state: &'a mut [F],
+        lr: f64,
+    ) -> Self {
+        Elements { output: Output::Param { update, param, lr: F::of(lr) }, state }
     }
 
-    /// Replaces each update: `rule(g, p, state)` takes the update that arrives, the parameter
-    /// before this step, and what is remembered, in the order of
-    /// [`Rule::state`](super::Rule::state); it gives the update that leaves and what is to be
-    /// remembered.
+    /// Replaces each update. `rule(g, p, state)` takes the incoming update, the parameter before this
+    /// step, and the slots in the order of [`Rule::state`](super::Rule::state). It returns the outgoing
+    /// update and the new slots.
     ///
     /// ```
     /// # use wengert_core::Float;
@@ -57,11 +62,11 @@ impl<'a, F: Float> Elements<'a, F> {
     /// ```
     ///
     /// # Panics
-    /// When `N` is not the number of names that the rule's `state()` gives.
+    /// If `N` is not the number of slots that the rule's `state()` names.
     #[inline(always)]
     pub fn map<const N: usize>(self, rule: impl Fn(F, F, [F; N]) -> (F, [F; N])) -> MapProof {
-        match self.way {
-            Way::Pass { update, param } => {
+        match self.output {
+            Output::Update { update, param } => {
                 let len = update.len();
                 let param = &param[..len];
                 let mut slots = slots::<F, N>(self.state, len);
@@ -73,7 +78,7 @@ impl<'a, F: Float> Elements<'a, F> {
                     }
                 }
             }
-            Way::Finish { update, param, lr } => {
+            Output::Param { update, param, lr } => {
                 let len = update.len();
                 let param = &mut param[..len];
                 let mut slots = slots::<F, N>(self.state, len);
@@ -90,8 +95,8 @@ impl<'a, F: Float> Elements<'a, F> {
     }
 }
 
-/// Cuts a rule's state into its slots. An array, whose length the compiler knows: a slice of
-/// slices would be loaded again for every element, at half the speed.
+/// Splits a rule's state into its slots. Returns an array, whose length the compiler knows: the pointers
+/// of a slice of slices would be loaded again for each element, at half the speed.
 #[inline(always)]
 fn slots<F, const N: usize>(mut state: &mut [F], len: usize) -> [&mut [F]; N] {
     assert!(

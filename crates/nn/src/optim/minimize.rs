@@ -1,111 +1,160 @@
-//! Steps on a loss that is there to be called: those of solvers such as L-BFGS.
+//! Steps that evaluate the loss themselves, for solvers such as L-BFGS.
 
-use wengert_core::{Float, Gradients, Leaf, Params, Path as Place, Tensor};
+use wengert_core::{Float, Gradients, Leaf, Params, Path, Tensor};
 
-use super::optimizer::{Optimizer, remember};
+use super::compiled::Compiled;
+use super::driver::{no_gradient, update_buffers};
+use super::optimizer::Optimizer;
+use super::recipe::UnusedParameters;
+use super::rule::StepContext;
 use super::transform::Work;
-use super::{StepContext, UnusedParameters};
 
 impl<F: Float> Optimizer<F> {
-    /// Makes one step on the loss that `loss` computes, and returns the loss before it. Serves every
-    /// recipe, so that one whose solver calls the loss itself is swapped in by configuration alone.
+    /// Makes one step on the loss that `loss` computes, and returns the loss before the step. Works for
+    /// every recipe, so that a solver is chosen by configuration alone.
+    ///
+    /// ```
+    /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
+    /// use wengert_nn::optim::Optimizer;
+    ///
+    /// let mut x = Param::new(Tensor::<f64>::from([3.0]));
+    /// let mut optimizer = Optimizer::from_toml("kind = 'sgd'\nlr = 0.5")?;
+    /// let before = optimizer.minimize(&mut x, |x| gradients(|tape| tape.param(x).square().sum()));
+    /// assert_eq!((before, x.value().to_vec()), (9.0, vec![0.0]));
+    /// # Ok::<(), wengert_nn::optim::ConfigError>(())
+    /// ```
     ///
     /// # Panics
-    /// As [`Optimizer::step`].
+    /// As [`Optimizer::step`] does.
     #[track_caller]
     pub fn minimize<M: Params<F>>(
         &mut self,
         model: &mut M,
         mut loss: impl FnMut(&M) -> (F, Gradients<F>),
     ) -> F {
-        let Some(solver) = self.solver().cloned() else {
+        if self.solver().is_none() {
             let (value, grads) = loss(model);
             self.step(model, &grads);
             return value;
-        };
-        if self.steps == 0
-            && let Err(error) = self.check(model)
-        {
-            panic!("minimize: {error}");
         }
-        let Work::Solver(solver) = solver.work::<F>() else { unreachable!("looked at") };
-        let mut trained = Vec::new();
-        model.for_each_param_mut(&mut |place, param| {
-            let frozen = param.is_frozen() || self.is_frozen(&place.to_string());
-            trained.push(!frozen);
-        });
-        let mut x = Vec::new();
-        let mut places = trained.iter();
-        model.for_each_param_mut(&mut |_, param| {
-            if places.next() == Some(&true) {
+        match (Compiled::of().minimize)(self, &mut ModelLoss { model, loss }) {
+            Ok(value) => value,
+            Err(mistake) => panic!("minimize: {mistake}"),
+        }
+    }
+
+    pub(super) fn try_minimize(&mut self, objective: &mut dyn Objective<F>) -> Result<F, String> {
+        let Some(Work::Solver(solver)) = self.solver().map(|solver| solver.work::<F>()) else {
+            unreachable!("only called for a solver");
+        };
+        let solver = solver.clone();
+        if self.steps == 0 {
+            self.check(objective.model()).map_err(|error| error.to_string())?;
+        }
+        let (mut trained, mut x) = (Vec::new(), Vec::new());
+        objective.model().for_each_param_mut(&mut |path, param| {
+            let is_trained = !param.is_frozen() && !self.is_frozen(&path.to_string());
+            trained.push(is_trained);
+            if is_trained {
                 x.extend_from_slice(param.value().as_slice());
             }
         });
         let n = x.len();
         let x = Tensor::from_vec(x, [n]);
         let skip = self.recipe.unused_parameters() == UnusedParameters::Skip;
-        let mut last = None;
-        let mut at_point = |point: &Tensor<F>| {
-            move_to(model, &trained, point);
-            let (value, grads) = loss(model);
-            let gradient = gradient_of(model, &trained, &grads, skip, n);
+        let (mut last, mut mistake) = (None, None);
+        let mut loss_at = |point: &Tensor<F>| {
+            move_to(objective.model(), &trained, point);
+            let (value, grads) = objective.loss();
+            let (gradient, missing) = gradient_of(objective.model(), &trained, &grads, n);
+            if !skip && !missing.is_empty() {
+                mistake.get_or_insert(no_gradient(&missing));
+            }
             last = Some(grads);
             (value, gradient)
         };
         let context =
             StepContext { count: self.steps + 1, ..StepContext::new(self.steps, self.lr()) };
-        let (value, end) = solver.step(context, &x, &mut at_point, &mut self.solver_state);
-        move_to(model, &trained, &end);
+        let (value, end) = solver.step(context, &x, &mut loss_at, &mut self.solver_state);
+        if let Some(mistake) = mistake {
+            move_to(objective.model(), &trained, &x);
+            return Err(mistake);
+        }
+        move_to(objective.model(), &trained, &end);
         if let Some(grads) = last.filter(|grads| !grads.updates().is_empty()) {
-            remember(model, &grads);
+            update_buffers(objective.model(), &grads);
         }
         self.steps += 1;
-        value
+        Ok(value)
     }
 }
 
-/// Writes a flat point into the parameters that are trained.
-#[track_caller]
-fn move_to<F: Float>(model: &mut (impl Params<F> + ?Sized), trained: &[bool], point: &Tensor<F>) {
+/// A model and its loss, their types erased.
+pub(super) trait Objective<F: Float> {
+    fn model(&mut self) -> &mut dyn Params<F>;
+    /// Evaluates the loss of the model as it is now.
+    fn loss(&mut self) -> (F, Gradients<F>);
+}
+
+struct ModelLoss<'m, M, L> {
+    model: &'m mut M,
+    loss: L,
+}
+
+impl<F, M, L> Objective<F> for ModelLoss<'_, M, L>
+where
+    F: Float,
+    M: Params<F>,
+    L: FnMut(&M) -> (F, Gradients<F>),
+{
+    fn model(&mut self) -> &mut dyn Params<F> {
+        self.model
+    }
+    fn loss(&mut self) -> (F, Gradients<F>) {
+        (self.loss)(self.model)
+    }
+}
+
+/// Writes a point of shape `[n]` into the parameters that are trained.
+fn move_to<F: Float>(model: &mut dyn Params<F>, trained: &[bool], point: &Tensor<F>) {
     let (mut rest, mut trained) = (point.as_slice(), trained.iter());
-    model.for_each_param_mut(&mut |place, param| {
+    model.for_each_param_mut(&mut |path, param| {
         if trained.next() == Some(&true) {
             let n = param.value().numel();
-            assert!(rest.len() >= n, "minimize: the solver's point ends before {place}");
+            assert!(rest.len() >= n, "minimize: the point of the solver ends before {path}");
             let (part, tail) = rest.split_at(n);
             param.value_mut().as_mut_slice().copy_from_slice(part);
             rest = tail;
         }
     });
-    assert!(rest.is_empty(), "minimize: the solver's point has {} numbers too many", rest.len());
+    assert!(
+        rest.is_empty(),
+        "minimize: the point of the solver has {} numbers too many",
+        rest.len()
+    );
 }
 
-/// The gradient of the parameters that are trained, as one array.
-#[track_caller]
+/// Returns the gradient of the trained parameters, of shape `[n]`, and the names of those without a
+/// gradient, which count as 0.
 fn gradient_of<F: Float>(
-    model: &(impl Params<F> + ?Sized),
+    model: &dyn Params<F>,
     trained: &[bool],
     grads: &Gradients<F>,
-    skip: bool,
     n: usize,
-) -> Tensor<F> {
+) -> (Tensor<F>, Vec<String>) {
     let (mut flat, mut trained, mut missing) = (Vec::with_capacity(n), trained.iter(), Vec::new());
-    model.visit(Place::ROOT, &mut |place, leaf| {
+    model.visit(Path::ROOT, &mut |path, leaf| {
         if let Leaf::Param(param) = leaf
             && trained.next() == Some(&true)
         {
             match grads.get(param) {
                 Some(g) => flat.extend_from_slice(g.as_slice()),
-                None if skip => flat.resize(flat.len() + param.value().numel(), F::ZERO),
-                None => missing.push(place.to_string()),
+                None => {
+                    flat.resize(flat.len() + param.value().numel(), F::ZERO);
+                    missing.push(path.to_string());
+                }
             }
         }
     });
-    assert!(
-        missing.is_empty(),
-        "minimize: no gradient arrived at {}; freeze what is not trained, or say \
-         unused_parameters = \"skip\"",
-        missing.join(", ")
-    );
-    Tensor::from_vec(flat, [n])
+    (Tensor::from_vec(flat, [n]), missing)
 }

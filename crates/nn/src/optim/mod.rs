@@ -1,34 +1,32 @@
-//! Optimizers: rules in a chain, a rate by schedule, and a recipe in TOML.
+//! Optimizers: rules in a chain, a learning rate by schedule, configured in Rust or TOML.
 //!
-//! * [`Rule`]: one transform, such as [`Sgd`], [`Adam`] or [`ClipNorm`]; AdamW is Adam followed by
-//!   [`WeightDecay`]. A rule of your own is one struct and one `impl`; [`TensorRule`] is one for whole
-//!   tensors, [`Solver`] one that calls the loss itself, [`Alias`] a name for several.
-//! * [`Schedule`]: the learning rate as a function of the step, and with [`Plateau`] of a metric.
-//! * [`Recipe`]: a whole optimizer, written in Rust or read from TOML, with every mistake located;
-//!   it prints as TOML that reads back the same.
-//! * [`Registry`]: what kinds a TOML text may name, where your own are added.
-//! * [`Optimizer`]: a recipe at work on a model; [`OptimizerState`]: what it remembers, by name; [`Chain`]: its
-//!   transforms at work on slices.
+//! * [`Optimizer`]: updates a model from its gradients. [`OptimizerState`] is its state by name.
+//! * [`Recipe`]: an optimizer's configuration, written in Rust or read from TOML. It prints as TOML that
+//!   reads back equal. [`ConfigError`] locates each mistake.
+//! * [`Rule`]: one transform of the update, such as [`Sgd`], [`Adam`] or [`ClipNorm`]. [`TensorRule`]
+//!   transforms whole tensors, [`Solver`] evaluates the loss itself, and [`Alias`] names several
+//!   transforms, such as [`AdamW`].
+//! * [`Schedule`]: the learning rate as a function of the step, such as [`Cosine`], or of a metric:
+//!   [`Plateau`].
+//! * [`Registry`]: the kinds that a TOML text may name; rules and schedules of your own are added here.
+//! * [`Chain`]: the transforms at work, for training loops without an [`Optimizer`].
 
 mod chain;
-mod config;
+mod compiled;
+mod driver;
 mod elements;
 mod ema;
 mod error;
 mod minimize;
 mod optimizer;
-mod overrides;
-mod print;
 pub mod range;
 mod recipe;
 mod reflect;
-mod registry;
 mod rule;
 mod rules;
 mod schedule;
-mod schema;
 mod state;
-mod table;
+mod toml;
 mod transform;
 
 pub use chain::{Chain, ChainState, sum_of_squares};
@@ -37,15 +35,9 @@ pub use error::ConfigError;
 pub use optimizer::Optimizer;
 pub use range::InvalidSetting;
 pub use recipe::{Group, NonFinite, Plan, Recipe, UnusedParameters};
-pub use registry::Registry;
-pub use rule::{Alias, LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule};
-pub use rules::{
-    Adadelta, Adagrad, Adam, Adamax, ClipNorm, ClipTensorNorm, ClipValue, Ema, Lion, Maximize,
-    NAdam, RAdam, RmsProp, Sgd, WeightDecay,
-};
-pub use schedule::{
-    Anneal, Constant, Cosine, CosineWarmRestarts, Exponential, InverseSqrt, LinearRamp, MultiStep,
-    OneCycle, Plateau, PlateauMode, Polynomial, Rate, Schedule, StepDecay, ThresholdMode,
-};
+pub use rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule};
+pub use rules::*;
+pub use schedule::*;
 pub use state::{LoadReport, OptimizerState};
-pub use transform::Transform;
+pub use toml::Registry;
+pub use transform::{Alias, Transform};

@@ -1,12 +1,22 @@
-//! What a setting may be: ranges, and how a value outside of them is told.
+//! Ranges of settings, and the error for a value outside of its range.
 
 use std::fmt;
 
 /// A setting that is out of its range.
 ///
-/// It names the setting and not a place in a file, so that the same check serves a recipe built in
-/// Rust and one read from TOML, where the reader knows at which line and column the setting stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// It names the setting rather than a place in a file, so that one check serves recipes built in
+/// Rust and recipes read from TOML. The TOML reader adds line and column.
+///
+/// ```
+/// use wengert_nn::optim::range::fraction;
+///
+/// let invalid = fraction("momentum", 1.5).unwrap_err();
+/// assert_eq!(
+///     invalid.to_string(),
+///     "`momentum`: expected a number of at least 0 and below 1, found 1.5"
+/// );
+/// ```
+#[derive(Clone, PartialEq, Eq)]
 pub struct InvalidSetting {
     key: &'static str,
     index: Option<usize>,
@@ -14,29 +24,29 @@ pub struct InvalidSetting {
 }
 
 impl InvalidSetting {
-    /// The setting `key` is wrong for the reason that `message` gives ("expected .., found ..").
-    /// An empty key blames the settings as a whole.
+    /// Blames the setting `key`; `message` reads "expected .., found ..". An empty key blames the
+    /// settings as a whole.
     pub fn new(key: &'static str, message: impl Into<String>) -> Self {
         InvalidSetting { key, index: None, message: message.into() }
     }
 
-    /// The same, of element `index` of a setting that is a list.
+    /// Blames element `index` of a setting that is a list.
     #[must_use]
     pub fn at(self, index: usize) -> Self {
         InvalidSetting { index: Some(index), ..self }
     }
 
-    /// The name of the setting.
+    /// Returns the name of the setting.
     pub fn key(&self) -> &'static str {
         self.key
     }
 
-    /// The element that is wrong, when the setting is a list.
+    /// Returns the index of the invalid element, if the setting is a list.
     pub fn index(&self) -> Option<usize> {
         self.index
     }
 
-    /// What was expected and what was found.
+    /// Returns the expected and the found value, in words.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -52,54 +62,74 @@ impl fmt::Display for InvalidSetting {
     }
 }
 
+/// Prints what `Display` prints: this is what `main` shows when it returns the error.
+impl fmt::Debug for InvalidSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for InvalidSetting {}
 
-/// Zero or a finite number above: rates, epsilons, decays.
+/// Accepts finite numbers of at least 0: rates, epsilons, decays.
 ///
 /// # Errors
-/// For anything else, NaN among it.
+/// For any other number, including NaN.
 pub fn at_least_zero(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range(value.is_finite() && value >= 0.0, key, value, "a finite number of at least 0")
 }
 
-/// A finite number above zero: norms.
+/// Accepts finite numbers above 0: norms, divisors.
 ///
 /// # Errors
-/// For anything else, NaN among it.
+/// For any other number, including NaN.
 pub fn above_zero(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range(value.is_finite() && value > 0.0, key, value, "a finite number above 0")
 }
 
-/// At least 0 and below 1: the weight that a running average gives to its past.
+/// Accepts numbers of at least 0 and below 1: decay rates of exponential moving averages.
 ///
 /// # Errors
-/// For anything else, NaN among it.
+/// For any other number, including NaN.
 pub fn fraction(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range((0.0..1.0).contains(&value), key, value, "a number of at least 0 and below 1")
 }
 
-/// [`fraction`] of each element of a list.
+/// Checks each element of a list with [`fraction`].
 ///
 /// # Errors
-/// With the first that is none.
+/// For the first element out of range.
 pub fn fractions(key: &'static str, values: &[f64]) -> Result<(), InvalidSetting> {
     let mut each = values.iter().enumerate();
-    each.try_for_each(|(i, &value)| fraction(key, value).map_err(|bad| bad.at(i)))
+    each.try_for_each(|(i, &value)| fraction(key, value).map_err(|invalid| invalid.at(i)))
 }
 
-/// A number of steps, at least 1.
+/// Accepts numbers from 0 to 1, both included.
+///
+/// # Errors
+/// For any other number, including NaN.
+pub fn unit_interval(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
+    in_range((0.0..=1.0).contains(&value), key, value, "a number from 0 to 1")
+}
+
+/// Accepts counts of at least 1: steps, periods.
 ///
 /// # Errors
 /// For 0.
-pub fn above_zero_steps(key: &'static str, value: u64) -> Result<(), InvalidSetting> {
+pub fn at_least_one(key: &'static str, value: u64) -> Result<(), InvalidSetting> {
     match value {
         0 => Err(InvalidSetting::new(key, "expected a number of at least 1, found 0")),
         _ => Ok(()),
     }
 }
 
-fn in_range(ok: bool, key: &'static str, value: f64, expected: &str) -> Result<(), InvalidSetting> {
-    if ok {
+fn in_range(
+    accepted: bool,
+    key: &'static str,
+    value: f64,
+    expected: &str,
+) -> Result<(), InvalidSetting> {
+    if accepted {
         Ok(())
     } else {
         Err(InvalidSetting::new(key, format!("expected {expected}, found {value:?}")))

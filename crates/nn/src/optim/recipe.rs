@@ -1,43 +1,40 @@
-//! A whole optimizer, described: its rate, its chain of rules, its groups, its policy.
+//! An optimizer's configuration: its rate, its chain of rules, its groups, its step policy.
 
-use std::path::Path;
-
-use super::config;
 use super::error::{ConfigError, Source};
-use super::registry::Registry;
 use super::rule::{Rule, Solver, TensorRule};
 use super::rules::Ema;
 use super::schedule::Rate;
-use super::transform::{Transform, accepted};
+use super::transform::{Alias, Transform, accepted};
 use crate::Pattern;
 
-/// What a step does about a trainable parameter that received no gradient.
+/// Treatment of a trainable parameter that received no gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnusedParameters {
-    /// It panics with their names: most often the model is wired wrongly.
+    /// The step panics with the names of all such parameters: most often the model is wired wrongly.
     #[default]
     Error,
-    /// It leaves them alone, and what is remembered of them too.
+    /// The step leaves the parameter and its state unchanged.
     Skip,
 }
 
-/// What a step does about a gradient that is infinite or NaN somewhere.
+/// Treatment of a gradient with an infinite or NaN element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NonFinite {
-    /// It does not look.
+    /// The step does not check for it.
     #[default]
     Ignore,
-    /// It panics with the names of the parameters.
+    /// The step panics with the names of the parameters.
     Error,
-    /// It leaves everything as it is, and counts ([`Optimizer::skipped`](super::Optimizer::skipped)).
+    /// The step leaves everything unchanged, and counts
+    /// ([`Optimizer::skipped`](super::Optimizer::skipped)).
     Skip,
 }
 
-/// A setting that is one of a few words.
+/// A setting that is one of a few words in TOML.
 pub(crate) trait Choice: Copy + Default + PartialEq + 'static {
     const ALL: &'static [(&'static str, Self)];
 
-    /// The word that configuration has for it.
+    /// Returns the word for this value.
     fn word(self) -> &'static str {
         Self::ALL.iter().find_map(|(word, choice)| (*choice == self).then_some(*word)).unwrap_or("")
     }
@@ -53,8 +50,15 @@ impl Choice for NonFinite {
         &[("ignore", NonFinite::Ignore), ("error", NonFinite::Error), ("skip", NonFinite::Skip)];
 }
 
-/// How parameters are updated: a learning rate, and the transforms that a gradient passes through before
-/// `param -= lr * update`.
+/// Update of a set of parameters: a learning rate, and the transforms that a gradient passes through
+/// before `param -= lr * update`.
+///
+/// ```
+/// use wengert_nn::optim::{Adam, Plan, Recipe, Sgd};
+/// let recipe = Recipe::new(1e-3, Adam::default())
+///     .group(["head.*"], Plan::new(0.1, Sgd { momentum: 0.9, ..Sgd::default() }));
+/// # assert_eq!(recipe.groups()[0].plan().unwrap().lr().at(0), 0.1);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) lr: Rate,
@@ -62,91 +66,100 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan of one rule; `lr` is a number or a [`Schedule`](super::Schedule).
+    /// Creates a plan of one rule; `lr` is a number or a [`Schedule`](super::Schedule).
     ///
     /// # Panics
-    /// When a setting is out of range.
+    /// If a setting is out of range.
     #[track_caller]
     pub fn new(lr: impl Into<Rate>, rule: impl Rule) -> Self {
-        Plan::of(lr.into(), Transform::new(rule))
+        Plan::of(lr.into(), vec![Transform::new(rule)])
     }
 
-    /// A plan of one rule for whole tensors.
+    /// Creates a plan of one rule for whole tensors.
     ///
     /// # Panics
-    /// When a setting is out of range.
+    /// If a setting is out of range.
     #[track_caller]
     pub fn tensor_rule<R: TensorRule>(lr: impl Into<Rate>, rule: R) -> Self {
-        Plan::of(lr.into(), accepted(R::KIND, Transform::tensor_rule(rule)))
+        Plan::of(lr.into(), vec![accepted(R::KIND, Transform::tensor_rule(rule))])
+    }
+
+    /// Creates a plan of the transforms of an alias, such as [`AdamW`](super::AdamW).
+    ///
+    /// # Panics
+    /// If a setting is out of range.
+    #[track_caller]
+    pub fn alias<A: Alias>(lr: impl Into<Rate>, alias: A) -> Self {
+        Plan::of(lr.into(), accepted(A::KIND, alias.transforms()))
     }
 
     #[track_caller]
-    fn of(lr: Rate, transform: Transform) -> Self {
-        if let Err(bad) = lr.check() {
-            panic!("{} rate: {bad}", lr.kind());
+    fn of(lr: Rate, chain: Vec<Transform>) -> Self {
+        if let Err(invalid) = lr.check() {
+            panic!("{} rate: {invalid}", lr.kind());
         }
-        Plan { lr, chain: vec![transform] }
+        Plan { lr, chain }
     }
 
-    /// The plan with one transform more: `rule` transforms what the chain so far lets out.
+    /// Appends a rule to the chain.
     ///
     /// # Panics
-    /// When a setting is out of range.
+    /// If a setting is out of range.
     #[must_use]
     #[track_caller]
     pub fn then(self, rule: impl Rule) -> Self {
         self.then_transform(Transform::new(rule))
     }
 
-    /// The same, with a transform of any type.
+    /// Appends a transform to the chain.
     ///
     /// # Panics
-    /// When a solver is to stand in a chain.
+    /// If one of them is a solver, or the chain ends with [`Ema`].
     #[must_use]
     #[track_caller]
     pub fn then_transform(mut self, transform: Transform) -> Self {
-        let solver = self.chain.iter().chain([&transform]).find(|transform| transform.is_solver());
-        if let Some(solver) = solver {
+        if let Some(solver) = self.chain.iter().chain([&transform]).find(|t| t.is_solver()) {
             panic!("`{}` is a solver, and takes the place of a whole chain", solver.kind());
         }
-        let averaged = self.chain.iter().any(|transform| transform.kind() == Ema::KIND);
-        assert!(
-            !averaged,
-            "`average` stands last in its chain: `{}` comes after it",
-            transform.kind()
-        );
+        let has_ema = self.chain.iter().any(|transform| transform.kind() == Ema::KIND);
+        assert!(!has_ema, "`ema` must be last in its chain: `{}` follows it", transform.kind());
         self.chain.push(transform);
         self
     }
 
-    /// The learning rate.
+    /// Returns the learning rate.
     pub fn lr(&self) -> &Rate {
         &self.lr
     }
 
-    /// The transforms, in the order in which a gradient passes through them; at least one.
+    /// Returns the transforms in the order in which a gradient passes through them; at least one.
     pub fn chain(&self) -> &[Transform] {
         &self.chain
     }
+
+    /// Returns the solver that takes the place of the chain, if there is one.
+    pub(crate) fn solver(&self) -> Option<&Transform> {
+        self.chain.first().filter(|transform| transform.is_solver())
+    }
 }
 
-/// Parameters that are treated in a way of their own; see [`Recipe`].
+/// Parameters with a plan of their own; see [`Recipe`].
 #[derive(Clone, Debug)]
 pub struct Group {
     pub(crate) params: Vec<Pattern>,
-    /// Where each pattern stands in a file.
+    /// Position of each pattern in a file.
     pub(crate) sources: Vec<Source>,
-    /// `None` if they are not trained.
+    /// `None` for a frozen group.
     pub(crate) plan: Option<Plan>,
 }
 
 impl Group {
-    /// The patterns that names are compared with.
+    /// Returns the patterns for the names of the parameters.
     pub fn params(&self) -> &[Pattern] {
         &self.params
     }
 
-    /// How the parameters are updated; `None` if they stay as they are.
+    /// Returns the plan, or `None` for a frozen group.
     pub fn plan(&self) -> Option<&Plan> {
         self.plan.as_ref()
     }
@@ -158,26 +171,30 @@ impl PartialEq for Group {
     }
 }
 
-/// A whole optimizer as configuration: the learning rate, and the chain of rules that a gradient
-/// passes through before `param -= lr * update`.
+/// An optimizer's configuration: the learning rate, and the chain of rules that a gradient passes
+/// through before `param -= lr * update`.
 ///
-/// In TOML, short: a name, its settings, and what all optimizers share.
+/// Written in Rust, or read from TOML with `text.parse::<Recipe>()`, [`Registry::read`] or
+/// [`Registry::load`]. In TOML, the short form has the name of an optimizer, its settings, and keys that
+/// all optimizers share. `to_string` prints the long form, which lists every transform in order.
+///
+/// [`Registry::read`]: super::Registry::read
+/// [`Registry::load`]: super::Registry::load
 ///
 /// ```
 /// # use wengert_nn::optim::*;
-/// let recipe = Recipe::from_toml("
+/// let recipe: Recipe = "
 ///     kind = 'adamw'
 ///     lr = { kind = 'step', lr = 1e-3, step_size = 1000, gamma = 0.5 }
 ///     betas = [0.9, 0.99]
 ///     weight_decay = 0.01
 ///     clip_norm = 1.0
-/// ")?;
-/// // The same in Rust.
-/// let same = Recipe::new(StepDecay { lr: 1e-3, step_size: 1000, gamma: 0.5 }, ClipNorm { max_norm: 1.0 })
+/// ".parse()?;
+/// let rate = StepDecay { lr: 1e-3, step_size: 1000, gamma: 0.5 };
+/// let in_rust = Recipe::new(rate, ClipNorm { max_norm: 1.0 })
 ///     .then(Adam { betas: [0.9, 0.99], ..Adam::default() })
 ///     .then(WeightDecay { weight_decay: 0.01 });
-/// assert_eq!(recipe, same);
-/// // Printed: the long form, in which the order of the transforms is meaning.
+/// assert_eq!(recipe, in_rust);
 /// assert_eq!(recipe.to_string(), r#"[optimizer]
 /// lr = { kind = "step", lr = 0.001, step_size = 1000, gamma = 0.5 }
 /// accumulate = 1
@@ -198,24 +215,28 @@ impl PartialEq for Group {
 /// kind = "weight_decay"
 /// weight_decay = 0.01
 /// "#);
-/// assert_eq!(Recipe::from_toml(&recipe.to_string())?, recipe);
+/// assert_eq!(recipe.to_string().parse::<Recipe>()?, recipe);
 /// # Ok::<(), ConfigError>(())
 /// ```
 ///
-/// The recipe stands at top level, or in a table `[optimizer]` of a file whose other keys belong
-/// to the application. Shared keys of the short form, in the order of the transforms that they stand for:
-/// `clip_value`, `clip_tensor_norm`, `clip_norm` (over the whole model), `maximize`, `weight_decay` (an
-/// L2 penalty in front of the rule, but decoupled in `adamw` and `lion`, or with
-/// `decoupled_weight_decay = true`), the rule, and `average`, the decay of an [`Ema`](super::Ema).
-/// `lr` is a number or a schedule (default: the rule's, [`Rule::LR`]).
+/// The recipe is the whole file, or its table `[optimizer]`; the other keys then belong to the
+/// application. The short form puts the transforms of its shared keys in this order:
 ///
-/// Of either form: `accumulate`, the number of gradients whose mean makes a step; `non_finite`, what
-/// becomes of a gradient that is not finite, `"ignore"`, `"error"` or `"skip"`; `unused_parameters`,
-/// `"error"` or `"skip"`; and `groups`, whose parameters are treated otherwise:
+/// 1. before the rule: `clip_value`, `clip_tensor_norm`, `clip_norm` (over the whole model), `maximize`,
+///    and `weight_decay` as an L2 penalty;
+/// 2. the rule;
+/// 3. after the rule: a decoupled `weight_decay`, as in `adamw` and `lion` or with
+///    `decoupled_weight_decay = true`, and `ema`, the decay of an [`Ema`].
+///
+/// `lr` is a number or a schedule. Default: [`Rule::LR`] of the rule.
+///
+/// Both forms have `accumulate`, the number of gradients whose mean makes a step; `non_finite`, the
+/// treatment of gradients that are not finite ([`NonFinite`]); `unused_parameters`, the treatment of
+/// parameters without a gradient ([`UnusedParameters`]); and `groups`:
 ///
 /// ```
 /// # use wengert_nn::optim::*;
-/// let recipe = Recipe::from_toml("
+/// let recipe: Recipe = "
 ///     kind = 'adamw'
 ///     lr = 1e-3
 ///     [[groups]]
@@ -227,14 +248,14 @@ impl PartialEq for Group {
 ///     [[groups]]
 ///     params = 'encoder.*'
 ///     frozen = true
-/// ")?;
+/// ".parse()?;
 /// assert!(recipe.groups()[2].plan().is_none());
 /// # Ok::<(), ConfigError>(())
 /// ```
 ///
-/// A parameter belongs to the first group of which a [`Pattern`] fits its name. A group is the
-/// recipe with the keys replaced that it gives. With a `kind` of its own, or a `chain`, it keeps the
-/// clipping and the average; its rate and decay are its own.
+/// A parameter belongs to the first group with a [`Pattern`] that matches its name. A group inherits the
+/// keys of the recipe, except for those that it sets. With a `kind` of its own it inherits only
+/// `clip_value`, `clip_tensor_norm`, `clip_norm`, `maximize` and `ema`; with a `chain` none of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     pub(crate) plan: Plan,
@@ -242,7 +263,7 @@ pub struct Recipe {
     pub(crate) policy: StepPolicy,
 }
 
-/// What a recipe says besides its plans.
+/// Settings of a recipe besides its plans.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct StepPolicy {
     pub(crate) accumulate: u64,
@@ -264,28 +285,37 @@ impl From<Plan> for Recipe {
 }
 
 impl Recipe {
-    /// A recipe of one rule; `lr` is a number or a [`Schedule`](super::Schedule).
+    /// Creates a recipe of one rule; `lr` is a number or a [`Schedule`](super::Schedule).
     ///
     /// # Panics
-    /// When a setting is out of range.
+    /// If a setting is out of range.
     #[track_caller]
     pub fn new(lr: impl Into<Rate>, rule: impl Rule) -> Self {
         Plan::new(lr, rule).into()
     }
 
-    /// A recipe of one solver that calls the loss itself.
+    /// Creates a recipe of the transforms of an alias, such as [`AdamW`](super::AdamW).
     ///
     /// # Panics
-    /// When a setting is out of range.
+    /// If a setting is out of range.
     #[track_caller]
-    pub fn solver<M: Solver>(lr: impl Into<Rate>, solver: M) -> Self {
-        Plan::of(lr.into(), accepted(M::KIND, Transform::solver(solver))).into()
+    pub fn alias<A: Alias>(lr: impl Into<Rate>, alias: A) -> Self {
+        Plan::alias(lr, alias).into()
     }
 
-    /// The recipe with one transform more: `rule` transforms what the chain so far lets out.
+    /// Creates a recipe of one solver.
     ///
     /// # Panics
-    /// When a setting is out of range.
+    /// If a setting is out of range.
+    #[track_caller]
+    pub fn solver<S: Solver>(lr: impl Into<Rate>, solver: S) -> Self {
+        Plan::of(lr.into(), vec![accepted(S::KIND, Transform::solver(solver))]).into()
+    }
+
+    /// Appends a rule to the chain.
+    ///
+    /// # Panics
+    /// If a setting is out of range.
     #[must_use]
     #[track_caller]
     pub fn then(mut self, rule: impl Rule) -> Self {
@@ -293,14 +323,14 @@ impl Recipe {
         self
     }
 
-    /// The recipe with a group: parameters whose names fit one of the patterns, and no group before it,
+    /// Adds a group: parameters whose names match one of the patterns, and none of an earlier group,
     /// follow `plan`.
     #[must_use]
     pub fn group<'p>(self, params: impl IntoIterator<Item = &'p str>, plan: Plan) -> Self {
         self.with_group(params, Some(plan))
     }
 
-    /// The recipe with a group of parameters that stay as they are.
+    /// Adds a group of parameters that are not trained.
     #[must_use]
     pub fn freeze<'p>(self, params: impl IntoIterator<Item = &'p str>) -> Self {
         self.with_group(params, None)
@@ -316,24 +346,24 @@ impl Recipe {
         self
     }
 
-    /// The recipe with another answer to parameters that received no gradient.
+    /// Sets the treatment of parameters that received no gradient.
     #[must_use]
     pub fn with_unused_parameters(mut self, unused_parameters: UnusedParameters) -> Self {
         self.policy.unused_parameters = unused_parameters;
         self
     }
 
-    /// The recipe with another answer to gradients that are not finite.
+    /// Sets the treatment of gradients that are not finite.
     #[must_use]
     pub fn with_non_finite(mut self, non_finite: NonFinite) -> Self {
         self.policy.non_finite = non_finite;
         self
     }
 
-    /// The recipe with steps that are made of the mean of `gradients` gradients.
+    /// Sets the number of gradients whose mean makes a step.
     ///
     /// # Panics
-    /// For 0.
+    /// If `gradients` is 0.
     #[must_use]
     #[track_caller]
     pub fn with_accumulate(mut self, gradients: u64) -> Self {
@@ -342,112 +372,45 @@ impl Recipe {
         self
     }
 
-    /// The recipe that a TOML text describes.
-    ///
-    /// # Errors
-    /// When the text is not TOML, or not a recipe; the error tells where and what was expected.
-    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        Recipe::from_toml_with(&Registry::default(), text)
-    }
-
-    /// The same, with the rules and schedules of `registry`.
-    ///
-    /// # Errors
-    /// As [`Recipe::from_toml`].
-    pub fn from_toml_with(registry: &Registry, text: &str) -> Result<Self, ConfigError> {
-        config::read(registry, text, &[])
-    }
-
-    /// The same, with settings from elsewhere, such as a command line, in place of those of the text:
-    /// `optimizer.lr=0.01`, `optimizer.groups.0.frozen=true`, `optimizer.kind=sgd` (`optimizer.` may be
-    /// left out, and so may the quotes of a word). They go through the same checks.
-    ///
-    /// # Errors
-    /// As [`Recipe::from_toml`]; for a mistake in an override the error quotes that.
-    pub fn from_toml_with_overrides(
-        registry: &Registry,
-        text: &str,
-        overrides: &[impl AsRef<str>],
-    ) -> Result<Self, ConfigError> {
-        let overrides: Vec<&str> = overrides.iter().map(AsRef::as_ref).collect();
-        config::read(registry, text, &overrides)
-    }
-
-    /// The recipe that a TOML file describes.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or as [`Recipe::from_toml`].
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        Recipe::load_with(&Registry::default(), path)
-    }
-
-    /// The same, with the rules and schedules of `registry`.
-    ///
-    /// # Errors
-    /// As [`Recipe::load`].
-    pub fn load_with(registry: &Registry, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        Recipe::load_with_overrides(registry, path, &[] as &[&str])
-    }
-
-    /// The same, with overrides; see [`Recipe::from_toml_with_overrides`].
-    ///
-    /// # Errors
-    /// As [`Recipe::load`].
-    pub fn load_with_overrides(
-        registry: &Registry,
-        path: impl AsRef<Path>,
-        overrides: &[impl AsRef<str>],
-    ) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, error))?;
-        let mut recipe = Recipe::from_toml_with_overrides(registry, &text, overrides)
-            .map_err(|error| error.in_file(path))?;
-        for source in recipe.groups.iter_mut().flat_map(|group| &mut group.sources) {
-            source.in_file(path);
-        }
-        Ok(recipe)
-    }
-
-    /// The learning rate of parameters that no group names.
+    /// Returns the learning rate of the parameters outside of all groups.
     pub fn lr(&self) -> &Rate {
         &self.plan.lr
     }
 
-    /// The transforms for parameters that no group names, in the order in which a gradient passes through
-    /// them; at least one.
+    /// Returns the transforms for the parameters outside of all groups, in the order in which a gradient
+    /// passes through them; at least one.
     pub fn chain(&self) -> &[Transform] {
         &self.plan.chain
     }
 
-    /// The groups; a parameter belongs to the first that fits.
+    /// Returns the groups; a parameter belongs to the first that matches its name.
     pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
-    /// The number of gradients that make a step.
+    /// Returns the number of gradients whose mean makes a step.
     pub fn accumulate(&self) -> u64 {
         self.policy.accumulate
     }
 
-    /// What a step does about a gradient that is not finite.
+    /// Returns the treatment of gradients that are not finite.
     pub fn non_finite(&self) -> NonFinite {
         self.policy.non_finite
     }
 
-    /// What a step does about a parameter that received no gradient.
+    /// Returns the treatment of parameters that received no gradient.
     pub fn unused_parameters(&self) -> UnusedParameters {
         self.policy.unused_parameters
     }
 
-    /// The group of the parameter with this name, by its number.
+    /// Returns the index of the group that a parameter belongs to.
     pub(crate) fn group_of(&self, name: &str) -> Option<usize> {
         self.groups
             .iter()
             .position(|group| group.params.iter().any(|pattern| pattern.matches(name)))
     }
 
-    /// Whether each pattern fits a parameter of the model, whose names these are.
+    /// Checks that each pattern matches the name of a parameter of the model.
     pub(crate) fn check_names(&self, names: &[String]) -> Result<(), ConfigError> {
         for group in &self.groups {
             for (i, pattern) in group.params.iter().enumerate() {

@@ -1,28 +1,34 @@
-//! What serde knows of a settings struct: the names of its fields, and its values as TOML.
+//! Inspects a settings struct through serde: the names and types of its fields, which of them are
+//! required, and its values as TOML.
+//!
+//! A struct that derives `Deserialize` asks its deserializer for what it needs. The deserializers
+//! here write down what they are asked for.
+
+use std::fmt;
 
 use serde::Serialize;
-use serde::de::value::Error as Refused;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess,
-    SeqAccess, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess,
+    Visitor,
 };
 use serde::forward_to_deserialize_any;
 
 use super::range::InvalidSetting;
 
-/// What the settings of a kind look like.
+/// Form of a settings type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fields {
-    /// A struct with these fields, in the order of their declaration.
+    /// A struct with these fields, in order of declaration. Includes serde aliases.
     Named(&'static [&'static str]),
-    /// A unit struct: nothing to set.
+    /// A unit struct, which has no settings.
     Unit,
-    /// Something else, a map for example; its keys are not known beforehand.
+    /// Any other type, such as a map, whose keys are unknown beforehand.
     Open,
 }
 
 impl Fields {
-    /// The names, where they are known.
+    /// Returns the names, as far as they are known.
     pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
             Fields::Named(names) => names,
@@ -31,26 +37,52 @@ impl Fields {
     }
 }
 
-/// Asks `T` to deserialize itself from a source that only listens to what it is asked for.
+/// Returns the form of `T`.
 pub(crate) fn of<T: DeserializeOwned>() -> Fields {
     let mut fields = Fields::Open;
-    // The listener always refuses: what it heard is the answer.
+    // The listener refuses in any case: its notes are the answer.
     let _ = T::deserialize(Listener(&mut fields));
     fields
 }
 
-/// The settings as a TOML table.
+/// Returns the settings as a TOML table.
 pub(crate) fn settings<T: Serialize + DeserializeOwned>(
     value: &T,
 ) -> Result<toml::Table, InvalidSetting> {
     if of::<T>() == Fields::Unit {
         return Ok(toml::Table::new());
     }
-    toml::Table::try_from(value).map_err(|e| {
-        InvalidSetting::new("", format!("the settings cannot be written as TOML: {e}"))
+    toml::Table::try_from(value).map_err(|error| {
+        InvalidSetting::new("", format!("the settings cannot be written as TOML: {error}"))
     })
 }
 
+/// Error of the deserializers here.
+#[derive(Debug)]
+enum Refused {
+    /// A required field is missing.
+    Missing(&'static str),
+    Other,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl de::Error for Refused {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Refused::Other
+    }
+    fn missing_field(name: &'static str) -> Self {
+        Refused::Missing(name)
+    }
+}
+
+/// Deserializer that notes which form it is asked for, and refuses.
 struct Listener<'a>(&'a mut Fields);
 
 impl<'de> Deserializer<'de> for Listener<'_> {
@@ -63,7 +95,7 @@ impl<'de> Deserializer<'de> for Listener<'_> {
         _: V,
     ) -> Result<V::Value, Refused> {
         *self.0 = Fields::Named(names);
-        Err(Refused::custom("listening"))
+        Err(Refused::Other)
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(
@@ -72,11 +104,11 @@ impl<'de> Deserializer<'de> for Listener<'_> {
         _: V,
     ) -> Result<V::Value, Refused> {
         *self.0 = Fields::Unit;
-        Err(Refused::custom("listening"))
+        Err(Refused::Other)
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Refused> {
-        Err(Refused::custom("listening"))
+        Err(Refused::Other)
     }
 
     forward_to_deserialize_any! {
@@ -85,96 +117,69 @@ impl<'de> Deserializer<'de> for Listener<'_> {
     }
 }
 
-/// A setting as serde knows it, under one of its names.
+/// A setting under one of its names.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     pub(crate) name: &'static str,
     pub(crate) of: Type,
-    /// The setting without a default that is given by this name, which may be a second one.
-    pub(crate) gives: Option<&'static str>,
+    /// The required setting that this name provides: itself, or the one that it is an alias of.
+    pub(crate) provides: Option<&'static str>,
 }
 
-/// What a setting may hold.
+/// Type of a setting.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Type {
     Number,
-    /// Of at least 0.
+    /// A whole number of at least 0.
     Whole,
     Flag,
     Text,
+    /// One of these words.
     Word(&'static [&'static str]),
-    /// A list, of so many elements if that is fixed.
+    /// A list, with its length if that is fixed.
     List(Box<Type>, Option<usize>),
-    /// Anything else.
+    /// Any other type.
     Open,
 }
 
-impl Type {
-    /// Some value of the type.
-    fn sample(&self) -> toml::Value {
-        match self {
-            Type::Number => 0.5.into(),
-            Type::Whole => 1.into(),
-            Type::Flag => true.into(),
-            Type::Text | Type::Open => "".into(),
-            Type::Word(words) => words.first().copied().unwrap_or("").into(),
-            Type::List(of, length) => vec![of.sample(); length.unwrap_or(0)].into(),
-        }
-    }
-}
-
-/// The settings of `T` under all of their names.
+/// Returns the settings of `T` under all of their names, in order of declaration.
 pub(crate) fn describe<T: DeserializeOwned>() -> Vec<Setting> {
-    let names = of::<T>().names();
-    let reads = |given: &[&'static str]| {
-        let sample = |name: &&'static str| ((*name).to_owned(), type_of::<T>(name).sample());
-        toml::Value::Table(given.iter().map(sample).collect()).try_into::<T>().map(drop)
-    };
-    let mut needed = Vec::new();
-    while let Err(error) = reads(&needed) {
-        let lacks = |name: &&&'static str| error.message() == format!("missing field `{name}`");
-        match names.iter().find(lacks) {
-            Some(name) if !needed.contains(name) => needed.push(name),
-            _ => break,
+    let reads = |names: &[&'static str]| offer::<T>(names, &mut Vec::new());
+    let mut required = Vec::new();
+    while let Err(Refused::Missing(name)) = reads(&required) {
+        if required.contains(&name) {
+            // A hand-written `Deserialize` may insist; then nothing more can be learned.
+            break;
         }
+        required.push(name);
     }
-    let setting = |name: &&'static str| {
-        let gives = |at: &usize| {
-            let mut given = needed.clone();
-            given[*at] = *name;
+    let setting = |&name: &&'static str| {
+        let provides = (0..required.len()).find(|&i| {
+            let mut given = required.clone();
+            given[i] = name;
             reads(&given).is_ok()
-        };
-        let gives = (0..needed.len()).find(gives).map(|at| needed[at]);
-        Setting { name, of: type_of::<T>(name), gives }
+        });
+        let mut types = Vec::new();
+        // Other fields may be missing: the type of this one is noted before that.
+        let _ = offer::<T>(&[name], &mut types);
+        let of = types.pop().unwrap_or(Type::Open);
+        Setting { name, of, provides: provides.map(|i| required[i]) }
     };
-    names.iter().map(setting).collect()
+    of::<T>().names().iter().map(setting).collect()
 }
 
-/// The type of the setting `name`: what `T` asks for when it is offered.
-fn type_of<T: DeserializeOwned>(name: &'static str) -> Type {
-    let mut found = Type::Open;
-    // As above: what was heard is the answer.
-    let _ = T::deserialize(Offer { name, found: Some(&mut found) });
-    found
+/// Deserializes `T` from a table with these keys, each with a sample value of the type that `T` asks
+/// for; notes these types.
+fn offer<T: DeserializeOwned>(
+    names: &[&'static str],
+    types: &mut Vec<Type>,
+) -> Result<(), Refused> {
+    T::deserialize(MapAccessDeserializer::new(Offer { names: names.iter(), types })).map(drop)
 }
 
-/// A table with one setting.
 struct Offer<'a> {
-    name: &'static str,
-    found: Option<&'a mut Type>,
-}
-
-impl<'de> Deserializer<'de> for Offer<'_> {
-    type Error = Refused;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_map(self)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
+    names: std::slice::Iter<'a, &'static str>,
+    types: &'a mut Vec<Type>,
 }
 
 impl<'de> MapAccess<'de> for Offer<'_> {
@@ -184,61 +189,64 @@ impl<'de> MapAccess<'de> for Offer<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Refused> {
-        seed.deserialize(self.name.into_deserializer()).map(Some)
+        self.names.next().map(|name| seed.deserialize((*name).into_deserializer())).transpose()
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        match self.found.take() {
-            Some(found) => seed.deserialize(Asked(found)),
-            None => Err(Refused::custom("listening")),
-        }
+        let mut of = Type::Open;
+        let value = seed.deserialize(Sample(&mut of));
+        self.types.push(of);
+        value
     }
 }
 
-/// A value that writes down as what it is wanted.
-struct Asked<'a>(&'a mut Type);
+/// Deserializer that notes which type it is asked for, and answers with a sample.
+struct Sample<'a>(&'a mut Type);
 
-/// Methods that write down a type, and refuse.
-macro_rules! asked {
-    ($($solver:ident => $of:expr,)*) => {
-        $(fn $solver<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Refused> {
-            *self.0 = $of;
-            Err(Refused::custom("listening"))
+/// Methods that note a type and answer with a sample of it.
+macro_rules! samples {
+    ($($method:ident => $of:ident, $visit:ident($sample:expr);)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+            *self.0 = Type::$of;
+            visitor.$visit($sample)
         })*
     };
 }
 
-impl<'de> Deserializer<'de> for Asked<'_> {
+impl<'de> Deserializer<'de> for Sample<'_> {
     type Error = Refused;
 
-    asked! {
-        deserialize_any => Type::Open,
-        deserialize_bool => Type::Flag,
-        deserialize_f32 => Type::Number,
-        deserialize_f64 => Type::Number,
-        deserialize_u8 => Type::Whole,
-        deserialize_u16 => Type::Whole,
-        deserialize_u32 => Type::Whole,
-        deserialize_u64 => Type::Whole,
-        deserialize_str => Type::Text,
-        deserialize_string => Type::Text,
+    samples! {
+        deserialize_bool => Flag, visit_bool(true);
+        deserialize_f32 => Number, visit_f64(0.5);
+        deserialize_f64 => Number, visit_f64(0.5);
+        deserialize_u8 => Whole, visit_u64(1);
+        deserialize_u16 => Whole, visit_u64(1);
+        deserialize_u32 => Whole, visit_u64(1);
+        deserialize_u64 => Whole, visit_u64(1);
+        deserialize_str => Text, visit_str("");
+        deserialize_string => Text, visit_str("");
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Refused> {
+        Err(Refused::Other)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
         words: &'static [&'static str],
-        _: V,
+        visitor: V,
     ) -> Result<V::Value, Refused> {
         *self.0 = Type::Word(words);
-        Err(Refused::custom("listening"))
+        visitor.visit_enum(StrDeserializer::new(words.first().copied().unwrap_or("")))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         let mut of = Type::Open;
-        let heard = visitor.visit_seq(Asked(&mut of));
+        let value = visitor.visit_seq(Items { of: &mut of, left: 1 });
         *self.0 = Type::List(Box::new(of), None);
-        heard
+        value
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -247,9 +255,9 @@ impl<'de> Deserializer<'de> for Asked<'_> {
         visitor: V,
     ) -> Result<V::Value, Refused> {
         let mut of = Type::Open;
-        let heard = visitor.visit_seq(Asked(&mut of));
+        let value = visitor.visit_seq(Items { of: &mut of, left: length });
         *self.0 = Type::List(Box::new(of), Some(length));
-        heard
+        value
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
@@ -262,13 +270,23 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Asked<'_> {
+/// Sample elements of a list.
+struct Items<'a> {
+    of: &'a mut Type,
+    left: usize,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Refused;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Refused> {
-        seed.deserialize(Asked(self.0)).map(Some)
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        seed.deserialize(Sample(self.of)).map(Some)
     }
 }

@@ -1,4 +1,4 @@
-//! One transform of an optimizer: the traits that rules implement.
+//! The traits that rules and solvers implement, and what they are told about a step.
 
 use std::fmt::Debug;
 
@@ -8,167 +8,219 @@ use wengert_core::{Float, Shape, Tensor};
 
 use super::elements::{Elements, MapProof};
 use super::range::InvalidSetting;
-use super::transform::Transform;
 
-/// One transform of an optimizer's chain: it turns the update that arrives into the one that leaves.
+/// Elementwise transform of an update.
 ///
-/// The first transform receives the gradient; what leaves the last is multiplied by the learning rate
-/// and subtracted from the parameter. The struct that implements the trait *is* the rule: its
-/// fields are the settings as they stand in a TOML file (so it derives `Serialize` and
-/// `Deserialize`, with `#[serde(default, deny_unknown_fields)]`), and it holds nothing else. What
-/// it must remember from step to step is kept for it, by name ([`Rule::state`]).
+/// The first rule of a chain receives the gradient. The result of the last is multiplied by the learning
+/// rate and subtracted from the parameter.
+///
+/// The struct that implements the trait holds the settings and nothing else. Its fields are the keys of
+/// the TOML file, so it derives `Serialize` and `Deserialize`, with
+/// `#[serde(default, deny_unknown_fields)]`. The optimizer keeps the state, by name: see [`Rule::state`].
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
 /// use wengert_core::Float;
-/// use wengert_nn::optim::{StepContext, Elements, MapProof, Recipe, Registry, Rule};
+/// use wengert_nn::optim::{
+///     Elements, InvalidSetting, MapProof, Registry, Rule, StepContext, range::fraction,
+/// };
 ///
-/// /// `update = sign(g)`, and nothing to set.
+/// /// Signum, the sign of an average gradient: `m = momentum m + (1 - momentum) g`, `u = sign(m)`.
 /// #[derive(Debug, Serialize, Deserialize)]
-/// #[serde(deny_unknown_fields)]
-/// struct SignDescent {}
+/// #[serde(default, deny_unknown_fields)]
+/// struct Signum {
+///     momentum: f64,
+/// }
 ///
-/// impl Rule for SignDescent {
-///     const KIND: &'static str = "sign_descent";
+/// impl Default for Signum {
+///     fn default() -> Self {
+///         Signum { momentum: 0.9 }
+///     }
+/// }
 ///
+/// impl Rule for Signum {
+///     const KIND: &'static str = "signum";
+///
+///     fn check(&self) -> Result<(), InvalidSetting> {
+///         fraction("momentum", self.momentum)
+///     }
+///
+///     fn state(&self) -> &'static [&'static str] {
+///         &["exp_avg"]
+///     }
+///
+///     #[inline(always)]
 ///     fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
-///         elements.map(|g, _, []| {
-///             let u = if g > F::ZERO { F::ONE } else if g < F::ZERO { -F::ONE } else { g };
-///             (u, [])
+///         let (past, present) = (F::of(self.momentum), F::of(1.0 - self.momentum));
+///         elements.map(|g, _, [m]| {
+///             let m = past * m + present * g;
+///             (if m == F::ZERO { m } else { m / m.abs() }, [m])
 ///         })
 ///     }
 /// }
 ///
-/// let registry = Registry::default().rule::<SignDescent>();
-/// let recipe = Recipe::from_toml_with(&registry, "kind = 'sign_descent'\nlr = 0.01")?;
-/// # assert_eq!(recipe.chain()[0].kind(), "sign_descent");
+/// let registry = Registry::default().rule::<Signum>();
+/// let recipe = registry.read("kind = 'signum'\nlr = 0.01\nmomentum = 0.95")?;
+/// # assert_eq!(recipe.chain()[0].kind(), "signum");
 /// # Ok::<(), wengert_nn::optim::ConfigError>(())
 /// ```
 pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
-    /// The name under which configuration knows the rule: `kind = "adam"`.
+    /// Name in configuration: `kind = "adam"`.
     const KIND: &'static str;
 
-    /// The learning rate of a short form that gives none.
+    /// Learning rate of a recipe in the short form that sets none.
     const LR: f64 = 1e-3;
 
-    /// Whether the settings are in range; see [`setting`](super::range) for the usual ranges.
+    /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
-    /// With the first setting that is not, and what was expected of it.
+    /// For the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
-    /// The names of the numbers that the rule remembers for each element of a parameter.
+    /// Returns the names of the slots: the numbers of state that each element of a parameter has.
     fn state(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// What slot number `slot` of the state holds before the first step.
+    /// Returns the initial value of slot number `slot`.
     fn initial(&self, slot: usize) -> f64 {
         let _ = slot;
         0.0
     }
 
-    /// The name and the first value of a number that the rule remembers of each parameter as a whole,
-    /// if there is one: [`StepContext::number`].
+    /// Returns the name and the initial value of a number of state that a parameter has as a whole, if
+    /// there is one. [`StepContext::number`] holds it.
     fn number(&self) -> Option<(&'static str, f64)> {
         None
     }
 
-    /// That number for the update at hand, from the one of the update before.
-    fn advance(&self, context: StepContext, number: f64) -> f64 {
+    /// Returns the value of that number for this update, given the value for the previous one.
+    fn next_number(&self, context: StepContext, number: f64) -> f64 {
         let _ = context;
         number
     }
 
-    /// How much the rule must see before it can transform its first element.
+    /// Returns the scope of the norms that the rule needs.
     fn scope(&self) -> Scope {
         Scope::Element
     }
 
-    /// Transforms the elements at hand: computes what is the same for all of them, then ends with
-    /// [`Elements::map`], once.
+    /// Transforms elements: computes what they have in common, then calls [`Elements::map`] once.
     ///
-    /// The elements are a part of one parameter, and which part is not told: what becomes of one
-    /// may depend on itself and on `at`, and on nothing else. Mark the solver `#[inline(always)]`
-    /// and it is compiled for the vector instructions of the machine that it runs on.
+    /// The elements are an unspecified part of one parameter. The result for one element may depend only
+    /// on that element and on `context`. With `#[inline(always)]` the method is compiled for the vector
+    /// instructions of the machine that it runs on.
     fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof;
 }
 
-/// How much a rule must see before it can transform its first element.
+/// Scope of the norms that a rule needs before it can transform its first element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
-    /// The element alone.
+    /// No norms.
     Element,
-    /// The update and the values of its whole parameter, for their norms ([`StepContext::norm`],
-    /// [`StepContext::param_norm`]).
+    /// Norms of the parameter and of its update: [`StepContext::norm`], [`StepContext::param_norm`].
     Tensor,
-    /// The updates of the whole model, for their norm ([`StepContext::norm`]): a barrier in the chain.
+    /// Norm of the update of the whole model: [`StepContext::norm`]. All parameters wait for it.
     Model,
 }
 
-/// Where in the training a rule is applied.
+/// Position in the training at which a rule is applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct StepContext {
-    /// How often the rule has been applied to this parameter, this time included: 1 at first.
+    /// Number of times the rule has been applied to this parameter, including this one; 1 at first.
     pub count: u64,
-    /// The global step, from 0: what schedules go by.
+    /// Global step, counted from 0, on which schedules depend.
     pub step: u64,
-    /// The learning rate of this step.
+    /// Learning rate of this step.
     pub lr: f64,
-    /// The number that the rule remembers of the parameter as a whole ([`Rule::number`]).
+    /// Number of state of the parameter as a whole; see [`Rule::number`].
     pub number: f64,
-    /// The Euclidean norm of the update that arrives at this transform: over all parameters for a rule of
-    /// [`Scope::Model`], over the one at hand for a rule of [`Scope::Tensor`], 0 otherwise.
+    /// Euclidean norm of the incoming update: over all parameters for [`Scope::Model`], over this
+    /// parameter for [`Scope::Tensor`], otherwise 0.
     pub norm: f64,
-    /// The Euclidean norm of the parameter at hand, for a rule of [`Scope::Tensor`], 0 otherwise.
+    /// Euclidean norm of the parameter for [`Scope::Tensor`], otherwise 0.
     pub param_norm: f64,
 }
 
 impl StepContext {
-    /// Global step `step` (from 0) at this learning rate; the rest is filled in by the chain.
+    /// Creates the context of global step `step`, counted from 0. A chain fills in the rest.
     pub fn new(step: u64, lr: f64) -> Self {
         StepContext { step, lr, ..StepContext::default() }
     }
 
-    /// `1 - beta^count`: the share of real gradients, as against the zeros it began with, in a
-    /// running average whose past weighs `beta` (Kingma and Ba 2015, section 3).
+    /// Returns `1 - beta^count`, the bias correction of an exponential moving average with decay `beta`
+    /// that began at 0.
+    ///
+    /// Kingma and Ba 2015, section 3, <https://arxiv.org/abs/1412.6980>.
     #[inline]
     pub fn bias_correction(&self, beta: f64) -> f64 {
-        // Exact to the last digits for a beta near 1, and as fast at step 100,000 as at step 1.
+        // Accurate for a beta near 1, and as fast at step 100,000 as at step 1.
         -(self.count as f64 * beta.ln()).exp_m1()
     }
 }
 
-/// A transform that transforms the update of a parameter as a whole, such as one that orthogonalises a
-/// matrix. What is said of the struct that implements [`Rule`] holds here too;
-/// [`Registry::tensor_rule`](super::Registry::tensor_rule) makes it known by name.
+/// Transform of the update of a whole tensor, such as the orthogonalization of a matrix.
+///
+/// The struct holds the settings, as for [`Rule`].
+/// [`Registry::tensor_rule`](super::Registry::tensor_rule) adds it to the kinds that TOML may name.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use wengert_core::{Float, ReduceOps, Tensor};
+/// use wengert_nn::optim::{Optimizer, Registry, StepContext, TensorRule};
+///
+/// /// Subtracts the mean of the update.
+/// #[derive(Debug, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Centered {}
+///
+/// impl TensorRule for Centered {
+///     const KIND: &'static str = "centered";
+///
+///     fn apply<F: Float>(
+///         &self,
+///         _: StepContext,
+///         update: Tensor<F>,
+///         _param: &Tensor<F>,
+///         _state: &mut [Tensor<F>],
+///     ) -> Tensor<F> {
+///         let mean = update.mean();
+///         update - mean
+///     }
+/// }
+///
+/// let registry = Registry::default().tensor_rule::<Centered>();
+/// let recipe = registry.read("lr = 0.1\n[[chain]]\nkind = 'centered'\n[[chain]]\nkind = 'adam'")?;
+/// let optimizer = Optimizer::<f64>::new(recipe);
+/// # Ok::<(), wengert_nn::optim::ConfigError>(())
+/// ```
 pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
-    /// As [`Rule::KIND`].
+    /// Name in configuration: `kind = "muon"`.
     const KIND: &'static str;
 
-    /// As [`Rule::LR`].
+    /// Learning rate of a recipe in the short form that sets none.
     const LR: f64 = 1e-3;
 
-    /// As [`Rule::check`].
+    /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
-    /// As there.
+    /// For the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
-    /// Names and shapes of what the rule remembers of a parameter of this shape; zeros at first.
+    /// Returns names and shapes of the state of a parameter of this shape. The initial values are 0.
     fn state(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
         let _ = shape;
         Vec::new()
     }
 
-    /// The update that leaves, from the one that arrives, the parameter, and what is remembered in
-    /// the order of [`TensorRule::state`]. All shapes stay as they are.
+    /// Returns the outgoing update, given the incoming one, the parameter, and the state in the order of
+    /// [`TensorRule::state`]. All shapes must stay unchanged.
     fn apply<F: Float>(
         &self,
         context: StepContext,
@@ -178,30 +230,69 @@ pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'stat
     ) -> Tensor<F>;
 }
 
-/// A whole solver that calls the loss itself, such as L-BFGS with its line search: it takes the place
-/// of the chain. [`Registry::solver`](super::Registry::solver) makes it known by name, and
-/// [`Optimizer::minimize`](super::Optimizer::minimize) runs it.
+/// Optimization method that evaluates the loss itself, such as L-BFGS with its line search.
+///
+/// A solver takes the place of a whole chain; [`Optimizer::minimize`](super::Optimizer::minimize) runs
+/// it. The struct holds the settings, as for [`Rule`]. [`Registry::solver`](super::Registry::solver) adds
+/// it to the kinds that TOML may name.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use wengert_core::{Float, Tensor, UnaryOps};
+/// use wengert_nn::optim::{LossAt, Registry, Solver, SolverState, StepContext};
+///
+/// /// Gradient descent that halves the rate until the loss falls.
+/// #[derive(Debug, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Backtracking {}
+///
+/// impl Solver for Backtracking {
+///     const KIND: &'static str = "backtracking";
+///
+///     fn step<F: Float>(
+///         &self,
+///         context: StepContext,
+///         x: &Tensor<F>,
+///         loss: &mut LossAt<'_, F>,
+///         _: &mut SolverState<F>,
+///     ) -> (F, Tensor<F>) {
+///         let (value, gradient) = loss(x);
+///         let mut rate = context.lr;
+///         for _ in 0..30 {
+///             let end = x - gradient.mul_scalar(rate);
+///             if loss(&end).0 < value {
+///                 return (value, end);
+///             }
+///             rate /= 2.0;
+///         }
+///         (value, x.clone())
+///     }
+/// }
+///
+/// let registry = Registry::default().solver::<Backtracking>();
+/// let recipe = registry.read("kind = 'backtracking'\nlr = 4.0")?;
+/// # Ok::<(), wengert_nn::optim::ConfigError>(())
+/// ```
 pub trait Solver: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
-    /// As [`Rule::KIND`].
+    /// Name in configuration: `kind = "lbfgs"`.
     const KIND: &'static str;
 
-    /// As [`Rule::LR`].
+    /// Learning rate of a recipe that sets none.
     const LR: f64 = 1.0;
 
-    /// As [`Rule::check`].
+    /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
-    /// As there.
+    /// For the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
-    /// One step from the point `x`, which holds all trained parameters in order of declaration, of
-    /// shape `[n]`: the loss at `x`, and the point where the step ends. `loss` gives value and
-    /// gradient anywhere.
+    /// Makes one step from the point `x`, of shape `[n]`, which holds all trained parameters in order of
+    /// declaration. Returns the loss at `x`, and the end point of the step, of shape `[n]`.
     ///
-    /// `state` holds what the last step left there, by name; it is empty at first, and saved with
-    /// the optimizer.
+    /// `loss` evaluates loss and gradient at any point. `state` holds what the last step stored there; it
+    /// is empty at first, and saved with the optimizer.
     fn step<F: Float>(
         &self,
         context: StepContext,
@@ -211,26 +302,9 @@ pub trait Solver: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     ) -> (F, Tensor<F>);
 }
 
-/// The loss as a [`Solver`] calls it: the value at a point, and the gradient there, of the point's
-/// shape.
+/// Loss as a [`Solver`] calls it: takes a point of shape `[n]`; returns the loss there, and its gradient
+/// of shape `[n]`.
 pub type LossAt<'a, F> = dyn FnMut(&Tensor<F>) -> (F, Tensor<F>) + 'a;
 
-/// What a [`Solver`] remembers from step to step, by name.
+/// State of a [`Solver`] by name.
 pub type SolverState<F> = std::collections::BTreeMap<String, Tensor<F>>;
-
-/// A name for several transforms in a row, as AdamW is Adam and a weight decay: its struct is read from
-/// the settings, and gives the transforms. [`Registry::alias`](super::Registry::alias) makes it
-/// known. A recipe prints the transforms themselves.
-pub trait Alias: Debug + Serialize + DeserializeOwned + 'static {
-    /// As [`Rule::KIND`].
-    const KIND: &'static str;
-
-    /// As [`Rule::LR`].
-    const LR: f64 = 1e-3;
-
-    /// The transforms, at least one.
-    ///
-    /// # Errors
-    /// With the first setting that is out of range.
-    fn transforms(self) -> Result<Vec<Transform>, InvalidSetting>;
-}

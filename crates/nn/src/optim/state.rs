@@ -1,64 +1,98 @@
-//! What an optimizer remembers, by name: for files.
+//! The state of an optimizer by name, for files.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use wengert_core::{Float, Gradients, Leaf, Params, Path as Place, Shape, Tensor};
+use wengert_core::{Float, Gradients, Leaf, Params, Path, Shape, Tensor};
 
-use super::Rule;
-use super::chain::{CHUNK, Chain, ChainState, StageWork};
+use super::chain::{Body, CHUNK, Chain, ChainState};
+use super::compiled::Compiled;
 use super::optimizer::{Optimizer, ParamState};
+use super::rule::Rule;
 use super::rules::Ema;
 use super::transform::Transform;
 
-/// All that an optimizer remembers, by name, so that it can be saved, loaded and looked at.
+/// State of an optimizer by name, to be saved, loaded and inspected.
 ///
-/// What a rule remembers of a parameter is called `parameter/rule.slot`, as in
-/// `hidden.weight/adam.exp_avg`; the second rule of a kind in one chain is `adam#2`. How often the
-/// rule has been applied is the number `hidden.weight/adam.count`.
+/// A slot of a rule is called `parameter/rule.slot`, such as `hidden.weight/adam.exp_avg`; the second rule
+/// of a kind in one chain is `adam#2`. The number `hidden.weight/adam.count` is how often the rule has
+/// been applied to the parameter.
+///
+/// ```
+/// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
+/// use wengert_nn::optim::Optimizer;
+///
+/// let mut x = Param::new(Tensor::<f64>::from([3.0, -2.0]));
+/// let mut optimizer = Optimizer::from_toml("kind = 'adam'")?;
+/// let (_, grads) = gradients(|tape| tape.param(&x).square().sum());
+/// optimizer.step(&mut x, &grads);
+///
+/// let state = optimizer.state(&x);
+/// assert_eq!(state.numbers["steps"], 1.0);
+/// assert_eq!(state.tensors["/adam.exp_avg"].shape(), [2].into());
+///
+/// let mut resumed = Optimizer::from_toml("kind = 'adam'")?;
+/// assert!(resumed.restore(&x, state).is_complete());
+/// assert_eq!(resumed.steps(), 1);
+/// # Ok::<(), wengert_nn::optim::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OptimizerState<F: Float> {
-    /// What is as large as a parameter, or has a shape of its own.
+    /// Slots, which have the shape of their parameter, and other tensors.
     pub tensors: BTreeMap<String, Tensor<F>>,
-    /// Counts, and what schedules remember.
+    /// Counts, and the states of schedules.
     pub numbers: BTreeMap<String, f64>,
 }
 
-/// What became of a [`OptimizerState`] that an optimizer was handed. What is listed under none of the names
-/// was taken over.
+/// Outcome of restoring a saved state. Anything not listed was restored.
+///
+/// ```
+/// use wengert_core::{Param, Tensor};
+/// use wengert_nn::optim::Optimizer;
+///
+/// let x = Param::new(Tensor::<f64>::from([3.0, -2.0]));
+/// let mut optimizer = Optimizer::from_toml("kind = 'momentum'")?;
+/// let report = optimizer.restore(&x, Default::default());
+/// assert!(!report.is_complete());
+/// assert_eq!(report.missing[2..], ["/sgd.momentum_buffer", "/sgd.count"]);
+/// # Ok::<(), wengert_nn::optim::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadReport {
-    /// What the recipe remembers and the state does not have: it starts anew.
+    /// Names that the recipe needs and the saved state lacks: they keep their initial values.
     pub missing: Vec<String>,
-    /// What the state has and the recipe does not know: it was left aside.
+    /// Names in the saved state that the recipe does not have: they were ignored.
     pub unexpected: Vec<String>,
-    /// What has another shape than expected (the first one is the model's): it starts anew.
+    /// Names with another shape than expected, with the expected and the found shape: they keep their
+    /// initial values.
     pub shape_mismatch: Vec<(String, Shape, Shape)>,
 }
 
 impl LoadReport {
-    /// Whether all was taken over and nothing was lacking.
+    /// Returns whether the whole saved state was restored, and nothing was missing.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty() && self.shape_mismatch.is_empty()
     }
 }
 
-/// A state that is being taken over, and what became of it so far.
-pub(crate) struct StateReader<F: Float> {
+/// A saved state that is being restored, and the outcome so far.
+struct StateReader<F: Float> {
     state: OptimizerState<F>,
     report: LoadReport,
 }
 
 impl<F: Float> StateReader<F> {
-    pub(crate) fn new(state: OptimizerState<F>) -> Self {
+    fn new(state: OptimizerState<F>) -> Self {
+        let OptimizerState { tensors, numbers } = state;
+        let state = OptimizerState { tensors: renamed(tensors), numbers: renamed(numbers) };
         StateReader { state, report: LoadReport::default() }
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.state.numbers.contains_key(name) || self.state.tensors.contains_key(name)
     }
 
-    pub(crate) fn number(&mut self, name: String) -> Option<f64> {
+    fn number(&mut self, name: String) -> Option<f64> {
         let found = self.state.numbers.remove(&name);
         if found.is_none() {
             self.report.missing.push(name);
@@ -66,7 +100,7 @@ impl<F: Float> StateReader<F> {
         found
     }
 
-    pub(crate) fn tensor(&mut self, name: String, shape: Shape) -> Option<Tensor<F>> {
+    fn tensor(&mut self, name: String, shape: Shape) -> Option<Tensor<F>> {
         match self.state.tensors.remove(&name) {
             None => self.report.missing.push(name),
             Some(found) if found.shape() != shape => {
@@ -77,8 +111,8 @@ impl<F: Float> StateReader<F> {
         None
     }
 
-    /// All tensors whose names begin so, which nobody can foresee.
-    pub(crate) fn tensors_under(&mut self, prefix: &str) -> BTreeMap<String, Tensor<F>> {
+    /// Returns all tensors with this prefix, without it: the names of a solver are unknown beforehand.
+    fn tensors_under(&mut self, prefix: &str) -> BTreeMap<String, Tensor<F>> {
         let names: Vec<String> =
             self.state.tensors.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
         let take = |name: String| {
@@ -88,124 +122,115 @@ impl<F: Float> StateReader<F> {
         names.into_iter().filter_map(take).collect()
     }
 
-    pub(crate) fn finish(mut self) -> LoadReport {
+    fn finish(mut self) -> LoadReport {
         let OptimizerState { tensors, numbers } = self.state;
         self.report.unexpected.extend(tensors.into_keys().chain(numbers.into_keys()));
         self.report
     }
 }
 
+/// Replaces the name that moving averages have in older files.
+fn renamed<T>(entries: BTreeMap<String, T>) -> BTreeMap<String, T> {
+    entries.into_iter().map(|(name, value)| (name.replace("/average.", "/ema."), value)).collect()
+}
+
 impl<F: Float> Chain<F> {
-    /// Adds what is solver_state of the parameter `name`.
-    pub(crate) fn save(
-        &self,
-        name: &str,
-        shape: Shape,
-        slots: &ChainState<F>,
-        state: &mut OptimizerState<F>,
-    ) {
-        for (transform, (count, number)) in self.transforms.iter().zip(&slots.counts) {
-            let place = |slot: &str| format!("{name}/{}.{slot}", transform.name);
-            let mut remembers = false;
-            match &transform.work {
-                StageWork::Elements(rule, own) => {
+    /// Adds the state of the parameter `name` to `to`.
+    fn save(&self, name: &str, shape: Shape, state: &ChainState<F>, to: &mut OptimizerState<F>) {
+        for (entry, (count, number)) in self.entries.iter().zip(&state.counts) {
+            let full = |slot: &str| format!("{name}/{}.{slot}", entry.name);
+            let mut has_state = false;
+            match &entry.body {
+                Body::Elements(rule, slots) => {
                     if let Some((number_name, _)) = rule.number() {
-                        state.numbers.insert(place(number_name), *number);
-                        remembers = true;
+                        to.numbers.insert(full(number_name), *number);
+                        has_state = true;
                     }
-                    for (slot, slot_name) in own.clone().zip(rule.state()) {
-                        let tensor = self.gather(slot, shape, slots);
-                        state.tensors.insert(place(slot_name), tensor);
-                        remembers = true;
+                    for (slot, slot_name) in slots.clone().zip(rule.state()) {
+                        to.tensors.insert(full(slot_name), self.gather(slot, shape, state));
+                        has_state = true;
                     }
                 }
-                StageWork::Tensor(rule, at) => {
-                    for ((slot_name, _), tensor) in
-                        rule.state(shape).into_iter().zip(&slots.tensors[*at])
-                    {
-                        state.tensors.insert(place(slot_name), tensor.clone());
-                        remembers = true;
+                Body::Tensor(rule, index) => {
+                    let slots = rule.state(shape).into_iter().zip(&state.tensors[*index]);
+                    for ((slot_name, _), tensor) in slots {
+                        to.tensors.insert(full(slot_name), tensor.clone());
+                        has_state = true;
                     }
                 }
             }
-            if remembers {
-                state.numbers.insert(place("count"), *count as f64);
+            if has_state {
+                to.numbers.insert(full("count"), *count as f64);
             }
         }
     }
 
-    /// What is solver_state of the parameter `name`, as far as `from` has it.
-    pub(crate) fn restore(
-        &self,
-        name: &str,
-        shape: Shape,
-        from: &mut StateReader<F>,
-    ) -> ChainState<F> {
-        let mut slots = self.slots(shape);
-        for (i, transform) in self.transforms.iter().enumerate() {
-            let place = |slot: &str| format!("{name}/{}.{slot}", transform.name);
-            // A count belongs to the averages that were counted: without any of them it starts anew.
-            let (mut remembers, mut found) = (false, false);
-            match &transform.work {
-                StageWork::Elements(rule, own) => {
+    /// Returns the state of the parameter `name`, as far as `from` has it.
+    fn restore(&self, name: &str, shape: Shape, from: &mut StateReader<F>) -> ChainState<F> {
+        let mut state = self.init(shape);
+        for (i, entry) in self.entries.iter().enumerate() {
+            let full = |slot: &str| format!("{name}/{}.{slot}", entry.name);
+            // A count belongs to the averages that it counts: without any of them it starts anew.
+            let (mut has_state, mut found) = (false, false);
+            match &entry.body {
+                Body::Elements(rule, slots) => {
                     if let Some((number_name, _)) = rule.number() {
-                        remembers = true;
-                        if let Some(number) = from.number(place(number_name)) {
-                            slots.counts[i].1 = number;
+                        has_state = true;
+                        if let Some(number) = from.number(full(number_name)) {
+                            state.counts[i].1 = number;
                             found = true;
                         }
                     }
-                    for (slot, slot_name) in own.clone().zip(rule.state()) {
-                        remembers = true;
-                        let Some(tensor) = from.tensor(place(slot_name), shape) else { continue };
+                    for (slot, slot_name) in slots.clone().zip(rule.state()) {
+                        has_state = true;
+                        let Some(tensor) = from.tensor(full(slot_name), shape) else { continue };
                         found = true;
                         let mut rest = tensor.as_slice();
                         for part in self.parts(slot, shape.numel()) {
                             let (now, later) = rest.split_at(part.len());
-                            slots.elements[part].copy_from_slice(now);
+                            state.elements[part].copy_from_slice(now);
                             rest = later;
                         }
                     }
                 }
-                StageWork::Tensor(rule, at) => {
-                    for ((slot_name, shape), tensor) in
-                        rule.state(shape).into_iter().zip(&mut slots.tensors[*at])
-                    {
-                        remembers = true;
-                        if let Some(kept) = from.tensor(place(slot_name), shape) {
-                            *tensor = kept;
+                Body::Tensor(rule, index) => {
+                    let slots = rule.state(shape).into_iter().zip(&mut state.tensors[*index]);
+                    for ((slot_name, shape), tensor) in slots {
+                        has_state = true;
+                        if let Some(saved) = from.tensor(full(slot_name), shape) {
+                            *tensor = saved;
                             found = true;
                         }
                     }
                 }
             }
-            if remembers
-                && let Some(count) = from.number(place("count"))
+            if has_state
+                && let Some(count) = from.number(full("count"))
                 && found
             {
-                slots.counts[i].0 = count as u64;
+                state.counts[i].0 = count as u64;
             }
         }
-        slots
+        state
     }
 
-    /// The moving average of a parameter, if the chain keeps one.
-    pub(crate) fn average(&self, shape: Shape, slots: &ChainState<F>) -> Option<Tensor<F>> {
-        let transform = self.transforms.iter().rfind(|transform| transform.name == Ema::KIND)?;
-        let StageWork::Elements(_, own) = &transform.work else { return None };
-        Some(self.gather(own.start, shape, slots))
+    /// Returns the moving average of a parameter, if the chain keeps one.
+    pub(super) fn average(&self, shape: Shape, state: &ChainState<F>) -> Option<Tensor<F>> {
+        let entry = self.entries.iter().rfind(|entry| entry.name == Ema::KIND)?;
+        let Body::Elements(_, slots) = &entry.body else { return None };
+        Some(self.gather(slots.start, shape, state))
     }
 
-    /// The numbers of one slot, in the order of the parameter's.
-    fn gather(&self, slot: usize, shape: Shape, slots: &ChainState<F>) -> Tensor<F> {
+    /// Returns one slot in the order of the parameter's elements.
+    fn gather(&self, slot: usize, shape: Shape, state: &ChainState<F>) -> Tensor<F> {
         let mut numbers = Vec::with_capacity(shape.numel());
         for part in self.parts(slot, shape.numel()) {
-            numbers.extend_from_slice(&slots.elements[part]);
+            numbers.extend_from_slice(&state.elements[part]);
         }
         Tensor::from_vec(numbers, shape)
     }
 
-    /// Where the numbers of one slot stand in the state of a parameter of `len` elements.
+    /// Returns the ranges of one slot in the state of a parameter of `len` elements.
     fn parts(&self, slot: usize, len: usize) -> impl Iterator<Item = Range<usize>> + use<F> {
         let width = self.width;
         (0..len).step_by(CHUNK).map(move |start| {
@@ -217,14 +242,24 @@ impl<F: Float> Chain<F> {
 }
 
 impl<F: Float> Optimizer<F> {
-    /// All that is solver_state, by name; see [`OptimizerState`].
-    pub fn state(&self, model: &(impl Params<F> + ?Sized)) -> OptimizerState<F> {
-        let mut state = OptimizerState { tensors: Default::default(), numbers: Default::default() };
+    /// Returns the state for this model, by name.
+    pub fn state(&self, model: &dyn Params<F>) -> OptimizerState<F> {
+        (Compiled::of().state)(self, model)
+    }
+
+    /// Restores the state of an optimizer with the same or a similar recipe: everything that fits by
+    /// name. If the report is complete, training continues as if it had not been interrupted.
+    pub fn restore(&mut self, model: &dyn Params<F>, state: OptimizerState<F>) -> LoadReport {
+        (Compiled::of().restore)(self, model, state)
+    }
+
+    pub(super) fn state_of(&self, model: &dyn Params<F>) -> OptimizerState<F> {
+        let mut state = OptimizerState { tensors: BTreeMap::new(), numbers: BTreeMap::new() };
         state.numbers.insert("steps".to_owned(), self.steps as f64);
         state.numbers.insert("skipped".to_owned(), self.skipped as f64);
-        for (at, running) in self.plans.iter().enumerate() {
-            for (i, number) in running.schedule.iter().enumerate() {
-                state.numbers.insert(schedule_slot(at, i), *number);
+        for (plan, plan_state) in self.plans.iter().enumerate() {
+            for (i, number) in plan_state.schedule.iter().enumerate() {
+                state.numbers.insert(schedule_name(plan, i), *number);
             }
         }
         if let Some(solver) = self.solver() {
@@ -232,74 +267,70 @@ impl<F: Float> Optimizer<F> {
                 state.tensors.insert(format!("/{}.{slot}", solver.kind()), tensor.clone());
             }
         }
-        if let Some((_, number)) = &self.accumulated {
-            state.numbers.insert(WAITING.to_owned(), *number as f64);
+        if let Some((_, count)) = &self.accumulated {
+            state.numbers.insert(ACCUMULATED.to_owned(), *count as f64);
         }
-        model.visit(Place::ROOT, &mut |place, leaf| {
+        model.visit(Path::ROOT, &mut |path, leaf| {
             let Leaf::Param(param) = leaf else { return };
-            let (name, shape) = (place.to_string(), param.value().shape());
+            let (name, shape) = (path.to_string(), param.value().shape());
             if let Some(sum) = self.accumulated.as_ref().and_then(|(sum, _)| sum.get(param)) {
-                state.tensors.insert(accumulated_slot(&name), sum.clone());
+                state.tensors.insert(accumulated_name(&name), sum.clone());
             }
-            if let Some(param_state) = self.states.iter().find(|state| state.name == name)
-                && let (Some(chain), Some(slots)) =
-                    (&self.plans[param_state.plan].chain, &param_state.slots)
+            if let Some(own) = self.params.iter().find(|own| own.name == name)
+                && let (Some(chain), Some(own)) = (&self.plans[own.plan].chain, &own.chain)
             {
-                chain.save(&name, shape, slots, &mut state);
+                chain.save(&name, shape, own, &mut state);
             }
         });
         state
     }
 
-    /// Takes over what an optimizer of this recipe, or of a similar one, solver_state of this model:
-    /// all that fits, by name. Training goes on as if it had not been interrupted, if nothing is
-    /// reported.
-    pub fn restore(
+    pub(super) fn restore_from(
         &mut self,
-        model: &(impl Params<F> + ?Sized),
+        model: &dyn Params<F>,
         state: OptimizerState<F>,
     ) -> LoadReport {
         let mut from = StateReader::new(state);
-        *self = Self::new(self.recipe.clone());
+        *self = Self::made(self.recipe.clone());
         self.steps = from.number("steps".to_owned()).unwrap_or(0.0) as u64;
         self.skipped = from.number("skipped".to_owned()).unwrap_or(0.0) as u64;
-        for (at, running) in self.plans.iter_mut().enumerate() {
-            for (i, number) in running.schedule.iter_mut().enumerate() {
-                *number = from.number(schedule_slot(at, i)).unwrap_or(*number);
+        for (plan, plan_state) in self.plans.iter_mut().enumerate() {
+            for (i, number) in plan_state.schedule.iter_mut().enumerate() {
+                *number = from.number(schedule_name(plan, i)).unwrap_or(*number);
             }
         }
         if let Some(kind) = self.solver().map(Transform::kind) {
             self.solver_state = from.tensors_under(&format!("/{kind}."));
         }
-        let accumulated = from.has(WAITING).then(|| from.number(WAITING.to_owned())).flatten();
+        let count = from.has(ACCUMULATED).then(|| from.number(ACCUMULATED.to_owned())).flatten();
         let mut sum = Vec::new();
-        model.visit(Place::ROOT, &mut |place, leaf| {
+        model.visit(Path::ROOT, &mut |path, leaf| {
             let Leaf::Param(param) = leaf else { return };
-            let (name, shape) = (place.to_string(), param.value().shape());
-            if from.has(&accumulated_slot(&name)) {
-                sum.extend(from.tensor(accumulated_slot(&name), shape).map(|g| (param.id(), g)));
+            let (name, shape) = (path.to_string(), param.value().shape());
+            if from.has(&accumulated_name(&name)) {
+                sum.extend(from.tensor(accumulated_name(&name), shape).map(|g| (param.id(), g)));
             }
             let plan = self.recipe.group_of(&name).map_or(0, |group| group + 1);
             if let Some(chain) = &self.plans[plan].chain
                 && !param.is_frozen()
             {
-                let slots = Some(chain.restore(&name, shape, &mut from));
-                self.states.push(ParamState { name, id: param.id(), plan, slots, update: None });
+                let chain = Some(chain.restore(&name, shape, &mut from));
+                self.params.push(ParamState { name, id: param.id(), plan, chain, update: None });
             }
         });
-        self.accumulated = accumulated.map(|number| (Gradients::from_params(sum), number as u64));
+        self.accumulated = count.map(|count| (Gradients::from_params(sum), count as u64));
         from.finish()
     }
 }
 
-const WAITING: &str = "accumulate.count";
+const ACCUMULATED: &str = "accumulate.count";
 
-fn accumulated_slot(name: &str) -> String {
+fn accumulated_name(name: &str) -> String {
     format!("{name}/accumulate.sum")
 }
 
-/// The name of what the schedule of plan `plan` remembers in place `i`.
-fn schedule_slot(plan: usize, i: usize) -> String {
+/// Returns the name of number `i` in the state of the schedule of plan `plan`.
+fn schedule_name(plan: usize, i: usize) -> String {
     match plan {
         0 => format!("lr.{i}"),
         group => format!("groups.{}.lr.{i}", group - 1),

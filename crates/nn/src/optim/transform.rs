@@ -1,4 +1,4 @@
-//! A transform of any type, as recipes hold it: the rule's own type erased, its precision still open.
+//! A transform of any type, as recipes hold it: type erased, precision open.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -13,8 +13,19 @@ use super::range::InvalidSetting;
 use super::reflect;
 use super::rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule};
 
-/// A [`Rule`], [`TensorRule`] or [`Solver`] of any type, as recipes hold it: cheap to clone, equal
-/// when kind and settings are.
+/// A [`Rule`], [`TensorRule`] or [`Solver`] of any type.
+///
+/// Cheap to clone. Two transforms are equal when their kinds and settings are.
+///
+/// ```
+/// use wengert_nn::optim::{ClipNorm, Plan, Sgd, Transform};
+/// let transforms = [Transform::new(ClipNorm { max_norm: 1.0 })];
+/// assert_eq!(transforms[0].kind(), "clip_norm");
+/// assert_eq!(transforms[0].settings()["max_norm"].as_float(), Some(1.0));
+/// // A chain built in a loop.
+/// let plan = transforms.into_iter().fold(Plan::new(0.1, Sgd::default()), Plan::then_transform);
+/// assert_eq!(plan.chain().len(), 2);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Transform {
     kind: &'static str,
@@ -24,7 +35,68 @@ pub struct Transform {
     double: Work<f64>,
 }
 
-/// What a transform does, in one precision.
+/// A name for several transforms in a row, as AdamW is Adam followed by weight decay.
+///
+/// The struct that implements the trait is read from the settings and returns the transforms. A printed
+/// recipe lists the transforms themselves. [`Registry::alias`](super::Registry::alias) adds an alias to
+/// the kinds that TOML may name, and [`Recipe::alias`](super::Recipe::alias) uses one in Rust.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use wengert_nn::optim::{Alias, ClipNorm, InvalidSetting, Registry, Sgd, Transform};
+///
+/// /// SGD with momentum on clipped gradients.
+/// #[derive(Debug, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct ClippedMomentum {
+///     max_norm: f64,
+///     momentum: f64,
+/// }
+///
+/// impl Alias for ClippedMomentum {
+///     const KIND: &'static str = "clipped_momentum";
+///
+///     fn transforms(self) -> Result<Vec<Transform>, InvalidSetting> {
+///         let sgd = Sgd { momentum: self.momentum, ..Sgd::default() };
+///         Ok(vec![
+///             Transform::rule(ClipNorm { max_norm: self.max_norm })?,
+///             Transform::rule(sgd)?,
+///         ])
+///     }
+/// }
+///
+/// let registry = Registry::default().alias::<ClippedMomentum>();
+/// let recipe = registry.read("kind = 'clipped_momentum'\nmax_norm = 1.0\nmomentum = 0.9")?;
+/// assert_eq!(recipe.chain().len(), 2);
+/// # Ok::<(), wengert_nn::optim::ConfigError>(())
+/// ```
+pub trait Alias: Debug + Serialize + DeserializeOwned + 'static {
+    /// Name in configuration: `kind = "adamw"`.
+    const KIND: &'static str;
+
+    /// Learning rate of a recipe in the short form that sets none.
+    const LR: f64 = 1e-3;
+
+    /// Returns the transforms, at least one.
+    ///
+    /// # Errors
+    /// For the first setting out of range.
+    fn transforms(self) -> Result<Vec<Transform>, InvalidSetting>;
+}
+
+/// Receiver of the kinds of the library's rules: each file of `rules/` lists its own.
+pub(crate) trait RuleList: Sized {
+    /// Adds a rule under its [`Rule::KIND`].
+    fn rule<R: Rule>(self) -> Self {
+        self.variant::<R>(R::KIND, "")
+    }
+    /// Adds a rule under another name, with other defaults, written as TOML.
+    fn variant<R: Rule>(self, name: &'static str, defaults: &'static str) -> Self;
+    /// Adds an alias.
+    fn alias<A: Alias>(self) -> Self;
+}
+
+/// A transform in one precision.
 #[derive(Clone, Debug)]
 pub(crate) enum Work<F: Float> {
     Rule(Arc<dyn ErasedRule<F>>),
@@ -33,36 +105,36 @@ pub(crate) enum Work<F: Float> {
 }
 
 impl Transform {
-    /// A transform of this rule.
+    /// Creates a transform of a rule.
     ///
     /// # Panics
-    /// When a setting is out of range ([`Rule::check`]).
+    /// If a setting is out of range.
     #[track_caller]
     pub fn new<R: Rule>(rule: R) -> Self {
         accepted(R::KIND, Transform::rule(rule))
     }
 
-    /// A transform of this rule, or the setting that is wrong.
+    /// Creates a transform of a rule.
     ///
     /// # Errors
-    /// With the first setting that is out of range.
+    /// For the first setting out of range.
     pub fn rule<R: Rule>(rule: R) -> Result<Self, InvalidSetting> {
         rule.check()?;
         let rule = &Arc::new(rule);
         Transform::made(R::KIND, &**rule, Work::Rule(rule.clone()), Work::Rule(rule.clone()))
     }
 
-    /// As [`Transform::rule`], of a rule for whole tensors.
+    /// Creates a transform of a rule for whole tensors.
     ///
     /// # Errors
-    /// With the first setting that is out of range.
+    /// For the first setting out of range.
     pub fn tensor_rule<R: TensorRule>(rule: R) -> Result<Self, InvalidSetting> {
         rule.check()?;
         let rule = &Arc::new(rule);
         Transform::made(R::KIND, &**rule, Work::Tensor(rule.clone()), Work::Tensor(rule.clone()))
     }
 
-    /// As [`Transform::rule`], of a solver that takes the place of a chain.
+    /// Creates a transform of a solver, which takes the place of a whole chain.
     pub(crate) fn solver<M: Solver>(solver: M) -> Result<Self, InvalidSetting> {
         solver.check()?;
         let solver = &Arc::new(solver);
@@ -90,29 +162,29 @@ impl Transform {
         })
     }
 
-    /// The name under which configuration knows the transform.
+    /// Returns the name in configuration.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Every setting, the defaults spelled out.
+    /// Returns all settings, including those with default values.
     pub fn settings(&self) -> &toml::Table {
         &self.settings
     }
 
-    /// The names of the settings, as far as they are known, in the order of their declaration.
+    /// Returns the names of the settings, as far as they are known, in order of declaration.
     pub(crate) fn order(&self) -> &'static [&'static str] {
         self.order
     }
 
-    /// Whether this is a solver, which takes the place of a chain.
+    /// Returns whether this is a solver, which takes the place of a whole chain.
     pub(crate) fn is_solver(&self) -> bool {
         matches!(self.single, Work::Solver(_))
     }
 
-    /// What the transform does in precision `F`.
+    /// Returns the transform in precision `F`.
     pub(crate) fn work<F: Float>(&self) -> &Work<F> {
-        // `Float` is sealed: its two types are these two.
+        // `Float` is sealed: there are only these two precisions.
         let [single, double]: [&dyn Any; 2] = [&self.single, &self.double];
         single.downcast_ref().or(double.downcast_ref()).expect("a precision is f32 or f64")
     }
@@ -124,12 +196,12 @@ impl PartialEq for Transform {
     }
 }
 
-/// The transform, or a panic that names the setting.
+/// Unwraps, or panics with the name of the setting.
 #[track_caller]
-pub(crate) fn accepted(kind: &str, transform: Result<Transform, InvalidSetting>) -> Transform {
-    match transform {
-        Ok(transform) => transform,
-        Err(bad) => panic!("{kind}: {bad}"),
+pub(crate) fn accepted<T>(kind: &str, made: Result<T, InvalidSetting>) -> T {
+    match made {
+        Ok(made) => made,
+        Err(invalid) => panic!("{kind}: {invalid}"),
     }
 }
 
@@ -138,16 +210,16 @@ pub(crate) trait ErasedRule<F: Float>: Debug + Send + Sync {
     fn state(&self) -> &'static [&'static str];
     fn initial(&self, slot: usize) -> f64;
     fn number(&self) -> Option<(&'static str, f64)>;
-    fn advance(&self, context: StepContext, number: f64) -> f64;
+    fn next_number(&self, context: StepContext, number: f64) -> f64;
     fn scope(&self) -> Scope;
-    /// Transforms `update` in place.
-    fn pass(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]);
-    /// Transforms `update` and subtracts it: `param -= context.lr * update`.
+    /// Transforms `update` in place: the transform is not the last of its chain.
+    fn transform(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]);
+    /// Transforms `update` and applies it, `param -= context.lr * update`: the transform is the last.
     fn finish(&self, context: StepContext, update: &[F], param: &mut [F], state: &mut [F]);
 }
 
-// Without the attribute a closure of some size is not inlined into the dispatch, and its loops stay
-// with the plainest vectors (measured: Adam, three times slower).
+// Without `inline(always)` a large closure is not inlined into the dispatch, and its loops are not
+// compiled for wide vectors; Adam is then three times slower.
 impl<F: Float, R: Rule> ErasedRule<F> for R {
     fn state(&self) -> &'static [&'static str] {
         Rule::state(self)
@@ -158,22 +230,22 @@ impl<F: Float, R: Rule> ErasedRule<F> for R {
     fn number(&self) -> Option<(&'static str, f64)> {
         Rule::number(self)
     }
-    fn advance(&self, context: StepContext, number: f64) -> f64 {
-        Rule::advance(self, context, number)
+    fn next_number(&self, context: StepContext, number: f64) -> f64 {
+        Rule::next_number(self, context, number)
     }
     fn scope(&self) -> Scope {
         Rule::scope(self)
     }
-    fn pass(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]) {
+    fn transform(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]) {
         vectorized(
             #[inline(always)]
-            || self.apply(context, Elements::pass(update, param, state)),
+            || self.apply(context, Elements::to_update(update, param, state)),
         );
     }
     fn finish(&self, context: StepContext, update: &[F], param: &mut [F], state: &mut [F]) {
         vectorized(
             #[inline(always)]
-            || self.apply(context, Elements::finish(update, param, state, context.lr)),
+            || self.apply(context, Elements::to_param(update, param, state, context.lr)),
         );
     }
 }

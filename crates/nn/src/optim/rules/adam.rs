@@ -1,12 +1,24 @@
-//! Adam and its family.
+//! Adam and its relatives.
 
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
+use super::WeightDecay;
+use crate::optim::elements::{Elements, MapProof};
 use crate::optim::range::{InvalidSetting, at_least_zero, fractions};
-use crate::optim::{Elements, MapProof, Rule, StepContext};
+use crate::optim::rule::{Rule, StepContext};
+use crate::optim::transform::{Alias, RuleList, Transform};
 
-/// Adam, and AMSGrad.
+pub(super) fn list<L: RuleList>(list: L) -> L {
+    list.rule::<Adam>()
+        .variant::<Adam>("amsgrad", "amsgrad = true")
+        .alias::<AdamW>()
+        .rule::<Adamax>()
+        .rule::<NAdam>()
+        .rule::<RAdam>()
+}
+
+/// Adam, with AMSGrad as an option.
 ///
 /// ```text
 /// m = beta1 m + (1 - beta1) g
@@ -16,17 +28,16 @@ use crate::optim::{Elements, MapProof, Rule, StepContext};
 /// ```
 ///
 /// Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>; AMSGrad: Reddi et al. 2018,
-/// <https://openreview.net/forum?id=ryQu7f-RZ>, with the maximum taken before the correction, as
-/// PyTorch does, <https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html>. AdamW is
-/// this rule followed by [`WeightDecay`](super::WeightDecay).
+/// <https://openreview.net/forum?id=ryQu7f-RZ>, with the maximum taken before the bias correction as in
+/// PyTorch, <https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adam {
-    /// The weight of the past in `m` and in `v`, each at least 0 and below 1.
+    /// Decays of `m` and of `v`, each at least 0 and below 1. Default: 0.9, 0.999.
     pub betas: [f64; 2],
-    /// Keeps the quotient finite, at least 0; outside of the root, after the correction.
+    /// Added to the denominator after bias correction, outside the square root. At least 0. Default: 1e-8.
     pub eps: f64,
-    /// Whether to divide by the largest `v` so far.
+    /// Whether to divide by the largest `v` so far. Default: false.
     pub amsgrad: bool,
 }
 
@@ -78,7 +89,48 @@ impl Rule for Adam {
     }
 }
 
-/// Adamax: Adam, with the largest gradient in the place of the root mean square.
+/// AdamW: [`Adam`], then decoupled [`WeightDecay`].
+///
+/// Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>;
+/// <https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html>.
+///
+/// ```
+/// use wengert_nn::optim::{Adam, AdamW, Recipe, WeightDecay};
+/// let recipe = Recipe::alias(1e-3, AdamW { weight_decay: 0.1, ..AdamW::default() });
+/// let chain = Recipe::new(1e-3, Adam::default()).then(WeightDecay { weight_decay: 0.1 });
+/// assert_eq!(recipe, chain);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamW {
+    /// Decays of `m` and of `v` in [`Adam`], each at least 0 and below 1. Default: 0.9, 0.999.
+    pub betas: [f64; 2],
+    /// Added to the denominator of [`Adam`], at least 0. Default: 1e-8.
+    pub eps: f64,
+    /// Whether to divide by the largest `v` so far. Default: false.
+    pub amsgrad: bool,
+    /// Decoupled weight decay, at least 0. Default: 0.01.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamW {
+    fn default() -> Self {
+        let Adam { betas, eps, amsgrad } = Adam::default();
+        AdamW { betas, eps, amsgrad, weight_decay: 0.01 }
+    }
+}
+
+impl Alias for AdamW {
+    const KIND: &'static str = "adamw";
+
+    fn transforms(self) -> Result<Vec<Transform>, InvalidSetting> {
+        let AdamW { betas, eps, amsgrad, weight_decay } = self;
+        let adam = Transform::rule(Adam { betas, eps, amsgrad })?;
+        Ok([adam].into_iter().chain(WeightDecay::unless_zero(weight_decay)?).collect())
+    }
+}
+
+/// Adamax: Adam with the largest gradient in place of the root mean square.
 ///
 /// ```text
 /// m = beta1 m + (1 - beta1) g
@@ -91,9 +143,9 @@ impl Rule for Adam {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adamax {
-    /// The weight of the past in `m` and in `w`, each at least 0 and below 1.
+    /// Decays of `m` and of `w`, each at least 0 and below 1. Default: 0.9, 0.999.
     pub betas: [f64; 2],
-    /// Keeps the quotient finite, at least 0.
+    /// Added to the magnitude of the gradient, at least 0. Default: 1e-8.
     pub eps: f64,
 }
 
@@ -132,7 +184,7 @@ impl Rule for Adamax {
     }
 }
 
-/// NAdam: Adam with Nesterov's momentum, whose weight grows with `t`.
+/// NAdam: Adam with Nesterov's momentum, whose coefficient grows with `t`.
 ///
 /// ```text
 /// mu(t) = beta1 (1 - 0.96^(t momentum_decay) / 2),   M(t) = mu(1) mu(2) .. mu(t)
@@ -147,11 +199,11 @@ impl Rule for Adamax {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NAdam {
-    /// The weight of the past in `m` and in `v`, each at least 0 and below 1.
+    /// Decays of `m` and of `v`, each at least 0 and below 1. Default: 0.9, 0.999.
     pub betas: [f64; 2],
-    /// Keeps the quotient finite, at least 0.
+    /// Added to the denominator, outside the square root. At least 0. Default: 1e-8.
     pub eps: f64,
-    /// How fast `mu` grows towards beta1, at least 0.
+    /// Rate at which `mu` grows towards beta1, at least 0. Default: 0.004.
     pub momentum_decay: f64,
 }
 
@@ -185,8 +237,8 @@ impl Rule for NAdam {
         Some(("mu_product", 1.0))
     }
 
-    fn advance(&self, context: StepContext, mu_product: f64) -> f64 {
-        // In single precision, since PyTorch keeps it so: its tenth digit is to be ours.
+    fn next_number(&self, context: StepContext, mu_product: f64) -> f64 {
+        // In single precision, as in PyTorch, so that the results agree to the last digits.
         f64::from(mu_product as f32 * self.mu(context.count) as f32)
     }
 
@@ -208,7 +260,7 @@ impl Rule for NAdam {
     }
 }
 
-/// RAdam: Adam, which trusts its `v` only when it has seen enough.
+/// RAdam: Adam that ignores `v` until its variance is low enough.
 ///
 /// ```text
 /// m = beta1 m + (1 - beta1) g
@@ -219,14 +271,14 @@ impl Rule for NAdam {
 /// u = m / (1 - beta1^t) r sqrt(1 - beta2^t) / (sqrt(v) + eps)        afterwards
 /// ```
 ///
-/// Liu et al. 2020, <https://arxiv.org/abs/1908.03265>; eps stands as in PyTorch,
+/// Liu et al. 2020, <https://arxiv.org/abs/1908.03265>; eps is placed as in PyTorch,
 /// <https://docs.pytorch.org/docs/stable/generated/torch.optim.RAdam.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RAdam {
-    /// The weight of the past in `m` and in `v`, each at least 0 and below 1.
+    /// Decays of `m` and of `v`, each at least 0 and below 1. Default: 0.9, 0.999.
     pub betas: [f64; 2],
-    /// Keeps the quotient finite, at least 0.
+    /// Added to the denominator, outside the square root. At least 0. Default: 1e-8.
     pub eps: f64,
 }
 
@@ -237,7 +289,7 @@ impl Default for RAdam {
 }
 
 impl RAdam {
-    /// `r sqrt(1 - beta2^t)`, once `v` is to be trusted.
+    /// Returns `r sqrt(1 - beta2^t)`, or `None` while `rho <= 5`.
     fn rectification(&self, context: StepContext) -> Option<f64> {
         let (beta, t, seen) =
             (self.betas[1], context.count as f64, context.bias_correction(self.betas[1]));
@@ -274,8 +326,8 @@ impl Rule for RAdam {
                     (correct * m, [m, v])
                 })
             }
-            Some(trust) => {
-                let (rate, eps) = (F::of(correct * trust), F::of(self.eps));
+            Some(factor) => {
+                let (rate, eps) = (F::of(correct * factor), F::of(self.eps));
                 elements.map(|g, _, [m, v]| {
                     let (m, v) = averages(g, m, v);
                     (rate * m / (v.sqrt() + eps), [m, v])

@@ -3,10 +3,16 @@
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
+use crate::optim::elements::{Elements, MapProof};
 use crate::optim::range::{InvalidSetting, at_least_zero, fraction};
-use crate::optim::{Elements, MapProof, Rule, StepContext};
+use crate::optim::rule::{Rule, StepContext};
+use crate::optim::transform::RuleList;
 
-/// Adagrad: each element's rate falls with the squares that it has seen.
+pub(super) fn list<L: RuleList>(list: L) -> L {
+    list.rule::<Adagrad>().rule::<RmsProp>().rule::<Adadelta>()
+}
+
+/// Adagrad: the rate of each element falls with the sum of its squared gradients.
 ///
 /// ```text
 /// s = s + g^2                          s = initial_accumulator_value at first
@@ -18,11 +24,11 @@ use crate::optim::{Elements, MapProof, Rule, StepContext};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adagrad {
-    /// How fast the rate falls with `t`, at least 0.
+    /// Decay of the rate with `t`, at least 0. Default: 0.
     pub lr_decay: f64,
-    /// What `s` is before the first step, at least 0.
+    /// Initial value of `s`, at least 0. Default: 0.
     pub initial_accumulator_value: f64,
-    /// Keeps the quotient finite, at least 0; outside of the root.
+    /// Added to the denominator, outside the square root. At least 0. Default: 1e-10.
     pub eps: f64,
 }
 
@@ -61,7 +67,7 @@ impl Rule for Adagrad {
     }
 }
 
-/// RMSProp: each element is divided by the running root mean square of its gradients.
+/// RMSProp: each element is divided by the root mean square of its recent gradients.
 ///
 /// ```text
 /// v = alpha v + (1 - alpha) g^2
@@ -72,21 +78,20 @@ impl Rule for Adagrad {
 ///
 /// Tieleman and Hinton 2012, <https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf>;
 /// centered: Graves 2013, <https://arxiv.org/abs/1308.0850>;
-/// <https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html>. TensorFlow has eps
-/// inside of the root. A difference `v - m^2` that rounding makes negative counts as 0, where
-/// PyTorch gives NaN.
+/// <https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html>. A difference
+/// `v - m^2` that rounding makes negative counts as 0, where PyTorch gives NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RmsProp {
-    /// The weight of the past in the averages, at least 0 and below 1.
+    /// Decay of `v` and `m`, at least 0 and below 1. Default: 0.99.
     pub alpha: f64,
-    /// Keeps the quotient finite, at least 0.
+    /// Added to the denominator, at least 0. Default: 1e-8.
     pub eps: f64,
-    /// Whether to divide by the standard deviation in place of the root mean square.
+    /// Whether to divide by the standard deviation instead of the root mean square. Default: false.
     pub centered: bool,
-    /// The weight of past updates, at least 0; 0 turns momentum off.
+    /// Decay of past updates, at least 0. Default: 0, no momentum.
     pub momentum: f64,
-    /// Whether eps is added under the root, as TensorFlow does.
+    /// Whether eps is added inside the square root, as in TensorFlow. Default: false.
     pub eps_inside_sqrt: bool,
 }
 
@@ -150,7 +155,7 @@ impl Rule for RmsProp {
     }
 }
 
-/// Adadelta: the steps so far give the unit in which the gradient is measured.
+/// Adadelta: steps are scaled by the root mean square of past steps over that of past gradients.
 ///
 /// ```text
 /// v = rho v + (1 - rho) g^2
@@ -163,9 +168,9 @@ impl Rule for RmsProp {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adadelta {
-    /// The weight of the past in both averages, at least 0 and below 1.
+    /// Decay of `v` and `d`, at least 0 and below 1. Default: 0.9.
     pub rho: f64,
-    /// Keeps the quotient finite and the first step from 0, at least 0; inside of the roots.
+    /// Added inside both square roots, at least 0; it makes the first step differ from 0. Default: 1e-6.
     pub eps: f64,
 }
 

@@ -1,15 +1,24 @@
 //! The rules of the library, each family in order of complexity.
 //!
-//! In the formulas `g` is the update that arrives (the gradient, when the rule comes first), `u`
-//! the one that leaves, `p` the parameter, and `t` counts the updates of this parameter from 1.
-//! The driver ends with `p <- p - lr u`. Settings carry PyTorch's names and defaults.
+//! In the formulas `g` is the incoming update (the gradient, for the first rule of a chain), `u` the
+//! outgoing one, `p` the parameter, and `t` the number of updates of this parameter, counted from 1.
+//! The optimizer then applies `p <- p - lr u`. Settings have PyTorch's names and defaults.
+//!
+//! A new rule is a struct in one of these files and a line in the `list` at its top.
 
 mod adam;
 mod adaptive;
 mod sgd;
 mod transforms;
 
-pub use adam::{Adam, Adamax, NAdam, RAdam};
-pub use adaptive::{Adadelta, Adagrad, RmsProp};
-pub use sgd::{Lion, Sgd};
-pub use transforms::{ClipNorm, ClipTensorNorm, ClipValue, Ema, Maximize, WeightDecay};
+pub use adam::*;
+pub use adaptive::*;
+pub use sgd::*;
+pub use transforms::*;
+
+use super::transform::RuleList;
+
+/// Adds all rules to `list`.
+pub(crate) fn list<L: RuleList>(list: L) -> L {
+    adam::list(adaptive::list(sgd::list(transforms::list(list))))
+}

@@ -3,8 +3,18 @@
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
+use super::WeightDecay;
+use crate::optim::elements::{Elements, MapProof};
 use crate::optim::range::{InvalidSetting, at_least_zero, fractions};
-use crate::optim::{Elements, MapProof, Rule, StepContext};
+use crate::optim::rule::{Rule, StepContext};
+use crate::optim::transform::{Alias, RuleList, Transform};
+
+pub(super) fn list<L: RuleList>(list: L) -> L {
+    list.rule::<Sgd>()
+        .variant::<Sgd>("momentum", "momentum = 0.9")
+        .variant::<Sgd>("nesterov", "momentum = 0.9\nnesterov = true")
+        .alias::<LionW>()
+}
 
 /// Gradient descent, plain or with momentum.
 ///
@@ -14,17 +24,17 @@ use crate::optim::{Elements, MapProof, Rule, StepContext};
 /// u = v, or g + momentum v with nesterov
 /// ```
 ///
-/// With momentum 0, `u = g` and nothing is remembered. The rate is outside of `v`, as in PyTorch,
-/// <https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html>; Sutskever et al. 2013,
-/// <https://proceedings.mlr.press/v28/sutskever13.html>, has it inside.
+/// With momentum 0, `u = g` and there is no state. As in PyTorch,
+/// <https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html>, the learning rate is not part
+/// of `v`; in Sutskever et al. 2013, <https://proceedings.mlr.press/v28/sutskever13.html>, it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sgd {
-    /// The weight of the past, at least 0; 0 turns momentum off.
+    /// Decay of `v`, at least 0. Default: 0, no momentum.
     pub momentum: f64,
-    /// What the present is weakened by, at least 0.
+    /// Reduction of the gradient's share in `v`, at least 0. Default: 0.
     pub dampening: f64,
-    /// Whether to look ahead along `v`; needs momentum, and no dampening.
+    /// Whether to use Nesterov's momentum; requires momentum, and no dampening. Default: false.
     pub nesterov: bool,
 }
 
@@ -63,19 +73,19 @@ impl Rule for Sgd {
     }
 }
 
-/// Lion: only the sign of a running average moves the parameter.
+/// Lion: the sign of an exponential moving average.
 ///
 /// ```text
 /// u = sign(beta1 m + (1 - beta1) g)
 /// m = beta2 m + (1 - beta2) g
 /// ```
 ///
-/// Chen et al. 2023, <https://arxiv.org/abs/2302.06675>. Its weight decay is decoupled, 0 where none
-/// is given. A NaN stays NaN.
+/// Chen et al. 2023, <https://arxiv.org/abs/2302.06675>. In TOML, `lion` is [`LionW`], with weight decay.
+/// NaN stays NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lion {
-    /// The weight of the past in the update and in what is remembered, each at least 0 and below 1.
+    /// Decays of `m`, in the update and in the state, each at least 0 and below 1. Default: 0.9, 0.99.
     pub betas: [f64; 2],
 }
 
@@ -111,5 +121,33 @@ impl Rule for Lion {
             }
         };
         elements.map(|g, _, [m]| (sign(past1 * m + present1 * g), [past2 * m + present2 * g]))
+    }
+}
+
+/// Lion with decoupled weight decay: [`Lion`], then [`WeightDecay`]. In TOML: `lion`.
+///
+/// Chen et al. 2023, algorithm 2, <https://arxiv.org/abs/2302.06675>.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LionW {
+    /// Decays of [`Lion`].
+    pub betas: [f64; 2],
+    /// Decoupled weight decay, at least 0. Default: 0.
+    pub weight_decay: f64,
+}
+
+impl Default for LionW {
+    fn default() -> Self {
+        LionW { betas: Lion::default().betas, weight_decay: 0.0 }
+    }
+}
+
+impl Alias for LionW {
+    const KIND: &'static str = "lion";
+    const LR: f64 = Lion::LR;
+
+    fn transforms(self) -> Result<Vec<Transform>, InvalidSetting> {
+        let lion = Transform::rule(Lion { betas: self.betas })?;
+        Ok([lion].into_iter().chain(WeightDecay::unless_zero(self.weight_decay)?).collect())
     }
 }

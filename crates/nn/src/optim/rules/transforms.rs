@@ -3,24 +3,43 @@
 use serde::{Deserialize, Serialize};
 use wengert_core::Float;
 
+use crate::optim::elements::{Elements, MapProof};
 use crate::optim::range::{InvalidSetting, above_zero, at_least_zero, fraction};
-use crate::optim::{Elements, MapProof, Rule, Scope, StepContext};
+use crate::optim::rule::{Rule, Scope, StepContext};
+use crate::optim::transform::{RuleList, Transform};
+
+pub(super) fn list<L: RuleList>(list: L) -> L {
+    list.rule::<WeightDecay>()
+        .rule::<ClipNorm>()
+        .rule::<ClipTensorNorm>()
+        .rule::<ClipValue>()
+        .rule::<Maximize>()
+        .rule::<Ema>()
+}
 
 /// Weight decay: `u = g + weight_decay p`.
 ///
-/// Before a rule it is the gradient of an L2 penalty, `weight_decay / 2 |p|^2`; after it, it is
-/// decoupled: `p <- p - lr weight_decay p`, whatever the rule makes of the gradient (Loshchilov and
-/// Hutter 2019, <https://arxiv.org/abs/1711.05101>).
+/// Before a rule it is the gradient of an L2 penalty, `weight_decay / 2 |p|^2`. After a rule it is
+/// decoupled from the gradient, `p <- p - lr weight_decay p`: Loshchilov and Hutter 2019,
+/// <https://arxiv.org/abs/1711.05101>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WeightDecay {
-    /// The weight of the parameter beside the gradient, at least 0.
+    /// Coefficient of the parameter, at least 0. Default: 0.01.
     pub weight_decay: f64,
 }
 
 impl Default for WeightDecay {
     fn default() -> Self {
         WeightDecay { weight_decay: 0.01 }
+    }
+}
+
+impl WeightDecay {
+    /// Returns the transform, or `None` for a decay of 0, which changes nothing.
+    pub(crate) fn unless_zero(weight_decay: f64) -> Result<Option<Transform>, InvalidSetting> {
+        let decay = Transform::rule(WeightDecay { weight_decay })?;
+        Ok((weight_decay != 0.0).then_some(decay))
     }
 }
 
@@ -38,7 +57,7 @@ impl Rule for WeightDecay {
     }
 }
 
-/// Ascent in place of descent: `u = -g`. PyTorch's `maximize = True`.
+/// Ascent instead of descent: `u = -g`. PyTorch's `maximize=True`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maximize {}
@@ -52,14 +71,13 @@ impl Rule for Maximize {
     }
 }
 
-/// Clipping each element: `u = g` between `-clip_value` and `clip_value`, the nearer of the two
-/// outside. NaN stays NaN.
+/// Clips each element to the range from `-clip_value` to `clip_value`. NaN stays NaN.
 ///
 /// PyTorch's `clip_grad_value_`, <https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_value_.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClipValue {
-    /// The largest element that passes unchanged, above 0.
+    /// Largest magnitude of an element, above 0. Default: 1.
     pub clip_value: f64,
 }
 
@@ -93,15 +111,15 @@ impl Rule for ClipValue {
     }
 }
 
-/// Clipping each tensor by its own norm: `u = g min(1, max_norm / (|g| + 1e-6))`, with `|g|` the
-/// Euclidean norm of the update of one parameter.
+/// Clips the update of each parameter by its own norm: `u = g min(1, max_norm / (|g| + 1e-6))`, with
+/// `|g|` the Euclidean norm.
 ///
-/// Keras' `clipnorm`, TensorFlow's `clip_by_norm`. A norm that is NaN makes the whole update of the
-/// parameter NaN, so that it is noticed.
+/// Keras's `clipnorm`, TensorFlow's `clip_by_norm`, <https://www.tensorflow.org/api_docs/python/tf/clip_by_norm>.
+/// A NaN in the norm makes all of `u` NaN, so that it is noticed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClipTensorNorm {
-    /// The longest update that passes unchanged, above 0.
+    /// Largest norm, above 0. Default: 1.
     pub max_norm: f64,
 }
 
@@ -131,16 +149,16 @@ impl Rule for ClipTensorNorm {
     }
 }
 
-/// Clipping by global norm: `u = g min(1, max_norm / (|g| + 1e-6))`, with `|g|` the Euclidean norm
-/// over all parameters of the model.
+/// Clips the update of the whole model by its norm: `u = g min(1, max_norm / (|g| + 1e-6))`, with `|g|`
+/// the Euclidean norm over all parameters.
 ///
 /// PyTorch's `clip_grad_norm_`, <https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html>;
-/// Pascanu et al. 2013, <https://arxiv.org/abs/1211.5063>. A norm that is NaN makes the whole
-/// update NaN, so that it is noticed.
+/// Pascanu et al. 2013, <https://arxiv.org/abs/1211.5063>. A NaN in the norm makes all of `u` NaN, so
+/// that it is noticed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClipNorm {
-    /// The longest update that passes unchanged, above 0.
+    /// Largest norm, above 0. Default: 1.
     pub max_norm: f64,
 }
 
@@ -170,18 +188,18 @@ impl Rule for ClipNorm {
     }
 }
 
-/// An exponential moving average of the parameters, beside their training:
-/// `a = decay a + (1 - decay) p'` with `p'` the parameter after the step, `a = p'` at first.
+/// Exponential moving average of the parameters: `a = decay a + (1 - decay) p'`, where `p'` is the
+/// parameter after the step, and `a = p'` at first.
 ///
-/// It changes no update, and stands last in its chain, where what arrives is what is subtracted.
-/// [`Optimizer::with_ema`](crate::optim::Optimizer::with_ema) puts the averages in place for an evaluation.
+/// Changes no update, and must be last in its chain, where it sees the whole update.
+/// [`Optimizer::with_ema`](crate::optim::Optimizer::with_ema) evaluates a model with the averages.
 ///
 /// Polyak and Juditsky 1992, <https://doi.org/10.1137/0330046>; PyTorch's `AveragedModel` with
 /// `get_ema_multi_avg_fn(decay)`, <https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ema {
-    /// The weight of the past, at least 0 and below 1.
+    /// Decay, at least 0 and below 1. Default: 0.999.
     pub decay: f64,
 }
 
@@ -192,12 +210,12 @@ impl Default for Ema {
 }
 
 impl Ema {
-    /// The name of its slot.
+    /// Name of the average in the state.
     pub(crate) const SLOT: &'static str = "average";
 }
 
 impl Rule for Ema {
-    const KIND: &'static str = "average";
+    const KIND: &'static str = "ema";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fraction("decay", self.decay)

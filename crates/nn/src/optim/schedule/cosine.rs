@@ -4,50 +4,59 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
-use crate::optim::range::{InvalidSetting, above_zero, above_zero_steps, at_least_zero};
+use super::{Schedule, ScheduleList};
+use crate::optim::range::{InvalidSetting, above_zero, at_least_one, at_least_zero, unit_interval};
 
-/// From `lr` to `eta_min` along half a wave of `t_max` steps, and on along the wave.
+pub(super) fn list<L: ScheduleList>(list: L) -> L {
+    list.schedule::<Cosine>().schedule::<CosineWarmRestarts>().schedule::<OneCycle>()
+}
+
+/// Cosine annealing: `eta_min + (lr - eta_min) (1 + cos(pi step / t_max)) / 2`.
 ///
-/// `eta_min + (lr - eta_min) (1 + cos(pi step / t_max)) / 2`; PyTorch's `CosineAnnealingLR`,
+/// Beyond `t_max` the rate follows the cosine up again. PyTorch's `CosineAnnealingLR`,
 /// <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html>;
 /// Loshchilov and Hutter 2017, <https://arxiv.org/abs/1608.03983>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cosine {
-    /// The first rate, at least 0; also called `peak`.
+    /// First rate, at least 0. TOML also accepts `peak`.
     #[serde(alias = "peak")]
     pub lr: f64,
-    /// The steps to the lowest rate, at least 1; also called `T_max`.
+    /// Steps until the lowest rate, at least 1. TOML also accepts `T_max`.
     #[serde(alias = "T_max")]
     pub t_max: u64,
-    /// The lowest rate, at least 0; 0 when a file leaves it out.
+    /// Lowest rate, at least 0. Default: 0.
     #[serde(default)]
     pub eta_min: f64,
 }
 
-/// From `high` to `low` along half a wave, of which `along` is done.
-fn wave(high: f64, low: f64, along: f64) -> f64 {
-    low + (high - low) * (1.0 + (PI * along).cos()) / 2.0
+/// Returns the rate at the share `progress` of a half cosine from `from` to `to`.
+fn half_cosine(from: f64, to: f64, progress: f64) -> f64 {
+    to + (from - to) * (1.0 + (PI * progress).cos()) / 2.0
 }
 
 impl Schedule for Cosine {
     const KIND: &'static str = "cosine";
+    const LENGTH: Option<&'static str> = Some("t_max");
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("eta_min", self.eta_min)?;
-        above_zero_steps("t_max", self.t_max)
+        at_least_one("t_max", self.t_max)
     }
 
     fn rate(&self, step: u64) -> f64 {
-        // The wave is periodic: a large step loses no digits.
+        // The cosine is periodic; reduced first, a large step loses no digits.
         let step = step % self.t_max.saturating_mul(2).max(1);
-        wave(self.lr, self.eta_min, step as f64 / self.t_max as f64)
+        half_cosine(self.lr, self.eta_min, step as f64 / self.t_max as f64)
+    }
+
+    fn lasting(self, steps: u64) -> Self {
+        Self { t_max: steps, ..self }
     }
 }
 
-/// Half waves from `lr` to `eta_min`, each begun anew: the first takes `t_0` steps, each further one
+/// Cosine annealing with warm restarts: the first half cosine takes `t_0` steps, each further one
 /// `t_mult` times as many as the one before.
 ///
 /// PyTorch's `CosineAnnealingWarmRestarts`,
@@ -56,15 +65,15 @@ impl Schedule for Cosine {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CosineWarmRestarts {
-    /// The rate at each restart, at least 0.
+    /// Rate at each restart, at least 0.
     pub lr: f64,
-    /// The steps to the first restart, at least 1; also called `T_0`.
+    /// Steps until the first restart, at least 1. TOML also accepts `T_0`.
     #[serde(alias = "T_0")]
     pub t_0: u64,
-    /// The growth of the stretches, at least 1; 1 when a file leaves it out; also called `T_mult`.
+    /// Growth of the periods, at least 1. TOML also accepts `T_mult`. Default: 1.
     #[serde(alias = "T_mult", default = "once")]
     pub t_mult: u64,
-    /// The lowest rate, at least 0; 0 when a file leaves it out.
+    /// Lowest rate, at least 0. Default: 0.
     #[serde(default)]
     pub eta_min: f64,
 }
@@ -79,59 +88,58 @@ impl Schedule for CosineWarmRestarts {
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("eta_min", self.eta_min)?;
-        above_zero_steps("t_0", self.t_0)?;
-        above_zero_steps("t_mult", self.t_mult)
+        at_least_one("t_0", self.t_0)?;
+        at_least_one("t_mult", self.t_mult)
     }
 
     fn rate(&self, step: u64) -> f64 {
-        let (mut step, mut length) = (step, self.t_0.max(1));
+        let (mut step, mut period) = (step, self.t_0.max(1));
         if self.t_mult == 1 {
-            step %= length;
+            step %= period;
         }
-        while step >= length {
-            step -= length;
-            length = length.saturating_mul(self.t_mult.max(2));
+        while step >= period {
+            step -= period;
+            period = period.saturating_mul(self.t_mult.max(2));
         }
-        wave(self.lr, self.eta_min, step as f64 / length as f64)
+        half_cosine(self.lr, self.eta_min, step as f64 / period as f64)
     }
 }
 
-/// One cycle: up to `max_lr` within the share `pct_start` of `total_steps`, and down to far below
-/// where it began.
+/// One-cycle schedule: up from `max_lr / div_factor` to `max_lr` in `pct_start total_steps` steps, then
+/// down to `max_lr / div_factor / final_div_factor`, where it stays.
 ///
-/// It begins at `max_lr / div_factor` and ends at that divided by `final_div_factor`, where it stays.
-/// With `three_phase` it goes down as steeply as it came up, and then to the end. PyTorch's
-/// `OneCycleLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.OneCycleLR.html>, without
-/// its cycle of momentum; Smith and Topin 2018, <https://arxiv.org/abs/1708.07120>.
+/// With `three_phase` the way down mirrors the way up before it goes on to the end. PyTorch's
+/// `OneCycleLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.OneCycleLR.html>,
+/// without its cycle of momentum; Smith and Topin 2018, <https://arxiv.org/abs/1708.07120>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OneCycle {
-    /// The highest rate, at least 0.
+    /// Highest rate, at least 0.
     pub max_lr: f64,
-    /// The length of the cycle in steps, at least 1.
+    /// Length of the cycle in steps, at least 1.
     pub total_steps: u64,
-    /// The share of the way up, from 0 to 1; 0.3 when a file leaves it out.
+    /// Share of the cycle that goes up, from 0 to 1. Default: 0.3.
     #[serde(default = "way_up")]
     pub pct_start: f64,
-    /// The way from one rate to the next; a cosine when a file leaves it out.
+    /// Curve between two rates. Default: a cosine.
     #[serde(default)]
     pub anneal_strategy: Anneal,
-    /// What the first rate is the highest one divided by, above 0; 25 when a file leaves it out.
+    /// Highest rate divided by the first, above 0. Default: 25.
     #[serde(default = "div_factor")]
     pub div_factor: f64,
-    /// What the last rate is the first one divided by, above 0; 1e4 when a file leaves it out.
+    /// First rate divided by the last, above 0. Default: 1e4.
     #[serde(default = "final_div_factor")]
     pub final_div_factor: f64,
-    /// Whether the way down is a mirror of the way up; not when a file leaves it out.
+    /// Whether the way down mirrors the way up. Default: false.
     #[serde(default)]
     pub three_phase: bool,
 }
 
-/// The way from one rate to another.
+/// Curve between two rates of [`OneCycle`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anneal {
-    /// Half a wave.
+    /// Half a cosine.
     #[default]
     Cos,
     /// A line.
@@ -155,11 +163,8 @@ impl Schedule for OneCycle {
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("max_lr", self.max_lr)?;
-        above_zero_steps("total_steps", self.total_steps)?;
-        if !(0.0..=1.0).contains(&self.pct_start) {
-            let message = format!("expected a number from 0 to 1, found {:?}", self.pct_start);
-            return Err(InvalidSetting::new("pct_start", message));
-        }
+        at_least_one("total_steps", self.total_steps)?;
+        unit_interval("pct_start", self.pct_start)?;
         above_zero("div_factor", self.div_factor)?;
         above_zero("final_div_factor", self.final_div_factor)
     }
@@ -171,15 +176,15 @@ impl Schedule for OneCycle {
         let up = (self.pct_start * total - 1.0, self.max_lr);
         let down = (2.0 * self.pct_start * total - 2.0, first);
         let end = (total - 1.0, last);
-        // Where each phase ends, in PyTorch's own reckoning, and at which rate.
+        // The end of each phase, computed as PyTorch does, and the rate there.
         let phases = if self.three_phase { [up, down, end] } else { [up, up, end] };
         let mut from = (0.0, first);
         for to in phases {
             if step <= to.0 {
-                let along = if to.0 > from.0 { (step - from.0) / (to.0 - from.0) } else { 1.0 };
+                let progress = if to.0 > from.0 { (step - from.0) / (to.0 - from.0) } else { 1.0 };
                 return match self.anneal_strategy {
-                    Anneal::Cos => wave(from.1, to.1, along),
-                    Anneal::Linear => from.1 + (to.1 - from.1) * along,
+                    Anneal::Cos => half_cosine(from.1, to.1, progress),
+                    Anneal::Linear => from.1 + (to.1 - from.1) * progress,
                 };
             }
             from = to;

@@ -1,26 +1,155 @@
-//! Rates that run along a line or a power.
+//! Constant rates, and rates that decay in stairs, along a line or along a power.
 
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
-use crate::optim::range::{InvalidSetting, above_zero_steps, at_least_zero};
+use super::{Schedule, ScheduleList};
+use crate::optim::range::{InvalidSetting, at_least_one, at_least_zero, unit_interval};
 
-/// From `lr start_factor` to `lr end_factor` along a line of `total_iters` steps, and constant
-/// afterwards.
+pub(super) fn list<L: ScheduleList>(list: L) -> L {
+    list.schedule::<Constant>()
+        .schedule::<StepDecay>()
+        .schedule::<MultiStep>()
+        .schedule::<Exponential>()
+        .schedule::<LinearRamp>()
+        .schedule::<Polynomial>()
+        .schedule::<InverseSqrt>()
+}
+
+/// Constant rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constant {
+    /// The rate, at least 0.
+    pub lr: f64,
+}
+
+impl Schedule for Constant {
+    const KIND: &'static str = "constant";
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        at_least_zero("lr", self.lr)
+    }
+
+    fn rate(&self, _: u64) -> f64 {
+        self.lr
+    }
+}
+
+/// Step decay: `lr gamma^floor(step / step_size)`.
+///
+/// PyTorch's `StepLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.StepLR.html>.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepDecay {
+    /// First rate, at least 0.
+    pub lr: f64,
+    /// Steps between two decays, at least 1.
+    pub step_size: u64,
+    /// Factor of each decay, at least 0. Default: 0.1.
+    #[serde(default = "tenth")]
+    pub gamma: f64,
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+impl Schedule for StepDecay {
+    const KIND: &'static str = "step";
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        at_least_zero("lr", self.lr)?;
+        at_least_zero("gamma", self.gamma)?;
+        at_least_one("step_size", self.step_size)
+    }
+
+    fn rate(&self, step: u64) -> f64 {
+        let decays = step / self.step_size.max(1);
+        self.lr * power(self.gamma, decays)
+    }
+}
+
+/// Returns `gamma^n`, also for an `n` beyond the range of `i32`.
+fn power(gamma: f64, n: u64) -> f64 {
+    gamma.powi(i32::try_from(n).unwrap_or(i32::MAX))
+}
+
+/// Decay at milestones: `lr gamma^k`, where `k` is the number of milestones reached.
+///
+/// PyTorch's `MultiStepLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.MultiStepLR.html>.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MultiStep {
+    /// First rate, at least 0.
+    pub lr: f64,
+    /// Steps at which the rate decays, in rising order. A step listed twice counts twice.
+    pub milestones: Vec<u64>,
+    /// Factor of each decay, at least 0. Default: 0.1.
+    #[serde(default = "tenth")]
+    pub gamma: f64,
+}
+
+impl Schedule for MultiStep {
+    const KIND: &'static str = "multi_step";
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        at_least_zero("lr", self.lr)?;
+        at_least_zero("gamma", self.gamma)?;
+        match self.milestones.windows(2).position(|pair| pair[0] > pair[1]) {
+            None => Ok(()),
+            Some(i) => {
+                Err(InvalidSetting::new("milestones", "expected steps in rising order").at(i + 1))
+            }
+        }
+    }
+
+    fn rate(&self, step: u64) -> f64 {
+        let reached = self.milestones.iter().filter(|milestone| **milestone <= step).count();
+        self.lr * power(self.gamma, reached as u64)
+    }
+}
+
+/// Exponential decay: `lr gamma^step`.
+///
+/// PyTorch's `ExponentialLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ExponentialLR.html>.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exponential {
+    /// First rate, at least 0.
+    pub lr: f64,
+    /// Factor of each step, from 0 to 1.
+    pub gamma: f64,
+}
+
+impl Schedule for Exponential {
+    const KIND: &'static str = "exponential";
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        at_least_zero("lr", self.lr)?;
+        // A larger factor would end in infinity.
+        unit_interval("gamma", self.gamma)
+    }
+
+    fn rate(&self, step: u64) -> f64 {
+        self.lr * power(self.gamma, step)
+    }
+}
+
+/// Linear ramp from `lr start_factor` to `lr end_factor` in `total_iters` steps, constant afterwards.
 ///
 /// PyTorch's `LinearLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinearRamp {
-    /// The base rate, at least 0.
+    /// Base rate, at least 0.
     pub lr: f64,
-    /// What the first rate is of it, at least 0; a third when a file leaves it out.
+    /// Factor of the first rate, at least 0. Default: 1/3.
     #[serde(default = "third")]
     pub start_factor: f64,
-    /// What the last rate is of it, at least 0; 1 when a file leaves it out.
+    /// Factor of the last rate, at least 0. Default: 1.
     #[serde(default = "one")]
     pub end_factor: f64,
-    /// The length of the line in steps, at least 1; 5 when a file leaves it out.
+    /// Length of the ramp in steps, at least 1. Default: 5.
     #[serde(default = "five")]
     pub total_iters: u64,
 }
@@ -37,66 +166,77 @@ fn five() -> u64 {
     5
 }
 
-/// How far `step` is along a stretch of `steps`, from 0 to 1.
-fn along(step: u64, steps: u64) -> f64 {
+/// Returns the share of `steps` that is done at `step`, from 0 to 1.
+fn progress(step: u64, steps: u64) -> f64 {
     step.min(steps) as f64 / steps.max(1) as f64
 }
 
 impl Schedule for LinearRamp {
     const KIND: &'static str = "linear";
+    const LENGTH: Option<&'static str> = Some("total_iters");
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("start_factor", self.start_factor)?;
         at_least_zero("end_factor", self.end_factor)?;
-        above_zero_steps("total_iters", self.total_iters)
+        at_least_one("total_iters", self.total_iters)
     }
 
     fn rate(&self, step: u64) -> f64 {
-        let factor = self.end_factor - self.start_factor;
-        self.lr * (self.start_factor + factor * along(step, self.total_iters))
+        let rise = self.end_factor - self.start_factor;
+        self.lr * (self.start_factor + rise * progress(step, self.total_iters))
+    }
+
+    fn lasting(self, steps: u64) -> Self {
+        Self { total_iters: steps, ..self }
     }
 }
 
-/// `lr (1 - step / total_iters)^power`, and 0 from `total_iters` on.
+/// Polynomial decay: `lr (1 - step / total_iters)^power`, and 0 from `total_iters` on.
 ///
 /// PyTorch's `PolynomialLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.PolynomialLR.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Polynomial {
-    /// The first rate, at least 0.
+    /// First rate, at least 0.
     pub lr: f64,
-    /// The steps until the rate is 0, at least 1; 5 when a file leaves it out.
+    /// Steps until the rate is 0, at least 1. Default: 5.
     #[serde(default = "five")]
     pub total_iters: u64,
-    /// The power, at least 0; 1 when a file leaves it out.
+    /// Exponent, at least 0. Default: 1.
     #[serde(default = "one")]
     pub power: f64,
 }
 
 impl Schedule for Polynomial {
     const KIND: &'static str = "polynomial";
+    const LENGTH: Option<&'static str> = Some("total_iters");
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
         at_least_zero("power", self.power)?;
-        above_zero_steps("total_iters", self.total_iters)
+        at_least_one("total_iters", self.total_iters)
     }
 
     fn rate(&self, step: u64) -> f64 {
-        self.lr * (1.0 - along(step, self.total_iters)).powf(self.power)
+        self.lr * (1.0 - progress(step, self.total_iters)).powf(self.power)
+    }
+
+    fn lasting(self, steps: u64) -> Self {
+        Self { total_iters: steps, ..self }
     }
 }
 
-/// `lr sqrt(timescale / (timescale + step))`: the inverse square root of the step, once this is
-/// large. After `warmup_steps = timescale` it is the schedule of Vaswani et al. 2017, section 5.3,
+/// Inverse square root decay: `lr sqrt(timescale / (timescale + step))`.
+///
+/// With a warm-up of `timescale` steps this is the schedule of Vaswani et al. 2017, section 5.3,
 /// <https://arxiv.org/abs/1706.03762>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InverseSqrt {
-    /// The first rate, at least 0.
+    /// First rate, at least 0.
     pub lr: f64,
-    /// The steps after which the rate is `lr / sqrt(2)`, at least 1.
+    /// Steps until the rate is `lr / sqrt(2)`, at least 1.
     pub timescale: u64,
 }
 
@@ -105,7 +245,7 @@ impl Schedule for InverseSqrt {
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
-        above_zero_steps("timescale", self.timescale)
+        at_least_one("timescale", self.timescale)
     }
 
     fn rate(&self, step: u64) -> f64 {

@@ -1,85 +1,139 @@
-//! The learning rate as a pure function of the global step.
+//! Learning rates as functions of the step.
+//!
+//! A new schedule is a struct in one of these files and a line in the `list` at its top.
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::print;
-use super::range::InvalidSetting;
+use super::range::{InvalidSetting, at_least_zero};
+use super::reflect;
 
 mod cosine;
 mod decays;
-mod joined;
 mod plateau;
-pub(crate) mod read;
-mod stairs;
 
-pub use cosine::{Anneal, Cosine, CosineWarmRestarts, OneCycle};
-pub use decays::{InverseSqrt, LinearRamp, Polynomial};
-pub use plateau::{Plateau, PlateauMode, ThresholdMode};
-pub use stairs::{Constant, Exponential, MultiStep, StepDecay};
+pub use cosine::*;
+pub use decays::*;
+pub use plateau::*;
 
-pub(crate) use joined::JOINED;
-use joined::Joined;
+/// Receiver of the kinds of the library's schedules: each file lists its own.
+pub(crate) trait ScheduleList: Sized {
+    fn schedule<S: Schedule>(self) -> Self;
+}
 
-/// A learning rate that depends on the step and on nothing else; or, of a few, on a metric besides.
+/// Adds all schedules to `list`.
+pub(crate) fn list<L: ScheduleList>(list: L) -> L {
+    plateau::list(cosine::list(decays::list(list)))
+}
+
+/// A learning rate as a function of the global step and, for [`Plateau`], of a metric.
 ///
-/// As with a [`Rule`](super::Rule), the struct is the schedule and its fields are the settings of
-/// the TOML file; [`Registry::schedule`](super::Registry::schedule) makes one known by name.
+/// The struct that implements the trait is the schedule. Its fields are the settings of the TOML file,
+/// under PyTorch's names in lower case; `lr` is the base rate, which PyTorch takes from the optimizer.
+/// PyTorch's schedulers correspond to these when they are stepped after each update.
+/// [`Registry::schedule`](super::Registry::schedule) adds a schedule to those that TOML may name.
 ///
-/// PyTorch's names stand for the settings, in small letters. `lr` is the base rate, which PyTorch
-/// takes from the optimizer. Schedulers there are stepped after each update, as they are here.
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use wengert_nn::optim::{InvalidSetting, Registry, Schedule, range::at_least_zero};
+///
+/// /// `lr / (1 + decay step)`.
+/// #[derive(Debug, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct InverseTime {
+///     lr: f64,
+///     decay: f64,
+/// }
+///
+/// impl Schedule for InverseTime {
+///     const KIND: &'static str = "inverse_time";
+///
+///     fn check(&self) -> Result<(), InvalidSetting> {
+///         at_least_zero("lr", self.lr)?;
+///         at_least_zero("decay", self.decay)
+///     }
+///
+///     fn rate(&self, step: u64) -> f64 {
+///         self.lr / (1.0 + self.decay * step as f64)
+///     }
+/// }
+///
+/// let registry = Registry::default().schedule::<InverseTime>();
+/// let text = "kind = 'sgd'\nlr = { kind = 'inverse_time', lr = 0.2, decay = 0.1 }";
+/// assert_eq!(registry.read(text)?.lr().at(10), 0.1);
+/// # Ok::<(), wengert_nn::optim::ConfigError>(())
+/// ```
 pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
-    /// The name under which configuration knows the schedule: `lr = { kind = "step", .. }`.
+    /// Name in configuration: `lr = { kind = "step", .. }`.
     const KIND: &'static str;
 
-    /// Whether the settings are in range; see [`setting`](super::range) for the usual ranges.
+    /// Setting that holds the length in steps, if there is one. In TOML it may also be given as
+    /// `total_steps`, which includes the warm-up. Override [`Schedule::lasting`] together with it.
+    const LENGTH: Option<&'static str> = None;
+
+    /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
-    /// With the first setting that is not, and what was expected of it.
+    /// For the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
 
-    /// The rate of the update at global step `step`, from 0. For a schedule that looks at a metric: as
-    /// long as it has seen none.
+    /// Returns the rate of the update at global step `step`, counted from 0. A schedule that depends on
+    /// a metric returns the rate before any metric was reported.
     fn rate(&self, step: u64) -> f64;
 
-    /// What a schedule remembers that looks at a metric: numbers, with their first values. Most look
-    /// at none.
+    /// Returns the schedule with the length [`Schedule::LENGTH`] replaced by `steps`.
+    #[must_use]
+    fn lasting(self, steps: u64) -> Self {
+        let _ = steps;
+        self
+    }
+
+    /// Returns the initial state of a schedule that depends on a metric; empty for all others.
     fn state(&self) -> Vec<f64> {
         Vec::new()
     }
 
-    /// Takes a metric in, such as the loss on held-out data.
+    /// Updates the state with a metric, such as the loss on held-out data.
     fn report_metric(&self, metric: f64, state: &mut [f64]) {
         let _ = (metric, state);
     }
 
-    /// The rate of the update at global step `step` after what was observed.
+    /// Returns the rate of the update at global step `step` for the current state.
     fn rate_after(&self, step: u64, state: &[f64]) -> f64 {
         let _ = state;
         self.rate(step)
     }
 }
 
-/// A schedule of any type, as recipes hold it: made from a number or from a [`Schedule`], with a
-/// warm-up before it if one is wanted.
+/// A [`Schedule`] of any type, or several joined, with an optional warm-up.
+///
+/// Made from a number or a schedule. Two rates are equal when their kinds and settings are.
 ///
 /// ```
 /// use wengert_nn::optim::{Cosine, Rate, StepDecay};
 /// assert_eq!(Rate::from(0.1).at(1000), 0.1);
 /// assert_eq!(Rate::from(StepDecay { lr: 0.2, step_size: 10, gamma: 0.5 }).at(10), 0.1);
-/// // From a quarter up to 0.2 in ten steps, then down along a cosine.
+/// // Ten steps of warm-up from 0.05 to 0.2, then a cosine down to 0.
 /// let rate = Rate::from(Cosine { lr: 0.2, t_max: 100, eta_min: 0.0 }).warmup(10, 0.25);
 /// assert_eq!((rate.at(0), rate.at(10), rate.at(110)), (0.05, 0.2, 0.0));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rate {
-    schedule: Arc<dyn AnySchedule>,
-    warmup: Option<Warmup>,
+    pub(crate) curve: Curve,
+    pub(crate) warmup: Option<Warmup>,
+}
+
+/// A rate without its warm-up.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Curve {
+    One(AnySchedule),
+    Joined { milestones: Vec<u64>, pieces: Vec<Rate> },
 }
 
 /// A linear ramp before a schedule.
@@ -89,96 +143,141 @@ pub(crate) struct Warmup {
     pub(crate) start_factor: f64,
 }
 
+/// Kind of joined schedules in configuration.
+pub(crate) const JOINED: &str = "joined";
+
 impl Rate {
-    /// Schedules one after the other: the piece number `i` begins, with its own step 0, at the global
-    /// step `milestones[i - 1]`.
+    /// Joins schedules: piece `i` runs from global step `milestones[i - 1]` on, and counts its own steps
+    /// from 0.
     ///
     /// PyTorch's `SequentialLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.SequentialLR.html>.
     ///
     /// # Panics
-    /// If there is not one milestone between each two pieces, or they do not grow.
+    /// Unless there is one milestone between each two pieces, and the milestones increase.
     #[track_caller]
     pub fn joined(milestones: impl Into<Vec<u64>>, pieces: impl Into<Vec<Rate>>) -> Self {
-        let joined = Joined { milestones: milestones.into(), pieces: pieces.into() };
-        if let Err(bad) = joined.check() {
-            panic!("joined rate: {bad}");
+        match Rate::try_joined(milestones.into(), pieces.into()) {
+            Ok(rate) => rate,
+            Err(invalid) => panic!("joined rate: {invalid}"),
         }
-        Rate::of(joined)
     }
 
-    /// This rate after a warm-up of `steps` steps, from `start_factor` times its first rate, along a
-    /// line, up to that. Then it begins, with its own step 0.
+    pub(crate) fn try_joined(
+        milestones: Vec<u64>,
+        pieces: Vec<Rate>,
+    ) -> Result<Self, InvalidSetting> {
+        let (found, expected) = (milestones.len(), pieces.len().saturating_sub(1));
+        if pieces.is_empty() {
+            return Err(InvalidSetting::new("pieces", "expected at least one, found none"));
+        }
+        if found != expected {
+            let message = format!(
+                "expected one between each two of the {} pieces, so {expected}, found {found}",
+                pieces.len()
+            );
+            return Err(InvalidSetting::new("milestones", message));
+        }
+        if let Some(i) = milestones.windows(2).position(|pair| pair[0] >= pair[1]) {
+            return Err(InvalidSetting::new("milestones", "expected growing steps").at(i + 1));
+        }
+        pieces.iter().try_for_each(Rate::check)?;
+        Ok(Rate { curve: Curve::Joined { milestones, pieces }, warmup: None })
+    }
+
+    /// Adds a linear warm-up of `steps` steps, from `start_factor` times the first rate of the schedule
+    /// to that rate. The schedule counts its own steps from the end of the warm-up.
     ///
     /// Goyal et al. 2017, section 2.2, <https://arxiv.org/abs/1706.02677>.
     ///
     /// # Panics
-    /// If there is a warm-up already, or the factor is negative or not finite.
+    /// If the rate has a warm-up already, or the factor is negative or not finite.
     #[must_use]
     #[track_caller]
     pub fn warmup(self, steps: u64, start_factor: f64) -> Self {
         assert!(self.warmup.is_none(), "warmup: the rate has a warm-up already");
-        if let Err(bad) = super::range::at_least_zero("warmup_start_factor", start_factor) {
-            panic!("{bad}");
+        if let Err(invalid) = at_least_zero("warmup_start_factor", start_factor) {
+            panic!("{invalid}");
         }
         Rate { warmup: Some(Warmup { steps, start_factor }), ..self }
     }
 
-    fn of(schedule: impl AnySchedule + 'static) -> Self {
-        Rate { schedule: Arc::new(schedule), warmup: None }
-    }
-
-    /// The rate at global step `step`, from 0, as long as no metric was observed.
+    /// Returns the rate at global step `step`, counted from 0, before any metric was reported.
     pub fn at(&self, step: u64) -> f64 {
         self.at_with(step, &self.state())
     }
 
-    /// The rate at global step `step`, from 0, after what was observed.
+    /// Returns the rate at global step `step`, counted from 0, for the current state.
     pub fn at_with(&self, step: u64, state: &[f64]) -> f64 {
         match self.warmup {
             Some(Warmup { steps, start_factor }) if step < steps => {
-                let along = step as f64 / steps as f64;
-                self.schedule.at(0, state) * (start_factor + (1.0 - start_factor) * along)
+                let progress = step as f64 / steps as f64;
+                self.curve.at(0, state) * (start_factor + (1.0 - start_factor) * progress)
             }
-            Some(Warmup { steps, .. }) => self.schedule.at(step - steps, state),
-            None => self.schedule.at(step, state),
+            Some(Warmup { steps, .. }) => self.curve.at(step - steps, state),
+            None => self.curve.at(step, state),
         }
     }
 
-    /// What the schedule remembers at first; see [`Schedule::state`].
+    /// Returns the initial state; see [`Schedule::state`].
     pub fn state(&self) -> Vec<f64> {
-        self.schedule.state()
+        match &self.curve {
+            Curve::One(any) => any.schedule.state(),
+            Curve::Joined { pieces, .. } => pieces.iter().flat_map(Rate::state).collect(),
+        }
     }
 
-    /// Takes a metric in; see [`Schedule::report_metric`].
+    /// Updates the state with a metric; see [`Schedule::report_metric`].
     pub fn report_metric(&self, metric: f64, state: &mut [f64]) {
-        self.schedule.report_metric(metric, state);
-    }
-
-    /// The name under which configuration knows the schedule.
-    pub fn kind(&self) -> &'static str {
-        self.schedule.kind()
-    }
-
-    /// The setting that is wrong, if one is.
-    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
-        self.text().map(drop)
-    }
-
-    /// The rate as TOML: a number, or a table on one line with every default spelled out.
-    fn text(&self) -> Result<String, InvalidSetting> {
-        let mut settings = self.schedule.text()?;
-        match (&self.warmup, self.kind()) {
-            (None, Constant::KIND) => return Ok(settings[0].1.clone()),
-            (None, _) => {}
-            (Some(Warmup { steps, start_factor }), _) => {
-                settings.push(("warmup_steps".into(), steps.to_string()));
-                settings.push(("warmup_start_factor".into(), format!("{start_factor:?}")));
+        match &self.curve {
+            Curve::One(any) => any.schedule.report_metric(metric, state),
+            Curve::Joined { pieces, .. } => {
+                parts(pieces)
+                    .for_each(|(piece, part)| piece.report_metric(metric, &mut state[part]));
             }
         }
-        let entries =
-            settings.iter().map(|(key, value)| format!(", {} = {value}", print::quoted(key)));
-        Ok(format!("{{ kind = \"{}\"{} }}", self.kind(), entries.collect::<String>()))
     }
+
+    /// Returns the name of the schedule in configuration.
+    pub fn kind(&self) -> &'static str {
+        match &self.curve {
+            Curve::One(any) => any.kind,
+            Curve::Joined { .. } => JOINED,
+        }
+    }
+
+    /// Checks the ranges of the settings.
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
+        match &self.curve {
+            Curve::One(any) => any.settings.as_ref().map(drop).map_err(Clone::clone),
+            // Checked when they were joined.
+            Curve::Joined { .. } => Ok(()),
+        }
+    }
+}
+
+impl Curve {
+    fn at(&self, step: u64, state: &[f64]) -> f64 {
+        match self {
+            Curve::One(any) => any.schedule.at(step, state),
+            Curve::Joined { milestones, pieces } => {
+                let piece = milestones.iter().filter(|milestone| **milestone <= step).count();
+                let start = piece.checked_sub(1).map_or(0, |last| milestones[last]);
+                let (piece, part) =
+                    parts(pieces).nth(piece).expect("there is one piece more than milestones");
+                piece.at_with(step - start, &state[part])
+            }
+        }
+    }
+}
+
+/// Returns each piece with its range in the state of them all.
+fn parts(pieces: &[Rate]) -> impl Iterator<Item = (&Rate, Range<usize>)> {
+    let mut end = 0;
+    pieces.iter().map(move |piece| {
+        let start = end;
+        end += piece.state().len();
+        (piece, start..end)
+    })
 }
 
 impl From<f64> for Rate {
@@ -189,33 +288,41 @@ impl From<f64> for Rate {
 
 impl<S: Schedule> From<S> for Rate {
     fn from(schedule: S) -> Self {
-        Rate::of(schedule)
-    }
-}
-
-impl PartialEq for Rate {
-    fn eq(&self, other: &Self) -> bool {
-        self.text() == other.text()
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text().map_err(|_| fmt::Error)?)
+        let settings = schedule.check().and_then(|()| reflect::settings(&schedule));
+        let any = AnySchedule {
+            kind: S::KIND,
+            settings: settings.map(Arc::new),
+            order: reflect::of::<S>().names(),
+            schedule: Arc::new(schedule),
+        };
+        Rate { curve: Curve::One(any), warmup: None }
     }
 }
 
 /// A schedule with its type erased.
-trait AnySchedule: Debug + Send + Sync {
+#[derive(Clone, Debug)]
+pub(crate) struct AnySchedule {
+    kind: &'static str,
+    /// All settings, or the first that is out of range.
+    pub(crate) settings: Result<Arc<toml::Table>, InvalidSetting>,
+    /// Names of the settings in order of declaration.
+    pub(crate) order: &'static [&'static str],
+    schedule: Arc<dyn ErasedSchedule>,
+}
+
+impl PartialEq for AnySchedule {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.settings == other.settings
+    }
+}
+
+trait ErasedSchedule: Debug + Send + Sync {
     fn at(&self, step: u64, state: &[f64]) -> f64;
     fn state(&self) -> Vec<f64>;
     fn report_metric(&self, metric: f64, state: &mut [f64]);
-    fn kind(&self) -> &'static str;
-    /// The settings, each as TOML, in the order of their declaration; or the one that is wrong.
-    fn text(&self) -> Result<Vec<(String, String)>, InvalidSetting>;
 }
 
-impl<S: Schedule> AnySchedule for S {
+impl<S: Schedule> ErasedSchedule for S {
     fn at(&self, step: u64, state: &[f64]) -> f64 {
         self.rate_after(step, state)
     }
@@ -224,15 +331,5 @@ impl<S: Schedule> AnySchedule for S {
     }
     fn report_metric(&self, metric: f64, state: &mut [f64]) {
         Schedule::report_metric(self, metric, state);
-    }
-    fn kind(&self) -> &'static str {
-        S::KIND
-    }
-    fn text(&self) -> Result<Vec<(String, String)>, InvalidSetting> {
-        self.check()?;
-        let (settings, order) =
-            (super::reflect::settings(self)?, super::reflect::of::<S>().names());
-        let entry = |(key, value): (&String, _)| (key.clone(), print::written(value));
-        Ok(print::ordered(&settings, order).map(entry).collect())
     }
 }

@@ -1,67 +1,70 @@
-//! A rate that falls when a metric no longer improves.
+//! Reduction of the rate when a metric stops improving.
 
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
-use crate::optim::range::{InvalidSetting, at_least_zero};
+use super::{Schedule, ScheduleList};
+use crate::optim::range::{InvalidSetting, at_least_zero, fraction};
 
-/// Constant, but multiplied by `factor` whenever a metric has not improved for more than `patience`
-/// observations: the one schedule that has a state.
+pub(super) fn list<L: ScheduleList>(list: L) -> L {
+    list.schedule::<Plateau>()
+}
+
+/// Constant rate, multiplied by `factor` when a metric has not improved for more than `patience`
+/// observations.
 ///
-/// The metric comes by [`Optimizer::report_metric`](crate::optim::Optimizer::report_metric), most often once an
-/// epoch. After a reduction `cooldown` observations pass before bad ones are counted again. A metric
-/// that is NaN is no improvement. PyTorch's `ReduceLROnPlateau`,
+/// [`Optimizer::report_metric`](crate::optim::Optimizer::report_metric) reports the metric, most often
+/// once an epoch. A NaN is no improvement. PyTorch's `ReduceLROnPlateau`,
 /// <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plateau {
-    /// The first rate, at least 0.
+    /// First rate, at least 0.
     pub lr: f64,
-    /// Whether small or large metrics are good; small ones when a file leaves it out.
+    /// Direction of improvement. Default: smaller is better.
     #[serde(default)]
     pub mode: PlateauMode,
-    /// What a reduction multiplies the rate by, at least 0 and below 1; 0.1 when a file leaves it out.
+    /// Factor of each reduction, at least 0 and below 1. Default: 0.1.
     #[serde(default = "tenth")]
     pub factor: f64,
-    /// How many bad observations are borne; 10 when a file leaves it out.
+    /// Observations without improvement before the rate is reduced. Default: 10.
     #[serde(default = "ten")]
     pub patience: u64,
-    /// By how much the best metric must be bettered, at least 0; 1e-4 when a file leaves it out.
+    /// Smallest change that counts as an improvement, at least 0. Default: 1e-4.
     #[serde(default = "threshold")]
     pub threshold: f64,
-    /// Whether that is a share of the best metric, or an amount; a share when a file leaves it out.
+    /// Unit of the threshold. Default: relative to the best metric.
     #[serde(default)]
     pub threshold_mode: ThresholdMode,
-    /// Observations after a reduction that are not counted; 0 when a file leaves it out.
+    /// Observations after a reduction that do not count. Default: 0.
     #[serde(default)]
     pub cooldown: u64,
-    /// The lowest rate, at least 0; 0 when a file leaves it out.
+    /// Lowest rate, at least 0. Default: 0.
     #[serde(default)]
     pub min_lr: f64,
-    /// A smaller reduction than this is not made, at least 0; 1e-8 when a file leaves it out.
+    /// Smallest reduction that is applied, at least 0. Default: 1e-8.
     #[serde(default = "eps")]
     pub eps: f64,
 }
 
-/// Which metrics are good.
+/// Direction in which the metric of [`Plateau`] improves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlateauMode {
-    /// Small ones, such as losses.
+    /// Smaller is better: losses.
     #[default]
     Min,
-    /// Large ones, such as accuracies.
+    /// Larger is better: accuracies.
     Max,
 }
 
-/// How an improvement is measured.
+/// Unit of [`Plateau::threshold`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThresholdMode {
-    /// As a share of the best metric.
+    /// Relative to the best metric.
     #[default]
     Rel,
-    /// As an amount.
+    /// Absolute.
     Abs,
 }
 
@@ -97,11 +100,7 @@ impl Schedule for Plateau {
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
-        if !(0.0..1.0).contains(&self.factor) {
-            let message =
-                format!("expected a number of at least 0 and below 1, found {:?}", self.factor);
-            return Err(InvalidSetting::new("factor", message));
-        }
+        fraction("factor", self.factor)?;
         at_least_zero("threshold", self.threshold)?;
         at_least_zero("min_lr", self.min_lr)?;
         at_least_zero("eps", self.eps)
@@ -111,7 +110,7 @@ impl Schedule for Plateau {
         self.lr
     }
 
-    /// The rate, the best metric, bad observations in a row, observations of the cooldown left.
+    /// Returns the rate, the best metric, the bad observations in a row and the rest of the cooldown.
     fn state(&self) -> Vec<f64> {
         let worst = match self.mode {
             PlateauMode::Min => f64::INFINITY,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use wengert_nn::optim::{Recipe, Registry};
+use wengert_nn::optim::Registry;
 
-const PAGE: &str = include_str!("../../../docs/optimizers.md");
+const PAGE: &str = include_str!("../../../../docs/optimizers.md");
 
 /// The rows of the table under this heading, by kind: their other cells.
 fn table(heading: &str) -> BTreeMap<&'static str, Vec<&'static str>> {
@@ -26,13 +26,13 @@ fn settings(cell: &str) -> Vec<(&str, Option<&str>)> {
 
 #[test]
 fn every_rule_and_link_is_there_with_its_defaults() {
-    let (rules, transforms) = (table("Rules"), table("Links"));
+    let (rules, transforms) = (table("Rules"), table("Transforms"));
     let mut known: Vec<_> = rules.keys().chain(transforms.keys()).copied().collect();
     known.sort();
     assert_eq!(known, Registry::default().rules().collect::<Vec<_>>());
     for (kind, row) in rules.iter().chain(&transforms) {
         let recipe = format!("lr = 1\n[[chain]]\nkind = '{kind}'");
-        let mut printed = Recipe::from_toml(&recipe).unwrap().to_string();
+        let mut printed = crate::read(&recipe).unwrap().to_string();
         let settings = settings(row[1]);
         let decay = "[[optimizer.chain]]\nkind = \"weight_decay\"\n";
         let mut lines: Vec<String> = Vec::new();
@@ -42,7 +42,7 @@ fn every_rule_and_link_is_there_with_its_defaults() {
             if *name == "weight_decay" && *default == Some("0.0") {
                 lines.pop();
                 let given = format!("{recipe}\nweight_decay = 0.5");
-                assert_eq!(Recipe::from_toml(&given).unwrap().chain().len(), 2);
+                assert_eq!(crate::read(&given).unwrap().chain().len(), 2);
             }
         }
         if *kind == "adamw" {
@@ -53,13 +53,13 @@ fn every_rule_and_link_is_there_with_its_defaults() {
         assert_eq!(found, lines, "{kind}");
     }
     for (kind, row) in rules {
-        let printed = Recipe::from_toml(&format!("kind = '{kind}'")).unwrap().lr().to_string();
+        let printed = crate::read(&format!("kind = '{kind}'")).unwrap().lr().to_string();
         assert_eq!(printed.parse::<f64>(), row[2].parse::<f64>(), "{kind}");
     }
     for (kind, row) in transforms {
         let key = row[2].trim_matches('`');
         let value = if kind == "maximize" { "true" } else { "0.5" };
-        let recipe = Recipe::from_toml(&format!("kind = 'sgd'\n{key} = {value}")).unwrap();
+        let recipe = crate::read(&format!("kind = 'sgd'\n{key} = {value}")).unwrap();
         assert!(recipe.chain().iter().any(|transform| transform.kind() == kind), "{key}");
     }
 }
@@ -83,7 +83,7 @@ fn every_schedule_is_there_with_its_defaults() {
             let settings: String = needed.iter().map(|setting| format!(", {setting}")).collect();
             // With a warm-up even a constant rate prints as a table.
             let lr = format!("lr = {{ kind = '{kind}', warmup_steps = 0{settings} }}");
-            Recipe::from_toml(&format!("kind = 'sgd'\n{lr}")).map(|r| r.lr().to_string())
+            crate::read(&format!("kind = 'sgd'\n{lr}")).map(|r| r.lr().to_string())
         };
         let printed = read(&needed).unwrap_or_else(|error| panic!("{error}"));
         let mut rest = printed.as_str();
@@ -112,7 +112,7 @@ fn every_block_is_a_recipe() {
     assert!(blocks.len() >= 5);
     let recipes: Vec<_> = blocks
         .iter()
-        .map(|block| Recipe::from_toml(block.unwrap()).unwrap_or_else(|error| panic!("{error}")))
+        .map(|block| crate::read(block.unwrap()).unwrap_or_else(|error| panic!("{error}")))
         .collect();
     // The long form of the page is its short form.
     let (short, long) = (&recipes[0], &recipes[2]);

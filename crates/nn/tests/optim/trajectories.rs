@@ -6,10 +6,9 @@
 
 use serde_json::Value;
 use wengert_core::{Float, Gradients, Param, Tensor};
-use wengert_nn::optim::{Optimizer, Recipe};
+use wengert_nn::optim::Optimizer;
 
-mod hex;
-use hex::{close, hex_float};
+use crate::hex::{close, hex_float};
 
 /// Of `0.5 (p0-3)^2 + 2 (p1+1)^2 + sin(p2) p0`, by hand.
 fn gradient(p: &[f64]) -> [f64; 3] {
@@ -59,18 +58,18 @@ fn every_run(fixture: &str, count: usize) {
 
 #[test]
 fn every_setting_follows_pytorch_for_fifty_steps() {
-    every_run(include_str!("fixtures/optimizers.json"), 20);
+    every_run(include_str!("../fixtures/optimizers.json"), 20);
 }
 
 #[test]
 fn further_settings_follow_pytorch_for_fifty_steps() {
-    every_run(include_str!("fixtures/optimizers_more.json"), 22);
+    every_run(include_str!("../fixtures/optimizers_more.json"), 22);
 }
 
 #[test]
 fn names_stand_for_rules_with_other_defaults() {
     let same = |a: &str, b: &str| {
-        assert_eq!(Recipe::from_toml(a).unwrap(), Recipe::from_toml(b).unwrap());
+        assert_eq!(crate::read(a).unwrap(), crate::read(b).unwrap());
     };
     same("kind = 'momentum'", "kind = 'sgd'\nmomentum = 0.9");
     same("kind = 'nesterov'", "kind = 'sgd'\nmomentum = 0.9\nnesterov = true");

@@ -5,14 +5,12 @@ use serde_json::Value;
 use wengert_core::{Gradients, Param, Tensor};
 use wengert_nn::optim::{InverseSqrt, Optimizer, Plateau, Rate, Recipe, Sgd};
 
-mod any;
-mod hex;
-use any::{any_rate, plateau};
-use hex::{close, hex_float};
+use crate::any::{any_rate, plateau};
+use crate::hex::{close, hex_float};
 
 fn rate(lr: &str) -> Rate {
     let text = format!("kind = 'sgd'\nlr = {lr}");
-    Recipe::from_toml(&text).unwrap_or_else(|error| panic!("{error}")).lr().clone()
+    crate::read(&text).unwrap_or_else(|error| panic!("{error}")).lr().clone()
 }
 
 fn assert_follows(rate: &Rate, expected: &Value, name: &str) {
@@ -26,7 +24,7 @@ fn assert_follows(rate: &Rate, expected: &Value, name: &str) {
 
 #[test]
 fn the_eight_schedules_follow_pytorch() {
-    let fixture: Value = serde_json::from_str(include_str!("fixtures/optimizers.json")).unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("../fixtures/optimizers.json")).unwrap();
     // The arguments as the file words them, so that a change there is noticed here.
     let cases = [
         (
@@ -77,7 +75,7 @@ fn the_eight_schedules_follow_pytorch() {
 #[test]
 fn further_settings_follow_pytorch() {
     let fixture: Value =
-        serde_json::from_str(include_str!("fixtures/optimizers_more.json")).unwrap();
+        serde_json::from_str(include_str!("../fixtures/optimizers_more.json")).unwrap();
     let schedules = &fixture["schedules"];
     for (settings, expected) in schedules["lr_hex"].as_object().unwrap() {
         let base = if settings.contains("joined") { "" } else { ", lr = 0.3" };
@@ -92,7 +90,7 @@ fn further_settings_follow_pytorch() {
 #[test]
 fn plateaus_follow_pytorch_through_the_optimizer() {
     let fixture: Value =
-        serde_json::from_str(include_str!("fixtures/optimizers_more.json")).unwrap();
+        serde_json::from_str(include_str!("../fixtures/optimizers_more.json")).unwrap();
     let schedules = &fixture["schedules"];
     let metrics = schedules["metrics"].as_array().unwrap();
     for (settings, expected) in schedules["plateau"].as_object().unwrap() {
@@ -226,7 +224,7 @@ fn mistakes_have_their_place() {
         ),
     ];
     for (lr, column, message) in cases {
-        let error = Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap_err();
+        let error = crate::read(&format!("kind = 'sgd'\nlr = {lr}")).unwrap_err();
         assert_eq!((error.line(), error.column()), (2, column), "{lr}\n{error}");
         assert!(error.message().starts_with(message), "{lr}\n{error}");
     }
@@ -236,7 +234,7 @@ proptest! {
     #[test]
     fn a_rate_reads_back_as_it_was_printed(rate in any_rate()) {
         let recipe = Recipe::new(rate.clone(), Sgd::default());
-        let read = Recipe::from_toml(&recipe.to_string());
+        let read = crate::read(&recipe.to_string());
         let read = read.map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert_eq!(read.lr(), &rate);
         for step in [0, 1, 17, 999, 123_456] {
@@ -256,7 +254,7 @@ proptest! {
 #[test]
 fn total_steps_counts_the_warm_up_in() {
     let same = |a: &str, b: &str| {
-        let read = |lr: &str| Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap();
+        let read = |lr: &str| crate::read(&format!("kind = 'sgd'\nlr = {lr}")).unwrap();
         assert_eq!(read(a), read(b));
     };
     same(
@@ -273,7 +271,7 @@ fn total_steps_counts_the_warm_up_in() {
         ("{ kind = 'cosine', lr = 1, total_steps = 2, T_max = 2 }", 33, "both `total_steps` and"),
         ("{ kind = 'step', lr = 1, step_size = 2, total_steps = 2 }", 46, "unknown key `total_st"),
     ] {
-        let error = Recipe::from_toml(&format!("kind = 'sgd'\nlr = {lr}")).unwrap_err();
+        let error = crate::read(&format!("kind = 'sgd'\nlr = {lr}")).unwrap_err();
         assert_eq!((error.line(), error.column()), (2, column), "{error}");
         assert!(error.message().starts_with(message), "{error}");
     }

@@ -12,8 +12,8 @@ params = '*.bias'
 weight_decay = 0.0
 ";
 
-fn read(text: &str, overrides: &[&str]) -> Result<Recipe, ConfigError> {
-    Recipe::from_toml_with_overrides(&Registry::default(), text, overrides)
+fn with_overrides(text: &str, overrides: &[&str]) -> Result<Recipe, ConfigError> {
+    Registry::default().overridden(overrides).read(text)
 }
 
 #[test]
@@ -33,23 +33,30 @@ fn an_override_takes_the_place_of_a_setting() -> Result<(), ConfigError> {
     ];
     for (change, from, to) in cases {
         assert_ne!(FILE.replace(from, to), FILE, "{change}");
-        assert_eq!(read(FILE, &[change])?, Recipe::from_toml(&FILE.replace(from, to))?, "{change}");
+        assert_eq!(
+            with_overrides(FILE, &[change])?,
+            crate::read(&FILE.replace(from, to))?,
+            "{change}"
+        );
     }
     Ok(())
 }
 
 #[test]
 fn a_recipe_at_top_level_is_addressed_in_the_same_way() -> Result<(), ConfigError> {
-    let expected = Recipe::from_toml("kind = 'sgd'\nlr = 0.5")?;
-    assert_eq!(read("kind = 'sgd'", &["optimizer.lr=0.5"])?, expected);
-    assert_eq!(read("kind = 'sgd'", &["lr=0.5"])?, expected);
+    let expected = crate::read("kind = 'sgd'\nlr = 0.5")?;
+    assert_eq!(with_overrides("kind = 'sgd'", &["optimizer.lr=0.5"])?, expected);
+    assert_eq!(with_overrides("kind = 'sgd'", &["lr=0.5"])?, expected);
     Ok(())
 }
 
 #[test]
 fn the_last_of_several_counts() -> Result<(), ConfigError> {
-    let expected = Recipe::from_toml("kind = 'sgd'\nlr = 0.5\nmomentum = 0.1")?;
-    assert_eq!(read("kind = 'adam'", &["kind=sgd", "lr=1", "momentum=0.1", "lr=0.5"])?, expected);
+    let expected = crate::read("kind = 'sgd'\nlr = 0.5\nmomentum = 0.1")?;
+    assert_eq!(
+        with_overrides("kind = 'adam'", &["kind=sgd", "lr=1", "momentum=0.1", "lr=0.5"])?,
+        expected
+    );
     Ok(())
 }
 
@@ -74,11 +81,11 @@ fn a_mistake_in_an_override_is_shown_there() {
     for (change, column, message) in cases {
         if change.starts_with("eps") {
             // `eps` is not in the file: the path makes a table, which is no number.
-            let error = read(FILE, &[change]).unwrap_err();
+            let error = with_overrides(FILE, &[change]).unwrap_err();
             assert_eq!(error.file().and_then(|file| file.to_str()), Some("override"), "{error}");
             continue;
         }
-        let error = read(FILE, &["clip_norm=1.0", change]).unwrap_err();
+        let error = with_overrides(FILE, &["clip_norm=1.0", change]).unwrap_err();
         assert_eq!(error.file().and_then(|file| file.to_str()), Some("override"), "{error}");
         assert_eq!((error.line(), error.column()), (1, column), "{error}");
         assert!(error.message().starts_with(message), "{error}");
@@ -86,6 +93,6 @@ fn a_mistake_in_an_override_is_shown_there() {
         assert!(error.to_string().contains(&format!("1 | {first}")), "{error}");
     }
     // A mistake of the file stays one of the file.
-    let error = read("kind = 'sgd'\nlr = -1", &["momentum=0.5"]).unwrap_err();
+    let error = with_overrides("kind = 'sgd'\nlr = -1", &["momentum=0.5"]).unwrap_err();
     assert_eq!((error.file(), error.line(), error.column()), (None, 2, 6));
 }

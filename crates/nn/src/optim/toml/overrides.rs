@@ -1,13 +1,13 @@
-//! Settings from elsewhere, such as a command line, on top of those of a text.
+//! Overrides of settings, such as those of a command line.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::error::{ConfigError, Diagnostic, Source};
+use crate::optim::error::{ConfigError, Diagnostic, Source};
 
-/// A recipe's text and its overrides. A span counts bytes as if they stood one after the other.
+/// A recipe's text and its overrides. Spans count bytes as if they were concatenated.
 #[derive(Debug)]
 pub(crate) struct Texts<'a> {
     text: &'a str,
@@ -17,19 +17,19 @@ pub(crate) struct Texts<'a> {
 #[derive(Debug)]
 struct Override<'a> {
     text: &'a str,
-    /// Where it begins.
+    /// First byte, counted over the concatenation.
     start: usize,
-    /// Its value with a key for the parser, put where it stands, so that the parser counts as we do.
+    /// The value with a key for the parser, padded so that the parser counts bytes in the same way.
     padded: String,
 }
 
-/// The key that a value is read with.
+/// Key that a value is parsed with.
 const KEY: &str = "value=";
 
 impl<'a> Texts<'a> {
-    pub(crate) fn new(text: &'a str, overrides: &[&'a str]) -> Self {
+    pub(crate) fn new(text: &'a str, overrides: &'a [String]) -> Self {
         let mut start = text.len();
-        let place = |text: &&'a str| {
+        let place = |text: &'a String| {
             start += KEY.len() + 1;
             let at = start + text.find('=').map_or(0, |equals| equals + 1);
             let padded = format!("{}{KEY}{}", " ".repeat(at - KEY.len()), &text[at - start..]);
@@ -40,7 +40,7 @@ impl<'a> Texts<'a> {
         Texts { text, overrides: overrides.iter().map(place).collect() }
     }
 
-    /// The place of a span, in the text that it lies in.
+    /// Returns the position of a span in the text or override that it lies in.
     pub(crate) fn source(&self, span: Range<usize>) -> Source {
         match self.overrides.iter().rfind(|text| span.start >= text.start) {
             None => Source::new(self.text, span),
@@ -57,7 +57,7 @@ impl<'a> Texts<'a> {
         self.source(diagnostic.span).error(diagnostic.message)
     }
 
-    /// Puts the overrides in place, in their order, in the table of the recipe.
+    /// Applies the overrides, in order, to the table of the recipe.
     pub(crate) fn apply<'t>(&'t self, recipe: &mut DeTable<'t>) -> Result<(), Diagnostic> {
         for Override { text, start, padded } in &self.overrides {
             let Some((path, value)) = text.split_once('=') else {
@@ -73,7 +73,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// The value that `text` spells, which begins at byte `at`. A word needs no quotes.
+/// Parses the value `text`, which begins at byte `at`. A word needs no quotes.
 fn read<'t>(text: &'t str, padded: &'t str, at: usize) -> Result<Spanned<DeValue<'t>>, Diagnostic> {
     let span = at..at + text.len();
     let word = text.trim();
@@ -90,7 +90,7 @@ fn read<'t>(text: &'t str, padded: &'t str, at: usize) -> Result<Spanned<DeValue
     }
 }
 
-/// Puts a value where the dotted path leads, which begins at byte `at`.
+/// Sets the value at the dotted path, which begins at byte `at`.
 fn put<'t>(
     table: &mut DeTable<'t>,
     path: &'t str,
@@ -132,14 +132,14 @@ fn article(value: &DeValue<'_>) -> String {
     format!("{} {name}", if name.starts_with(['a', 'i']) { "an" } else { "a" })
 }
 
-/// What may hold a setting.
+/// A table or an array: the parent of a setting.
 enum Holder<'a, 't> {
     Table(&'a mut DeTable<'t>),
     Array(&'a mut [Spanned<DeValue<'t>>]),
 }
 
 impl<'a, 't> Holder<'a, 't> {
-    /// The place under this key; in a table made, if it is not there.
+    /// Returns the entry of this key; a table inserts a missing one.
     fn entry(
         self,
         key: &'t str,
@@ -147,7 +147,7 @@ impl<'a, 't> Holder<'a, 't> {
     ) -> Result<&'a mut Spanned<DeValue<'t>>, Diagnostic> {
         match self {
             Holder::Table(table) => {
-                // A key that was there keeps no place in the text: the override is where to look.
+                // The key gets the position of the override, also if the text has it.
                 let old = table.remove(key);
                 let new = old.unwrap_or(Spanned::new(span.clone(), DeValue::Table(DeTable::new())));
                 let key = Spanned::new(span, DeString::Borrowed(key));

@@ -99,7 +99,7 @@ fn no_gradient_is_missed_at_a_frozen_parameter() {
 fn a_group_has_a_rule_of_its_own_and_keeps_the_clipping() {
     let text = "kind = 'adam'\nbetas = [0.5, 0.5]\nlr = 0.1\nweight_decay = 0.3\nclip_norm = 1.0\n
                 [[groups]]\nparams = 'head.*'\nkind = 'momentum'\nlr = 1.0";
-    let recipe = Recipe::from_toml(text).unwrap();
+    let recipe = crate::read(text).unwrap();
     let kinds =
         |plan: &Plan| plan.chain().iter().map(|transform| transform.kind()).collect::<Vec<_>>();
     assert_eq!(kinds(recipe.groups()[0].plan().unwrap()), ["clip_norm", "sgd"]);
@@ -115,7 +115,7 @@ fn a_group_has_a_rule_of_its_own_and_keeps_the_clipping() {
 fn a_group_of_the_same_kind_replaces_single_settings() {
     let text = "kind = 'adamw'\nbetas = [0.5, 0.9]\nlr = 0.1\n
                 [[groups]]\nparams = 'head.*'\nkind = 'adamw'\neps = 0.1";
-    let recipe = Recipe::from_toml(text).unwrap();
+    let recipe = crate::read(text).unwrap();
     let group = recipe.groups()[0].plan().unwrap();
     let adam = Adam { betas: [0.5, 0.9], eps: 0.1, amsgrad: false };
     assert_eq!(group, &Plan::new(0.1, adam).then(wengert_nn::optim::WeightDecay::default()));
@@ -134,17 +134,17 @@ fn groups_of_the_long_form() {
 
 #[test]
 fn a_recipe_with_groups_reads_back_as_it_was_printed() -> Result<(), ConfigError> {
-    let text = "kind = 'adamw'\nclip_norm = 2.0\naverage = 0.99\naccumulate = 3\nnon_finite = 'skip'\n
+    let text = "kind = 'adamw'\nclip_norm = 2.0\nema = 0.99\naccumulate = 3\nnon_finite = 'skip'\n
                 maximize = true\ndecoupled_weight_decay = false\n
                 [[groups]]\nparams = ['*.bias', 'a\\\"b']\nweight_decay = 0.0\n
                 [[groups]]\nparams = 'head.*'\nkind = 'sgd'\nlr = { kind = 'step', lr = 1, step_size = 2 }\n
                 [[groups]]\nparams = 'encoder.**'\nfrozen = true";
-    let recipe = Recipe::from_toml(&text.replace("'a\\\"b'", "'a\"b'"))?;
-    assert_eq!(Recipe::from_toml(&recipe.to_string())?, recipe);
+    let recipe = crate::read(&text.replace("'a\\\"b'", "'a\"b'"))?;
+    assert_eq!(crate::read(&recipe.to_string())?, recipe);
     let same = Recipe::new(0.1, Sgd::default())
         .group(["*.bias"], Plan::new(0.01, Sgd::default()))
         .freeze(["encoder.*"]);
-    assert_eq!(Recipe::from_toml(&same.to_string())?, same);
+    assert_eq!(crate::read(&same.to_string())?, same);
     Ok(())
 }
 
@@ -192,7 +192,7 @@ fn mistakes_in_groups_have_their_place() {
         ("[[groups]]\nparams = 'a'\nkind = 'adma'", 4, 8, "unknown optimizer `adma`; did you mean"),
     ];
     for (text, line, column, message) in cases {
-        let error = Recipe::from_toml(&format!("kind = 'sgd'\n{text}")).unwrap_err();
+        let error = crate::read(&format!("kind = 'sgd'\n{text}")).unwrap_err();
         assert_eq!((error.line(), error.column()), (line, column), "{text:?}\n{error}");
         assert!(error.message().starts_with(message), "{text:?}\n{error}");
     }

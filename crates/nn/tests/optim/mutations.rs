@@ -7,8 +7,7 @@ use wengert_nn::optim::{
     NAdam, NonFinite, Plan, RAdam, Recipe, RmsProp, Sgd, Transform, UnusedParameters, WeightDecay,
 };
 
-mod any;
-use any::any_rate;
+use crate::any::any_rate;
 
 /// Any rule or transform, with settings in range.
 fn any_transform() -> impl Strategy<Value = Transform> {
@@ -113,7 +112,7 @@ proptest! {
     #[test]
     fn a_recipe_reads_back_as_it_was_printed(recipe in any_recipe()) {
         let text = recipe.to_string();
-        let read = Recipe::from_toml(&text).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let read = crate::read(&text).map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert_eq!(read.to_string(), text);
         prop_assert_eq!(read, recipe);
     }
@@ -126,7 +125,7 @@ proptest! {
         let (_, value) = setting(&text, which);
         let wrong = of_another_type(&text[value.clone()], choice);
         text.replace_range(value.clone(), wrong);
-        let error = Recipe::from_toml(&text).map(|_| text.clone()).unwrap_err();
+        let error = crate::read(&text).map(|_| text.clone()).unwrap_err();
         prop_assert_eq!((error.line(), error.column()), place(&text, value.start), "{}", error);
     }
 
@@ -138,7 +137,7 @@ proptest! {
         let (key, _) = setting(&text, which);
         let at = key.start + letter.index(key.len());
         text.replace_range(at..=at, "Q");
-        let error = Recipe::from_toml(&text).map(|_| text.clone()).unwrap_err();
+        let error = crate::read(&text).map(|_| text.clone()).unwrap_err();
         prop_assert_eq!((error.line(), error.column()), place(&text, key.start), "{}", error);
         prop_assert!(error.message().starts_with("unknown key `"), "{}", error);
     }
@@ -154,7 +153,7 @@ proptest! {
         }
         let at = value.start + 1 + letter.index(value.len() - 2);
         text.replace_range(at..=at, "Q");
-        let error = Recipe::from_toml(&text).map(|_| text.clone()).unwrap_err();
+        let error = crate::read(&text).map(|_| text.clone()).unwrap_err();
         prop_assert_eq!((error.line(), error.column()), place(&text, value.start), "{}", error);
     }
 
@@ -172,8 +171,8 @@ proptest! {
         }
         let at = digits[at.index(digits.len())];
         text.replace_range(at..=at, &digit.to_string());
-        match Recipe::from_toml(&text) {
-            Ok(read) => prop_assert_eq!(Recipe::from_toml(&read.to_string()).ok(), Some(read)),
+        match crate::read(&text) {
+            Ok(read) => prop_assert_eq!(crate::read(&read.to_string()).ok(), Some(read)),
             // A momentum that became 0 is told where it is needed.
             Err(error) if error.message().starts_with("`nesterov`") => {}
             Err(error) => {

@@ -2,18 +2,17 @@
 
 use std::fmt::Write;
 
-use super::config::{RECIPE, SHARED};
-use super::recipe::{Choice, NonFinite, UnusedParameters};
-use super::reflect::{Setting, Type};
-use super::registry::Registry;
-use super::schedule::JOINED;
+use super::registry::{Registry, ScheduleKind};
+use super::shared::{self, RECIPE, SHARED, Value};
+use crate::optim::recipe::{Choice, NonFinite, UnusedParameters};
+use crate::optim::reflect::{Setting, Type};
 
 impl Registry {
-    /// A JSON schema (draft 7) of the recipes that these kinds allow, in the short and the long form:
-    /// with it an editor completes keys and marks mistakes while a TOML file is written. It knows
-    /// names and types; ranges are checked when the file is read.
+    /// Returns a JSON schema (draft 7) of the recipes that these kinds allow, in the short and the long
+    /// form. With it an editor completes keys and marks mistakes in TOML files. It covers names and
+    /// types; ranges are checked when a file is read.
     ///
-    /// That of the library's own kinds is `docs/recipe.schema.json`.
+    /// `docs/recipe.schema.json` is the schema of the library's own kinds.
     pub fn schema(&self) -> String {
         let mut text = String::from(
             "{\n\"$schema\": \"http://json-schema.org/draft-07/schema#\",\n\
@@ -26,7 +25,7 @@ impl Registry {
         );
         let mut separator = "";
         for (name, schema) in self.definitions() {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "{separator}\n{}: {schema}", string(&name));
             separator = ",";
         }
@@ -39,38 +38,40 @@ impl Registry {
         for (kind, rule) in &self.rules {
             let settings = (rule.describe)();
             let own = |key: &str| settings.iter().any(|setting| setting.name == key);
-            let mut transform = Object::of(kind, &settings);
+            let transform = Object::of(kind, &settings);
             let mut short = Object::of(kind, &settings);
-            if rule.decoupled.is_some() {
-                transform.put("weight_decay", reference("weight_decay"));
-            }
-            let of_rule = if rule.solver { &SHARED[..1] } else { &SHARED[..] };
-            for key in of_rule.iter().filter(|key| !own(key)) {
-                short.put(key, reference(key));
-            }
+            let keys = shared::keys().take(if rule.solver { 1 } else { usize::MAX });
+            keys.filter(|key| !own(key)).for_each(|key| short.put(key, reference(key)));
             let mut group = short.clone();
             RECIPE.iter().filter(|key| !own(key)).for_each(|key| short.put(key, reference(key)));
             any.properties
                 .extend(group.properties.iter().filter(|(key, _)| key != "kind").cloned());
-            group.needed.clear();
+            group.required.clear();
             group.of_group();
             all.push((format!("link.{kind}"), transform.text()));
             all.push((format!("short.{kind}"), short.text()));
             all.push((format!("group.{kind}"), group.text()));
         }
         for (kind, schedule) in &self.schedules {
-            let mut object = Object::of(kind, &(schedule.describe)());
+            let settings = match schedule {
+                ScheduleKind::One { describe, .. } => describe(),
+                ScheduleKind::Joined => Vec::new(),
+            };
+            let mut object = Object::of(kind, &settings);
             object.put("warmup_steps", TYPE_WHOLE.into());
             object.put("warmup_start_factor", TYPE_NUMBER.into());
-            if let Some(length) = schedule.length {
-                object.put("total_steps", TYPE_WHOLE.into());
-                let needed = object.needed.iter_mut().find(|names| names.contains(&length));
-                needed.into_iter().for_each(|names| names.push("total_steps"));
-            }
-            if *kind == JOINED {
-                object.needed = vec![vec!["milestones"], vec!["pieces"]];
-                object.put("milestones", list(TYPE_WHOLE));
-                object.put("pieces", list(&reference("lr")));
+            match schedule {
+                ScheduleKind::One { length: Some(length), .. } => {
+                    object.put("total_steps", TYPE_WHOLE.into());
+                    let required = object.required.iter_mut().find(|names| names.contains(length));
+                    required.into_iter().for_each(|names| names.push("total_steps"));
+                }
+                ScheduleKind::One { length: None, .. } => {}
+                ScheduleKind::Joined => {
+                    object.required = vec![vec!["milestones"], vec!["pieces"]];
+                    object.put("milestones", list(TYPE_WHOLE));
+                    object.put("pieces", list(&reference("lr")));
+                }
             }
             all.push((format!("schedule.{kind}"), object.text()));
         }
@@ -78,8 +79,8 @@ impl Registry {
         let schedules = by_kind("schedule", self.schedules.keys().copied());
         all.push(("lr".into(), choose("{\"type\": \"object\"}", &schedules, TYPE_NUMBER)));
         all.push(("link".into(), by_kind("link", rules())));
-        let needed = vec![vec!["lr"], vec!["chain"]];
-        let mut long = Object { needed, ..Object::default() };
+        let required = vec![vec!["lr"], vec!["chain"]];
+        let mut long = Object { required, ..Object::default() };
         ["lr", "chain"].iter().chain(&RECIPE).for_each(|key| long.put(key, reference(key)));
         all.push(("long".into(), long.text()));
         all.push((
@@ -110,7 +111,7 @@ const TYPE_WHOLE: &str = "{\"type\": \"integer\", \"minimum\": 0}";
 const TYPE_FLAG: &str = "{\"type\": \"boolean\"}";
 const TYPE_TEXT: &str = "{\"type\": \"string\"}";
 
-/// The keys that belong to no rule.
+/// Returns the definitions of the keys that belong to no kind.
 fn shared() -> Vec<(String, String)> {
     fn words<C: Choice>() -> String {
         one_of(C::ALL.iter().map(|(word, _)| *word))
@@ -124,34 +125,35 @@ fn shared() -> Vec<(String, String)> {
     ]
     .map(|(key, schema)| (key.into(), schema))
     .into();
-    for key in &SHARED[1..] {
-        let flag = ["maximize", "decoupled_weight_decay"].contains(key);
-        all.push(((*key).into(), if flag { TYPE_FLAG } else { TYPE_NUMBER }.into()));
+    for shared in &SHARED {
+        let of = match shared.value {
+            Value::Number(_) => TYPE_NUMBER,
+            Value::Flag(_) => TYPE_FLAG,
+        };
+        all.push((shared.key.into(), of.into()));
     }
     all
 }
 
-/// A table: what may stand in it, and of which lists of names one each must.
+/// Schema of a table. Of each list in `required`, one name must be given.
 #[derive(Clone, Default)]
 struct Object {
     properties: Vec<(String, String)>,
-    needed: Vec<Vec<&'static str>>,
+    required: Vec<Vec<&'static str>>,
 }
 
 impl Object {
-    /// A kind with its settings.
+    /// Returns the schema of a kind with its settings.
     fn of(kind: &str, settings: &[Setting]) -> Self {
         let mut object = Object::default();
         object.put("kind", format!("{{\"const\": {}}}", string(kind)));
         for setting in settings {
             object.put(setting.name, of_type(&setting.of));
-            let same =
-                |names: &&mut Vec<_>| setting.gives.is_some_and(|name| names.contains(&name));
-            match (object.needed.iter_mut().find(same), setting.gives) {
-                (Some(names), _) => names.push(setting.name),
-                (None, Some(name)) if name == setting.name => object.needed.push(vec![name]),
-                (None, Some(name)) => object.needed.push(vec![name, setting.name]),
-                (None, None) => {}
+            let Some(provides) = setting.provides else { continue };
+            match object.required.iter_mut().find(|names| names.contains(&provides)) {
+                Some(names) => names.push(setting.name),
+                None if provides == setting.name => object.required.push(vec![provides]),
+                None => object.required.push(vec![provides, setting.name]),
             }
         }
         object
@@ -160,7 +162,7 @@ impl Object {
     fn of_group(&mut self) {
         self.put("params", reference("params"));
         self.put("frozen", TYPE_FLAG.into());
-        self.needed.push(vec!["params"]);
+        self.required.push(vec!["params"]);
     }
 
     fn put(&mut self, key: &str, schema: String) {
@@ -170,20 +172,20 @@ impl Object {
     fn text(&self) -> String {
         let property = |(key, schema): &(String, String)| format!("{}: {schema}", string(key));
         let properties = self.properties.iter().map(property).collect::<Vec<_>>().join(", ");
-        let needed = self.needed.iter().map(|names| {
+        let required = self.required.iter().map(|names| {
             let mut names = names.clone();
             names.sort();
             names.dedup();
             let names: Vec<String> = names.into_iter().map(has).collect();
             format!("{{\"anyOf\": [{}]}}", names.join(", "))
         });
-        let needed = match needed.collect::<Vec<_>>().join(", ") {
+        let required = match required.collect::<Vec<_>>().join(", ") {
             none if none.is_empty() => none,
             some => format!(", \"allOf\": [{some}]"),
         };
         format!(
             "{{\"type\": \"object\", \"properties\": {{{properties}}}, \
-             \"additionalProperties\": false{needed}}}"
+             \"additionalProperties\": false{required}}}"
         )
     }
 }
@@ -204,7 +206,7 @@ fn of_type(of: &Type) -> String {
     }
 }
 
-/// A table whose `kind` says which definition it follows.
+/// Returns the schema of a table that follows the definition named by its `kind`.
 fn by_kind<'a>(family: &str, kinds: impl Iterator<Item = &'a str> + Clone) -> String {
     let branch = |kind: &str| {
         let condition =

@@ -69,7 +69,7 @@ fn a_gradient_that_is_not_finite_is_an_error_where_the_recipe_says_so() {
 #[test]
 fn averages_follow_the_parameters_and_are_put_in_their_place() {
     let mut param = Param::new(Tensor::from([1.0, 2.0]));
-    let text = "kind = 'sgd'\nlr = 0.25\nweight_decay = 0.0\naverage = 0.75";
+    let text = "kind = 'sgd'\nlr = 0.25\nweight_decay = 0.0\nema = 0.75";
     let mut optimizer = optimizer(text);
     // Before the first step a parameter stands for itself.
     optimizer.with_ema(&mut param, |p| assert_eq!(p.value().as_slice(), [1.0, 2.0]));
@@ -101,14 +101,14 @@ fn averages_follow_the_parameters_and_are_put_in_their_place() {
 fn averages_of_long_parameters_are_gathered_from_their_chunks() {
     let n = 10_000;
     let mut param = Param::new(Tensor::<f64>::from_fn([n], |i| i as f64));
-    let mut optimizer = optimizer("kind = 'adam'\nlr = 0.0\naverage = 0.5");
+    let mut optimizer = optimizer("kind = 'adam'\nlr = 0.0\nema = 0.5");
     let (_, grads) = gradients(|tape| tape.param(&param).square().sum());
     optimizer.step(&mut param, &grads);
     optimizer.with_ema(&mut param, |p| assert_eq!(p.value().as_slice()[9_999], 9_999.0));
 }
 
 #[test]
-#[should_panic(expected = "with_ema: the recipe keeps no average; say `average = 0.999`")]
+#[should_panic(expected = "with_ema: the recipe keeps no average; say `ema = 0.999`")]
 fn without_an_average_there_is_nothing_to_put_in_place() {
     let mut param = Param::new(Tensor::from([1.0]));
     optimizer("kind = 'sgd'").with_ema(&mut param, |_| ());
@@ -116,10 +116,10 @@ fn without_an_average_there_is_nothing_to_put_in_place() {
 
 #[test]
 fn an_average_stands_last() {
-    let text = "lr = 1\n[[chain]]\nkind = 'average'\n[[chain]]\nkind = 'sgd'";
-    let error = wengert_nn::optim::Recipe::from_toml(text).unwrap_err();
+    let text = "lr = 1\n[[chain]]\nkind = 'ema'\n[[chain]]\nkind = 'sgd'";
+    let error = crate::read(text).unwrap_err();
     assert_eq!((error.line(), error.column()), (3, 8));
-    assert!(error.message().starts_with("`average` stands last in its chain"), "{error}");
+    assert!(error.message().starts_with("`ema` must be last in its chain"), "{error}");
 }
 
 #[test]
@@ -158,14 +158,13 @@ fn mistakes_have_their_place() {
         ("accumulate = 0", 2, 14, "`accumulate`: expected a whole number of at least 1"),
         ("accumulate = 1.5", 2, 14, "`accumulate`: expected a whole number of at least 1, found"),
         ("non_finite = 'skp'", 2, 14, "unknown value `skp`; did you mean `skip`? Expected one of"),
-        ("average = 1.0", 2, 11, "`average`: expected a number of at least 0 and below 1"),
+        ("ema = 1.0", 2, 7, "`ema`: expected a number of at least 0 and below 1"),
         ("maximize = 1", 2, 12, "`maximize`: expected `true` or `false`"),
         ("clip_tensor_norm = -1", 2, 20, "`clip_tensor_norm`: expected a finite number above 0"),
         ("decoupled_weight_decay = 1", 2, 26, "`decoupled_weight_decay`: expected `true`"),
     ];
     for (text, line, column, expected) in cases {
-        let error =
-            wengert_nn::optim::Recipe::from_toml(&format!("kind = 'sgd'\n{text}")).unwrap_err();
+        let error = crate::read(&format!("kind = 'sgd'\n{text}")).unwrap_err();
         assert_eq!((error.line(), error.column()), (line, column), "{error}");
         assert!(error.message().starts_with(expected), "{error}");
     }

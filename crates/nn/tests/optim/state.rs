@@ -2,7 +2,7 @@
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert_core::{Gradients, Param, ReduceOps, Tensor, UnaryOps, gradients, params_f64};
-use wengert_nn::optim::{Optimizer, OptimizerState, Recipe};
+use wengert_nn::optim::{Optimizer, OptimizerState};
 
 struct Net {
     weight: Param<f64>,
@@ -40,7 +40,7 @@ fn optimizer(text: &str) -> Optimizer<f64> {
 }
 
 const RECIPES: [&str; 7] = [
-    "kind = 'adamw'\namsgrad = true\naverage = 0.9\nlr = 0.01",
+    "kind = 'adamw'\namsgrad = true\nema = 0.9\nlr = 0.01",
     "kind = 'nadam'\nclip_norm = 1.0\nlr = { kind = 'plateau', lr = 0.1, patience = 1 }",
     "kind = 'rmsprop'\ncentered = true\nmomentum = 0.5",
     "kind = 'momentum'\naccumulate = 3\nlr = 0.01",
@@ -85,15 +85,15 @@ fn names_are_those_of_parameter_rule_and_slot() {
             "bias/adam.exp_avg",
             "bias/adam.exp_avg_sq",
             "bias/adam.max_exp_avg_sq",
-            "bias/average.average",
+            "bias/ema.average",
             "weight/adam.exp_avg",
             "weight/adam.exp_avg_sq",
             "weight/adam.max_exp_avg_sq",
-            "weight/average.average",
+            "weight/ema.average",
         ]
     );
     assert_eq!((state.numbers["steps"], state.numbers["weight/adam.count"]), (2.0, 2.0));
-    assert_eq!(state.tensors["weight/average.average"].shape(), [3, 3001].into());
+    assert_eq!(state.tensors["weight/ema.average"].shape(), [3, 3001].into());
     // The first average of Adam, by hand: 0.1 of the first gradient, 0.9 of that and 0.1 of the next.
     let mut second = self::net();
     let first = gradient(&second, 0).named(&second, "bias").unwrap().to_vec();
@@ -115,16 +115,11 @@ fn a_recipe_with_one_link_more_takes_what_it_can_and_says_what_it_could_not() {
     let (mut net, mut plain) = (net(), optimizer("kind = 'adam'"));
     train(&mut net, &mut plain, 0..3);
     let state = plain.state(&net);
-    let mut more = optimizer("kind = 'adam'\naverage = 0.5\nclip_norm = 1.0");
+    let mut more = optimizer("kind = 'adam'\nema = 0.5\nclip_norm = 1.0");
     let restored = more.restore(&net, state.clone());
     assert_eq!(
         restored.missing,
-        [
-            "weight/average.average",
-            "weight/average.count",
-            "bias/average.average",
-            "bias/average.count",
-        ]
+        ["weight/ema.average", "weight/ema.count", "bias/ema.average", "bias/ema.count",]
     );
     assert!(restored.unexpected.is_empty() && restored.shape_mismatch.is_empty());
     let kept = more.state(&net);
@@ -156,7 +151,7 @@ fn another_shape_is_told_and_starts_anew() {
 
 #[test]
 fn an_empty_memory_is_a_fresh_start() {
-    let (net, recipe) = (net(), Recipe::from_toml("kind = 'adam'").unwrap());
+    let (net, recipe) = (net(), crate::read("kind = 'adam'").unwrap());
     let mut optimizer = Optimizer::<f64>::new(recipe);
     let restored =
         optimizer.restore(&net, OptimizerState { tensors: [].into(), numbers: [].into() });

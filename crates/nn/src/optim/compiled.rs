@@ -1,0 +1,49 @@
+//! Entry points of the optimizer for both precisions.
+//!
+//! A generic function is compiled anew in each crate that calls it. The methods of
+//! [`Optimizer`](super::Optimizer) are therefore thin: they call the functions here through pointers,
+//! and those are compiled with this crate.
+
+use std::any::Any;
+
+use wengert_core::{Float, Gradients, ParamId, Params, Tensor};
+
+use super::minimize::Objective;
+use super::optimizer::Optimizer;
+use super::recipe::Recipe;
+use super::state::{LoadReport, OptimizerState};
+
+/// Entry points in precision `F`. An `Err` is a mistake of the caller, who panics with it, so that the
+/// message shows the line of the user.
+pub(super) struct Compiled<F: Float> {
+    pub(super) new: fn(Recipe) -> Optimizer<F>,
+    pub(super) step: fn(&mut Optimizer<F>, &mut dyn Params<F>, &Gradients<F>) -> Result<(), String>,
+    pub(super) minimize: fn(&mut Optimizer<F>, &mut dyn Objective<F>) -> Result<F, String>,
+    pub(super) state: fn(&Optimizer<F>, &dyn Params<F>) -> OptimizerState<F>,
+    pub(super) restore: fn(&mut Optimizer<F>, &dyn Params<F>, OptimizerState<F>) -> LoadReport,
+    pub(super) swap_ema:
+        fn(&Optimizer<F>, &mut dyn Params<F>) -> Result<Vec<(ParamId, Tensor<F>)>, String>,
+}
+
+static SINGLE: Compiled<f32> = Compiled::entries();
+static DOUBLE: Compiled<f64> = Compiled::entries();
+
+impl<F: Float> Compiled<F> {
+    const fn entries() -> Self {
+        Compiled {
+            new: Optimizer::made,
+            step: Optimizer::try_step,
+            minimize: Optimizer::try_minimize,
+            state: Optimizer::state_of,
+            restore: Optimizer::restore_from,
+            swap_ema: Optimizer::swap_ema,
+        }
+    }
+
+    /// Returns the entry points in precision `F`.
+    pub(super) fn of() -> &'static Self {
+        // `Float` is sealed: there are only these two precisions.
+        let [single, double]: [&dyn Any; 2] = [&SINGLE, &DOUBLE];
+        single.downcast_ref().or(double.downcast_ref()).expect("a precision is f32 or f64")
+    }
+}

@@ -1,0 +1,225 @@
+//! A step of the optimizer: each parameter through the chain of its plan, phase by phase.
+
+use wengert_core::{Float, Gradients, Leaf, LeafMut, Param, Params, Path, Tensor};
+
+use super::chain::{Chain, ChainState, sum_of_squares};
+use super::optimizer::{Optimizer, ParamState, PlanState, plans};
+use super::recipe::{NonFinite, Plan, Recipe, UnusedParameters};
+use super::rule::{SolverState, StepContext};
+
+impl<F: Float> Optimizer<F> {
+    pub(super) fn made(recipe: Recipe) -> Self {
+        let state = |plan: Option<&Plan>| PlanState {
+            chain: plan.filter(|plan| plan.solver().is_none()).map(|plan| Chain::new(&plan.chain)),
+            schedule: plan.map_or(Vec::new(), |plan| plan.lr.state()),
+        };
+        Self {
+            plans: plans(&recipe).map(state).collect(),
+            recipe,
+            params: Vec::new(),
+            steps: 0,
+            skipped: 0,
+            accumulated: None,
+            solver_state: SolverState::new(),
+        }
+    }
+
+    pub(super) fn try_step(
+        &mut self,
+        model: &mut dyn Params<F>,
+        grads: &Gradients<F>,
+    ) -> Result<(), String> {
+        if let Some(solver) = self.solver() {
+            return Err(format!("`{}` calls the loss itself; use `minimize`", solver.kind()));
+        }
+        if self.params.is_empty() {
+            self.check(model).map_err(|error| error.to_string())?;
+        }
+        if !self.accepts(model, grads)? {
+            self.skipped += 1;
+            return Ok(());
+        }
+        let count = self.recipe.accumulate();
+        if count == 1 {
+            self.update(model, grads)?;
+        } else {
+            let so_far = match &mut self.accumulated {
+                None => self.accumulated.insert((grads.clone(), 1)).1,
+                Some((sum, so_far)) => {
+                    *sum += grads;
+                    *so_far += 1;
+                    *so_far
+                }
+            };
+            if so_far >= count
+                && let Some((sum, so_far)) = self.accumulated.take()
+            {
+                self.update(model, &(sum / so_far as f64))?;
+            }
+        }
+        if !grads.updates().is_empty() {
+            update_buffers(model, grads);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the recipe uses these gradients, finite or not.
+    fn accepts(&self, model: &dyn Params<F>, grads: &Gradients<F>) -> Result<bool, String> {
+        match self.recipe.non_finite() {
+            NonFinite::Ignore => Ok(true),
+            NonFinite::Skip => Ok(grads.is_finite()),
+            NonFinite::Error if grads.is_finite() => Ok(true),
+            NonFinite::Error => {
+                let mut names = Vec::new();
+                model.visit(Path::ROOT, &mut |path, leaf| {
+                    if let Leaf::Param(param) = leaf
+                        && grads.get(param).is_some_and(|g| !g.is_finite())
+                    {
+                        names.push(path.to_string());
+                    }
+                });
+                Err(format!(
+                    "the gradient is not finite at {}; `gradients_checked` finds where that began",
+                    names.join(", ")
+                ))
+            }
+        }
+    }
+
+    fn update(&mut self, model: &mut dyn Params<F>, grads: &Gradients<F>) -> Result<(), String> {
+        if self.recipe.unused_parameters() == UnusedParameters::Error {
+            let mut missing = grads.missing(model);
+            missing.retain(|name| !self.is_frozen(name));
+            if !missing.is_empty() {
+                return Err(no_gradient(&missing));
+            }
+        }
+        let (recipe, step) = (&self.recipe, self.steps);
+        let chains = || self.plans.iter().filter_map(|plan| plan.chain.as_ref());
+        let phases = chains().map(Chain::phases).max().unwrap_or(0);
+        for phase in 0..phases {
+            let mut norm = 0.0;
+            if chains().any(|chain| chain.needs_norm(phase)) {
+                let mut squares = 0.0;
+                each(recipe, &self.plans, &mut self.params, model, grads, |param| {
+                    if param.chain.needs_norm(phase) {
+                        let update = param.update.as_ref().unwrap_or(param.gradient);
+                        squares += sum_of_squares(update.as_slice());
+                    }
+                })?;
+                norm = squares.sqrt();
+            }
+            each(recipe, &self.plans, &mut self.params, model, grads, |to| {
+                let mut context = StepContext::new(step, to.lr(step));
+                context.norm = norm;
+                let last = to.chain.phases() - 1;
+                if phase < last {
+                    let update = to.update.get_or_insert_with(|| to.gradient.clone());
+                    to.chain.advance(phase, context, update, to.param.value(), to.state);
+                } else if phase == last {
+                    let own = to.update.take();
+                    let update = own.as_ref().unwrap_or(to.gradient);
+                    to.chain.finish(context, update, to.param.value_mut(), to.state);
+                }
+            })?;
+        }
+        self.steps += 1;
+        Ok(())
+    }
+}
+
+/// Returns the message about parameters that received no gradient.
+pub(super) fn no_gradient(names: &[String]) -> String {
+    format!(
+        "no gradient arrived at {}; freeze what is not trained, or say unused_parameters = \"skip\"",
+        names.join(", ")
+    )
+}
+
+/// A parameter during a step, and all that belongs to it.
+struct ParamStep<'a, F: Float> {
+    plan: Option<&'a Plan>,
+    schedule: &'a [f64],
+    chain: &'a Chain<F>,
+    state: &'a mut ChainState<F>,
+    update: &'a mut Option<Tensor<F>>,
+    param: &'a mut Param<F>,
+    gradient: &'a Tensor<F>,
+}
+
+impl<F: Float> ParamStep<'_, F> {
+    fn lr(&self, step: u64) -> f64 {
+        self.plan.map_or(0.0, |plan| plan.lr.at_with(step, self.schedule))
+    }
+}
+
+/// Calls `f` for each parameter that is trained and received a gradient.
+fn each<F: Float>(
+    recipe: &Recipe,
+    plans: &[PlanState<F>],
+    states: &mut Vec<ParamState<F>>,
+    model: &mut dyn Params<F>,
+    grads: &Gradients<F>,
+    mut f: impl FnMut(ParamStep<'_, F>),
+) -> Result<(), String> {
+    let (mut expected, mut hint, mut mistake) = (0, 0, None);
+    model.for_each_param_mut(&mut |path, param| {
+        if param.is_frozen() || mistake.is_some() {
+            return;
+        }
+        let Some(found) = grads.find(param.id(), hint) else { return };
+        hint = found + 1;
+        let gradient = &grads.as_slice()[found].1;
+        let (own, given) = (param.value().shape(), gradient.shape());
+        if own != given {
+            mistake = Some(format!("gradient of {path}: expected shape {own:?}, found {given:?}"));
+            return;
+        }
+        if states.get(expected).is_none_or(|state| state.id != param.id()) {
+            expected = find_state(recipe, plans, states, path, param);
+        }
+        let ParamState { plan, chain: state, update, .. } = &mut states[expected];
+        expected += 1;
+        let plan = *plan;
+        let PlanState { chain, schedule } = &plans[plan];
+        if let (Some(chain), Some(state)) = (chain, state) {
+            let plan = match plan {
+                0 => Some(&recipe.plan),
+                group => recipe.groups()[group - 1].plan(),
+            };
+            f(ParamStep { plan, schedule, chain, state, update, param, gradient });
+        }
+    });
+    mistake.map_or(Ok(()), Err)
+}
+
+/// Returns the index of a parameter's state by name; adds a new state for a new name.
+#[cold]
+fn find_state<F: Float>(
+    recipe: &Recipe,
+    plans: &[PlanState<F>],
+    states: &mut Vec<ParamState<F>>,
+    path: Path<'_>,
+    param: &Param<F>,
+) -> usize {
+    let (name, id) = (path.to_string(), param.id());
+    let found = states.iter().position(|state| state.name == name).unwrap_or_else(|| {
+        let plan = recipe.group_of(&name).map_or(0, |group| group + 1);
+        let chain = plans[plan].chain.as_ref().map(|chain| chain.init(param.value().shape()));
+        states.push(ParamState { name, id, plan, chain, update: None });
+        states.len() - 1
+    });
+    states[found].id = id;
+    found
+}
+
+/// Stores the new values of buffers in the model.
+pub(super) fn update_buffers<F: Float>(model: &mut dyn Params<F>, grads: &Gradients<F>) {
+    model.visit_mut(Path::ROOT, &mut |_, leaf| {
+        if let LeafMut::Buffer(buffer) = leaf
+            && let Some((_, value)) = grads.updates().iter().rfind(|(id, _)| *id == buffer.id())
+        {
+            buffer.set(value.clone());
+        }
+    });
+}

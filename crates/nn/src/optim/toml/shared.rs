@@ -1,0 +1,129 @@
+//! Keys of the short form that stand for a transform before or after the rule.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::table::{flag, number};
+use crate::optim::error::Diagnostic;
+use crate::optim::range::InvalidSetting;
+use crate::optim::rule::Rule;
+use crate::optim::rules::{ClipNorm, ClipTensorNorm, ClipValue, Ema, Maximize, WeightDecay};
+use crate::optim::transform::Transform;
+
+/// A key that every kind of rule accepts in the short form.
+pub(super) struct SharedKey {
+    pub(super) key: &'static str,
+    pub(super) value: Value,
+    pub(super) place: Place,
+    /// Whether a group with a rule of its own inherits the key.
+    pub(super) inherited: bool,
+}
+
+/// Value of a shared key, and the transform that it makes.
+pub(super) enum Value {
+    Number(fn(f64) -> Result<Option<Transform>, InvalidSetting>),
+    Flag(fn(bool) -> Option<Transform>),
+}
+
+/// Place of the transform in the chain.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Place {
+    BeforeRule,
+    AfterRule,
+}
+
+/// Key that moves the weight decay behind the rule, or in front of it.
+pub(super) const DECOUPLED: &str = "decoupled_weight_decay";
+
+/// The shared keys, in the order of their transforms in the chain.
+pub(super) const SHARED: [SharedKey; 7] = [
+    SharedKey {
+        key: "clip_value",
+        value: Value::Number(|clip_value| made(ClipValue { clip_value })),
+        place: Place::BeforeRule,
+        inherited: true,
+    },
+    SharedKey {
+        key: "clip_tensor_norm",
+        value: Value::Number(|max_norm| made(ClipTensorNorm { max_norm })),
+        place: Place::BeforeRule,
+        inherited: true,
+    },
+    SharedKey {
+        key: "clip_norm",
+        value: Value::Number(|max_norm| made(ClipNorm { max_norm })),
+        place: Place::BeforeRule,
+        inherited: true,
+    },
+    SharedKey {
+        key: "maximize",
+        value: Value::Flag(|on| on.then(|| Transform::new(Maximize {}))),
+        place: Place::BeforeRule,
+        inherited: true,
+    },
+    SharedKey {
+        key: "weight_decay",
+        value: Value::Number(WeightDecay::unless_zero),
+        place: Place::BeforeRule,
+        inherited: false,
+    },
+    SharedKey {
+        key: DECOUPLED,
+        value: Value::Flag(|_| None),
+        place: Place::BeforeRule,
+        inherited: false,
+    },
+    SharedKey {
+        key: "ema",
+        value: Value::Number(|decay| made(Ema { decay })),
+        place: Place::AfterRule,
+        inherited: true,
+    },
+];
+
+/// Former names of keys and kinds, which are still read, with the present ones.
+const RENAMED: [(&str, &str); 1] = [("average", "ema")];
+
+/// Keys of a recipe as a whole.
+pub(super) const RECIPE: [&str; 4] = ["accumulate", "non_finite", "unused_parameters", "groups"];
+
+fn made(rule: impl Rule) -> Result<Option<Transform>, InvalidSetting> {
+    Transform::rule(rule).map(Some)
+}
+
+/// Returns the keys of the short form beside the settings of its kind.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    ["lr"].into_iter().chain(SHARED.iter().map(|shared| shared.key))
+}
+
+/// Returns the present name for a former one.
+pub(super) fn renamed(name: &str) -> Option<&'static str> {
+    RENAMED.iter().find_map(|(old, new)| (*old == name).then_some(*new))
+}
+
+/// Replaces former names of shared keys, but not those that are settings of the kind itself.
+pub(super) fn rename_keys(table: &mut DeTable<'_>, own: &[&str]) {
+    for (old, new) in RENAMED.iter().filter(|(old, new)| !own.contains(old) && !own.contains(new)) {
+        if !table.contains_key(*new)
+            && let Some((key, value)) = table.remove_entry(*old)
+        {
+            table.insert(Spanned::new(key.span(), (*new).into()), value);
+        }
+    }
+}
+
+impl SharedKey {
+    /// Returns the transform for a value of the key.
+    pub(super) fn read(
+        &self,
+        value: Spanned<DeValue<'_>>,
+    ) -> Result<Option<Transform>, Diagnostic> {
+        let (key, span) = (self.key, value.span());
+        match self.value {
+            Value::Flag(make) => flag(key, &value).map(make),
+            Value::Number(make) => make(number(key, value)?).map_err(|invalid| {
+                Diagnostic::new(span, format!("`{key}`: {}", invalid.message()))
+            }),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Tests of the optimizers, in one binary.
+
+use wengert_nn::optim::{ConfigError, Recipe};
+
+mod any;
+mod chain;
+mod config;
+mod docs;
+mod groups;
+mod hex;
+mod mutations;
+mod overrides;
+mod policy;
+mod schedules;
+mod schema;
+mod state;
+mod trajectories;
+
+/// Reads a recipe with the kinds of the library.
+fn read(text: &str) -> Result<Recipe, ConfigError> {
+    text.parse()
+}

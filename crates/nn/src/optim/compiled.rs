@@ -4,9 +4,7 @@
 //! [`Optimizer`](super::Optimizer) are therefore thin: they call the functions here through pointers,
 //! and those are compiled with this crate.
 
-use std::any::Any;
-
-use wengert_core::{Float, Gradients, ParamId, Params, Tensor};
+use wengert_core::{Float, Gradients, ParamId, Params, PerPrecision, Tensor};
 
 use super::minimize::Objective;
 use super::optimizer::Optimizer;
@@ -42,8 +40,19 @@ impl<F: Float> Compiled<F> {
 
     /// Returns the entry points in precision `F`.
     pub(super) fn of() -> &'static Self {
-        // `Float` is sealed: there are only these two precisions.
-        let [single, double]: [&dyn Any; 2] = [&SINGLE, &DOUBLE];
-        single.downcast_ref().or(double.downcast_ref()).expect("a precision is f32 or f64")
+        F::run::<Entries>(())
+    }
+}
+
+struct Entries;
+
+impl PerPrecision<'_> for Entries {
+    type Input<F: Float> = ();
+    type Output<F: Float> = &'static Compiled<F>;
+    fn f32(_: ()) -> &'static Compiled<f32> {
+        &SINGLE
+    }
+    fn f64(_: ()) -> &'static Compiled<f64> {
+        &DOUBLE
     }
 }

@@ -1,12 +1,11 @@
 //! A transform of any type, as recipes hold it: type erased, precision open.
 
-use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wengert_core::{Float, Shape, Tensor, vectorized};
+use wengert_core::{Float, PerPrecision, Shape, Tensor, vectorized};
 
 use super::elements::Elements;
 use super::range::InvalidSetting;
@@ -184,9 +183,20 @@ impl Transform {
 
     /// Returns the transform in precision `F`.
     pub(crate) fn work<F: Float>(&self) -> &Work<F> {
-        // `Float` is sealed: there are only these two precisions.
-        let [single, double]: [&dyn Any; 2] = [&self.single, &self.double];
-        single.downcast_ref().or(double.downcast_ref()).expect("a precision is f32 or f64")
+        F::run::<WorkOf>(self)
+    }
+}
+
+struct WorkOf;
+
+impl<'a> PerPrecision<'a> for WorkOf {
+    type Input<F: Float> = &'a Transform;
+    type Output<F: Float> = &'a Work<F>;
+    fn f32(transform: &'a Transform) -> &'a Work<f32> {
+        &transform.single
+    }
+    fn f64(transform: &'a Transform) -> &'a Work<f64> {
+        &transform.double
     }
 }
 

@@ -1,4 +1,4 @@
-//! LAMB: Adam, with a rate for each layer.
+//! LAMB: Adam with a trust ratio for each layer. Used by `10_lamb.rs`.
 
 use serde::{Deserialize, Serialize};
 use wengert::Float;
@@ -7,8 +7,8 @@ use wengert::optim::{
     WeightDecay, range,
 };
 
-/// A step as long as the parameter itself, times the rate: `u = g |p| / |g|`, or `g` where one of the
-/// norms is 0.
+/// Scales the update of a parameter to the norm of the parameter: `u = g |p| / |g|`, or `u = g` if one of
+/// the norms is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrustRatio {}
@@ -21,23 +21,23 @@ impl Rule for TrustRatio {
     }
 
     fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
-        let known = context.norm > 0.0 && context.param_norm > 0.0;
-        let ratio = F::of(if known { context.param_norm / context.norm } else { 1.0 });
+        let both = context.norm > 0.0 && context.param_norm > 0.0;
+        let ratio = F::of(if both { context.param_norm / context.norm } else { 1.0 });
         elements.map(|g, _, []| (ratio * g, []))
     }
 }
 
-/// LAMB: Adam, decoupled weight decay, and the trust ratio over both.
+/// LAMB: [`Adam`], then decoupled [`WeightDecay`], then [`TrustRatio`].
 ///
-/// You et al. 2020, algorithm 2, <https://arxiv.org/abs/1904.00962>; optax' `lamb`.
+/// You et al. 2020, algorithm 2, <https://arxiv.org/abs/1904.00962>; optax's `lamb`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lamb {
-    /// The weight of the past in the averages of `g` and `g^2`.
+    /// Decays of the averages of `g` and `g^2`, each at least 0 and below 1. Default: 0.9, 0.999.
     pub betas: [f64; 2],
-    /// Keeps Adam's quotient finite.
+    /// Added to the denominator of Adam, at least 0. Default: 1e-6.
     pub eps: f64,
-    /// The weight of the parameter beside Adam's update, at least 0.
+    /// Decoupled weight decay, at least 0. Default: 0.
     pub weight_decay: f64,
 }
 

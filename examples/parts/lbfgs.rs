@@ -1,14 +1,16 @@
-//! L-BFGS (Nocedal and Wright, algorithm 7.4) with a line search for the strong Wolfe conditions.
+//! L-BFGS with a line search for the strong Wolfe conditions. Used by `05_lbfgs.rs`.
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{LossAt, Solver, SolverState, StepContext};
 use wengert::{Float, ReduceOps, Tensor, UnaryOps};
 
-/// Steps along minus the inverse Hessian times the gradient, as far as past steps tell it.
+/// L-BFGS: steps along minus the gradient times an inverse Hessian that is estimated from past steps.
+///
+/// Nocedal and Wright 2006, algorithms 7.4 and 3.5, <https://doi.org/10.1007/978-0-387-40065-5>.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lbfgs {
-    /// How many steps, and what they did to the gradient, stand for the inverse Hessian.
+    /// Number of past steps in the estimate. Default: 8.
     pub history: usize,
 }
 
@@ -33,7 +35,7 @@ impl Solver for Lbfgs {
         let pairs = (0..self.history).map_while(|age| {
             Some((state.get(&name('s', age))?.clone(), state.get(&name('y', age))?.clone()))
         });
-        // From the newest to the oldest.
+        // Newest first.
         let pairs: Vec<_> = pairs.collect();
         let p = direction(&pairs, &gradient);
         let slope = dot(&gradient, &p);
@@ -47,9 +49,9 @@ impl Solver for Lbfgs {
         if !wolfe(along, context.lr, value.to_f64(), slope) {
             return (value, x.clone());
         }
-        let (s, reached) = end.expect("the line was searched");
+        let (s, reached) = end.expect("the line search evaluated a point");
         let x = x + &s;
-        // By the second Wolfe condition the product of the two is positive.
+        // The second Wolfe condition makes the product of the two positive.
         let newest = [(s, reached - gradient)];
         for (age, (s, y)) in newest.into_iter().chain(pairs).take(self.history).enumerate() {
             state.insert(name('s', age), s);
@@ -63,7 +65,7 @@ fn dot<F: Float>(a: &Tensor<F>, b: &Tensor<F>) -> f64 {
     (a * b).sum().item().to_f64()
 }
 
-/// Minus the approximate inverse Hessian times the gradient.
+/// Returns minus the estimated inverse Hessian times the gradient.
 fn direction<F: Float>(pairs: &[(Tensor<F>, Tensor<F>)], gradient: &Tensor<F>) -> Tensor<F> {
     let (mut q, mut weights) = (-gradient, Vec::new());
     for (s, y) in pairs {
@@ -80,7 +82,9 @@ fn direction<F: Float>(pairs: &[(Tensor<F>, Tensor<F>)], gradient: &Tensor<F>) -
     q
 }
 
-/// Looks for a step length at which the value has fallen by enough and the slope is nearly flat.
+/// Searches for a step length that meets the strong Wolfe conditions: `f`, which gives value and slope at a
+/// length, has fallen by enough, and its slope is nearly flat. Returns whether one was found; the last
+/// evaluation of `f` is at that length.
 fn wolfe(mut f: impl FnMut(f64) -> (f64, f64), first: f64, value: f64, slope: f64) -> bool {
     let (mut low, mut high, mut t, mut lowest) = (0.0, f64::INFINITY, first, value);
     for _ in 0..60 {

@@ -1,10 +1,10 @@
-//! Muon: momentum, orthogonalised.
+//! Muon: orthogonalized momentum. Used by `09_muon.rs`.
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{InvalidSetting, StepContext, TensorRule, range};
 use wengert::{Float, MovementOps, Shape, Tensor, UnaryOps};
 
-/// Steps in which every direction of a weight matrix counts the same.
+/// Muon: momentum whose singular values are pushed towards 1 by Newton-Schulz iterations.
 ///
 /// ```text
 /// b = momentum b + (1 - momentum) g
@@ -14,18 +14,18 @@ use wengert::{Float, MovementOps, Shape, Tensor, UnaryOps};
 /// u = sqrt(max(1, rows / columns)) x
 /// ```
 ///
-/// Jordan 2024, <https://kellerjordan.github.io/posts/muon/>; PyTorch's `torch.optim.Muon`, which
-/// rounds the iteration to bf16.
+/// Jordan 2024, <https://kellerjordan.github.io/posts/muon/>;
+/// <https://docs.pytorch.org/docs/stable/generated/torch.optim.Muon.html>, which rounds the iteration to bf16.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Muon {
-    /// The weight of the past, at least 0 and below 1.
+    /// Decay of `b`, at least 0 and below 1. Default: 0.95.
     pub momentum: f64,
-    /// Whether to look ahead along `b`.
+    /// Whether to use Nesterov's momentum. Default: true.
     pub nesterov: bool,
-    /// How often the singular values are pushed towards 1.
+    /// Number of Newton-Schulz iterations. Default: 5.
     pub ns_steps: u64,
-    /// Keeps the first quotient finite.
+    /// Smallest norm to divide by, above 0. Default: 1e-7.
     pub eps: f64,
 }
 
@@ -55,7 +55,10 @@ impl TensorRule for Muon {
         state: &mut [Tensor<F>],
     ) -> Tensor<F> {
         let &[rows, columns] = &*param.shape() else {
-            panic!("muon: a matrix is expected, found {:?}; give others another group", g.shape())
+            panic!(
+                "muon: expected a matrix, found shape {:?}; put other parameters into a group of their own",
+                g.shape()
+            )
         };
         let blend = |past: &Tensor<F>, g: Tensor<F>| {
             past.mul_scalar(self.momentum) + g.mul_scalar(1.0 - self.momentum)

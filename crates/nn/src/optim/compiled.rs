@@ -11,16 +11,22 @@ use super::optimizer::Optimizer;
 use super::recipe::Recipe;
 use super::state::{LoadReport, OptimizerState};
 
-/// Entry points in precision `F`. An `Err` is a mistake of the caller, who panics with it, so that the
-/// message shows the line of the user.
+/// Result of an entry point. An `Err` is a mistake of the caller, who panics with it, so that the message
+/// shows the line of the user.
+pub(super) type Checked<T> = Result<T, String>;
+
+/// Values of parameters by identity.
+pub(super) type Values<F> = Vec<(ParamId, Tensor<F>)>;
+
+/// Entry points in precision `F`.
+#[expect(clippy::type_complexity, reason = "the signatures of the functions, written out once")]
 pub(super) struct Compiled<F: Float> {
     pub(super) new: fn(Recipe) -> Optimizer<F>,
-    pub(super) step: fn(&mut Optimizer<F>, &mut dyn Params<F>, &Gradients<F>) -> Result<(), String>,
-    pub(super) minimize: fn(&mut Optimizer<F>, &mut dyn Objective<F>) -> Result<F, String>,
+    pub(super) step: fn(&mut Optimizer<F>, &mut dyn Params<F>, &Gradients<F>) -> Checked<()>,
+    pub(super) minimize: fn(&mut Optimizer<F>, &mut dyn Objective<F>) -> Checked<F>,
     pub(super) state: fn(&Optimizer<F>, &dyn Params<F>) -> OptimizerState<F>,
     pub(super) restore: fn(&mut Optimizer<F>, &dyn Params<F>, OptimizerState<F>) -> LoadReport,
-    pub(super) swap_ema:
-        fn(&Optimizer<F>, &mut dyn Params<F>) -> Result<Vec<(ParamId, Tensor<F>)>, String>,
+    pub(super) swap_ema: fn(&Optimizer<F>, &mut dyn Params<F>) -> Checked<Values<F>>,
 }
 
 static SINGLE: Compiled<f32> = Compiled::entries();

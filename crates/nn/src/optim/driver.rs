@@ -3,6 +3,7 @@
 use wengert_core::{Float, Gradients, Leaf, LeafMut, Param, Params, Path, Tensor};
 
 use super::chain::{Chain, ChainState, sum_of_squares};
+use super::compiled::Checked;
 use super::optimizer::{Optimizer, ParamState, PlanState, plans};
 use super::recipe::{NonFinite, Plan, Recipe, UnusedParameters};
 use super::rule::{SolverState, StepContext};
@@ -28,7 +29,7 @@ impl<F: Float> Optimizer<F> {
         &mut self,
         model: &mut dyn Params<F>,
         grads: &Gradients<F>,
-    ) -> Result<(), String> {
+    ) -> Checked<()> {
         if let Some(solver) = self.solver() {
             return Err(format!("`{}` calls the loss itself; use `minimize`", solver.kind()));
         }
@@ -64,7 +65,7 @@ impl<F: Float> Optimizer<F> {
     }
 
     /// Returns whether the recipe uses these gradients, finite or not.
-    fn accepts(&self, model: &dyn Params<F>, grads: &Gradients<F>) -> Result<bool, String> {
+    fn accepts(&self, model: &dyn Params<F>, grads: &Gradients<F>) -> Checked<bool> {
         match self.recipe.non_finite() {
             NonFinite::Ignore => Ok(true),
             NonFinite::Skip => Ok(grads.is_finite()),
@@ -86,7 +87,7 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    fn update(&mut self, model: &mut dyn Params<F>, grads: &Gradients<F>) -> Result<(), String> {
+    fn update(&mut self, model: &mut dyn Params<F>, grads: &Gradients<F>) -> Checked<()> {
         if self.recipe.unused_parameters() == UnusedParameters::Error {
             let mut missing = grads.missing(model);
             missing.retain(|name| !self.is_frozen(name));
@@ -161,7 +162,7 @@ fn each<F: Float>(
     model: &mut dyn Params<F>,
     grads: &Gradients<F>,
     mut f: impl FnMut(ParamStep<'_, F>),
-) -> Result<(), String> {
+) -> Checked<()> {
     let (mut expected, mut hint, mut mistake) = (0, 0, None);
     model.for_each_param_mut(&mut |path, param| {
         if param.is_frozen() || mistake.is_some() {

@@ -1,8 +1,8 @@
 //! A model with the moving averages of its parameters in their place.
 
-use wengert_core::{Float, ParamId, Params, Tensor};
+use wengert_core::{Float, Params};
 
-use super::compiled::Compiled;
+use super::compiled::{Checked, Compiled, Values};
 use super::optimizer::{Optimizer, plans};
 use super::rule::Rule;
 use super::rules::Ema;
@@ -41,10 +41,7 @@ impl<F: Float> Optimizer<F> {
     }
 
     /// Replaces the parameters with their averages, and returns their own values.
-    pub(super) fn swap_ema(
-        &self,
-        model: &mut dyn Params<F>,
-    ) -> Result<Vec<(ParamId, Tensor<F>)>, String> {
+    pub(super) fn swap_ema(&self, model: &mut dyn Params<F>) -> Checked<Values<F>> {
         let mut transforms = plans(&self.recipe).flatten().flat_map(|plan| &plan.chain);
         if !transforms.any(|transform| transform.kind() == Ema::KIND) {
             return Err("the recipe keeps no average; say `ema = 0.999`".into());
@@ -68,7 +65,7 @@ impl<F: Float> Optimizer<F> {
 /// A model whose parameters hold their averages until this value is dropped.
 struct Averaged<'m, F: Float, M: Params<F>> {
     model: &'m mut M,
-    own: Vec<(ParamId, Tensor<F>)>,
+    own: Values<F>,
 }
 
 // On drop, so that the model is restored after a panic too.

@@ -2,7 +2,7 @@
 
 use wengert_core::{Float, Gradients, Leaf, Params, Path, Tensor};
 
-use super::compiled::Compiled;
+use super::compiled::{Checked, Compiled};
 use super::driver::{no_gradient, update_buffers};
 use super::optimizer::Optimizer;
 use super::recipe::UnusedParameters;
@@ -25,7 +25,7 @@ impl<F: Float> Optimizer<F> {
     /// ```
     ///
     /// # Panics
-    /// As [`Optimizer::step`] does.
+    /// In the cases of [`Optimizer::step`], but for recipes that are solvers.
     #[track_caller]
     pub fn minimize<M: Params<F>>(
         &mut self,
@@ -43,7 +43,7 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    pub(super) fn try_minimize(&mut self, objective: &mut dyn Objective<F>) -> Result<F, String> {
+    pub(super) fn try_minimize(&mut self, objective: &mut dyn Objective<F>) -> Checked<F> {
         let Some(Work::Solver(solver)) = self.solver().map(|solver| solver.work::<F>()) else {
             unreachable!("only called for a solver");
         };

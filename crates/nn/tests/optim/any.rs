@@ -1,4 +1,4 @@
-//! Any schedule, for property tests.
+//! Random schedules for property tests.
 
 use proptest::prelude::*;
 use wengert_nn::optim::{
@@ -6,7 +6,7 @@ use wengert_nn::optim::{
     Polynomial, Rate, StepDecay,
 };
 
-/// Reduces without patience.
+/// A plateau that reduces the rate at the first observation without improvement.
 pub(crate) fn plateau() -> Plateau {
     Plateau {
         lr: 1.0,
@@ -21,7 +21,7 @@ pub(crate) fn plateau() -> Plateau {
     }
 }
 
-/// Any schedule, with settings in range.
+/// Generates schedules with settings in range.
 pub(crate) fn any_rate() -> impl Strategy<Value = Rate> {
     let numbers = (0.0..2.0f64, 0.0..1.0f64, 0.0..1.0f64, 1..1_000_000u64, 1..50u64);
     let leaf = (0..11, numbers, any::<bool>()).prop_map(|(kind, (lr, a, b, n, m), flag)| -> Rate {

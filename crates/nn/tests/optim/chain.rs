@@ -1,5 +1,5 @@
-//! Chains over slices: the same bits for any split and any number of threads, barriers, and rules
-//! from outside.
+//! Chains: results independent of chunks and threads, norms over the model, rules from outside of the
+//! library.
 
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,12 @@ use wengert_nn::optim::{
     Registry, RmsProp, Rule, Sgd, StepContext, WeightDecay, range, sum_of_squares,
 };
 
-/// Numbers that look like nothing in particular, of both signs.
+/// Returns irregular numbers of both signs.
 fn noise<F: Float>(len: usize, seed: f64) -> Vec<F> {
     (0..len).map(|i| F::of((i as f64 * 0.7 + seed).sin() * 3.0)).collect()
 }
 
-/// Steps over a whole array.
+/// Makes steps over a whole parameter.
 fn train<F: Float>(recipe: &Recipe, start: &[F], steps: u64) -> Vec<F> {
     let chain = Chain::new(recipe.chain());
     let mut param = vector(start);
@@ -41,7 +41,7 @@ fn recipes() -> [Recipe; 4] {
     ]
 }
 
-fn elementwise_runs_give_the_same_bits<F: Float>() {
+fn check_elements_are_independent<F: Float>() {
     let start: Vec<F> = noise(10_000, 0.3);
     for recipe in recipes() {
         let whole = train(&recipe, &start, 5);
@@ -53,12 +53,12 @@ fn elementwise_runs_give_the_same_bits<F: Float>() {
 
 #[test]
 fn an_element_does_not_depend_on_its_neighbours_f32() {
-    elementwise_runs_give_the_same_bits::<f32>();
+    check_elements_are_independent::<f32>();
 }
 
 #[test]
 fn an_element_does_not_depend_on_its_neighbours_f64() {
-    elementwise_runs_give_the_same_bits::<f64>();
+    check_elements_are_independent::<f64>();
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn sum_of_squares_is_accurate() {
     assert!(sum_of_squares(&[1.0, f64::NAN]).is_nan());
 }
 
-/// A step over the parameters of a model as a driver takes it, barriers included.
+/// Makes a step over all parameters of a model, phase by phase.
 fn step<F: Float>(
     chain: &Chain<F>,
     context: StepContext,
@@ -127,13 +127,13 @@ fn clipping_first_scales_the_gradient_of_the_whole_model() {
     };
     let scale = 1.0 / (5.0 + 1e-6);
     assert_eq!(run(0, [3.0, 4.0]), [-3.0 * scale, -4.0 * scale]);
-    // Short gradients pass as they are; NaN reaches every element.
+    // Short gradients stay unchanged; a NaN reaches every element.
     assert_eq!(run(1, [0.3, 0.4]), [-3.0 * scale - 0.3, -4.0 * scale - 0.4]);
     assert!(run(2, [f64::NAN, 0.4]).iter().all(|p| p.is_nan()));
 }
 
 #[test]
-fn a_barrier_in_the_middle_sees_the_updates_of_the_rule_before_it() {
+fn clipping_in_the_middle_sees_the_updates_of_the_rule_before_it() {
     let recipe = Recipe::new(0.5, Sgd { momentum: 0.5, ..Sgd::default() })
         .then(ClipNorm { max_norm: 2.0 })
         .then(WeightDecay { weight_decay: 0.1 });
@@ -160,7 +160,7 @@ fn a_barrier_in_the_middle_sees_the_updates_of_the_rule_before_it() {
 }
 
 proptest! {
-    /// An average of squares less the square of the average may round below zero.
+    /// The average of the squares minus the square of the average may round below zero.
     #[test]
     fn centered_rmsprop_of_a_constant_gradient_stays_finite(g in -1e3..1e3f64) {
         let recipe = crate::read("kind = 'rmsprop'\ncentered = true\nalpha = 0.5").unwrap();
@@ -173,7 +173,7 @@ proptest! {
     }
 }
 
-/// Somebody else's rule: heavy ball with a buffer that starts at one, to see all of the interface.
+/// A rule from outside of the library that uses the whole interface: heavy ball, its velocity initially 1.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct HeavyBall {
@@ -211,7 +211,7 @@ impl Rule for HeavyBall {
     }
 }
 
-/// A rule without settings may be a unit struct.
+/// A rule without settings, as a unit struct.
 #[derive(Debug, Serialize, Deserialize)]
 struct Flip;
 
@@ -227,7 +227,7 @@ fn registry() -> Registry {
     Registry::default().rule::<HeavyBall>().rule::<Flip>()
 }
 
-fn foreign_rule_runs<F: Float>() -> Result<(), ConfigError> {
+fn check_outside_rule<F: Float>() -> Result<(), ConfigError> {
     let recipe = registry().read("kind = 'heavy_ball'")?;
     let chain = Chain::<F>::new(recipe.chain());
     let (mut param, mut slots) = (Tensor::zeros([2]), chain.init([2].into()));
@@ -242,8 +242,8 @@ fn foreign_rule_runs<F: Float>() -> Result<(), ConfigError> {
 
 #[test]
 fn a_rule_from_outside_runs_in_both_precisions() -> Result<(), ConfigError> {
-    foreign_rule_runs::<f32>()?;
-    foreign_rule_runs::<f64>()
+    check_outside_rule::<f32>()?;
+    check_outside_rule::<f64>()
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_rule_from_outside_is_configured_like_any_other() -> Result<(), ConfigError>
     let text = "[[chain]]\nkind = 'flip'\n[[chain]]\nkind = 'heavy_ball'\nmass = 0.75";
     let recipe = registry.read(&format!("lr = 1\n{text}"))?;
     assert_eq!(registry.read(&recipe.to_string())?, recipe);
-    // Its own `weight_decay` is not the shared key.
+    // `weight_decay` is a setting of the rule here, and not the shared key.
     let own = registry.read("kind = 'heavy_ball'\nweight_decay = 0.5")?;
     assert_eq!(own.chain().len(), 1);
     let error = registry.read("kind = 'heavy_ball'\nmass = 1.5").unwrap_err();
@@ -266,7 +266,7 @@ fn a_rule_from_outside_is_configured_like_any_other() -> Result<(), ConfigError>
 
 #[test]
 #[should_panic(expected = "the rule `flip` is registered already")]
-fn a_name_is_registered_once() {
+fn a_name_is_registered_only_once() {
     let _ = registry().rule::<Flip>();
 }
 
@@ -284,7 +284,7 @@ fn a_rate_out_of_range_is_refused_in_rust_too() {
 
 #[test]
 #[should_panic(expected = "expected an update of shape [2], found [3]")]
-fn lengths_must_belong_together() {
+fn an_update_of_another_shape_is_refused() {
     let recipe = Recipe::new(0.1, Sgd::default());
     let chain = Chain::new(recipe.chain());
     let (mut param, mut slots) = (vector(&[0.0; 2]), chain.init([2].into()));

@@ -1,4 +1,4 @@
-//! Recipes as text: round trips, and every mistake with its place.
+//! Recipes as TOML: round trips, and the position of every mistake.
 
 use std::error::Error;
 
@@ -8,11 +8,11 @@ use wengert_nn::optim::{
     WeightDecay,
 };
 
-/// Each text with the place of its mistake, what is underlined, and how the message begins.
+/// Each text with line and column of its mistake, the underlined part, and the start of the message.
 #[test]
-fn every_mistake_has_its_place_and_its_words() {
+fn every_mistake_is_located() {
     let cases = [
-        // Where is the recipe?
+        // No recipe.
         ("", 1, 1, "", "no optimizer: expected `kind = ..`"),
         ("lr = 0.1", 1, 1, "l", "no optimizer: expected `kind = ..`"),
         ("x = 1\n[optimizer]\nlr = 1", 2, 1, "[optimizer]", "no optimizer: expected `kind = ..`"),
@@ -25,7 +25,7 @@ fn every_mistake_has_its_place_and_its_words() {
         ),
         ("knd = 'sgd'", 1, 1, "knd", "unknown key `knd`; did you mean `kind`?"),
         ("optimizer = 'adam'", 1, 13, "'adam'", "`optimizer`: expected a table, found string"),
-        // What stands beside the table would be read by nobody.
+        // Keys beside the table would have no effect.
         (
             "[optimizer]\nkind = 'adam'\n[[groups]]\nparams = '*'",
             3,
@@ -221,7 +221,7 @@ fn every_mistake_has_its_place_and_its_words() {
 }
 
 #[test]
-fn a_mistake_is_shown_with_file_line_and_caret() -> Result<(), Box<dyn Error>> {
+fn an_error_shows_file_line_and_caret() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("wengert-recipe-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let path = folder.join("adam.toml");
@@ -238,6 +238,8 @@ fn a_mistake_is_shown_with_file_line_and_caret() -> Result<(), Box<dyn Error>> {
         path.display()
     );
     assert_eq!(shown, expected);
+    // `fn main() -> Result<(), Box<dyn Error>>` prints `Debug`.
+    assert_eq!(format!("{:?}", Registry::default().load(&path).unwrap_err()), expected);
 
     std::fs::write(&path, "[data]\nbatch = 64\n\n[optimizer]\nkind = 'adam'\n")?;
     assert_eq!(Registry::default().load(&path)?, crate::read("kind = 'adam'")?);
@@ -251,7 +253,7 @@ fn a_mistake_is_shown_with_file_line_and_caret() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn the_long_form_keeps_the_order_of_its_links() {
+fn the_long_form_keeps_the_order_of_its_transforms() {
     let text = "
         lr = 0.1
         unused_parameters = 'skip'
@@ -273,7 +275,7 @@ fn the_long_form_keeps_the_order_of_its_links() {
 }
 
 #[test]
-fn weight_decay_is_l2_but_in_adamw() {
+fn weight_decay_is_an_l2_penalty_except_in_adamw() {
     let kinds = |text: &str| -> Vec<_> {
         crate::read(text).unwrap().chain().iter().map(|transform| transform.kind()).collect()
     };
@@ -281,9 +283,13 @@ fn weight_decay_is_l2_but_in_adamw() {
     assert_eq!(kinds(&format!("kind = 'adam'\n{shared}")), ["clip_norm", "weight_decay", "adam"]);
     assert_eq!(kinds(&format!("kind = 'adamw'\n{shared}")), ["clip_norm", "adam", "weight_decay"]);
     assert_eq!(kinds("kind = 'adamw'"), ["adam", "weight_decay"]);
+    let l2 = "kind = 'adamw'\ndecoupled_weight_decay = false";
+    assert_eq!(kinds(l2), ["weight_decay", "adam"]);
+    let decoupled = "kind = 'adam'\nweight_decay = 0.1\ndecoupled_weight_decay = true\nema = 0.5";
+    assert_eq!(kinds(decoupled), ["adam", "weight_decay", "ema"]);
 }
 
-/// A recipe of one to four rules with random settings.
+/// Generates recipes of one to four rules with random settings.
 fn recipe() -> impl Strategy<Value = Recipe> {
     let rule = (0..6, 0.0..1.0, 0.0..1e-3, any::<[bool; 2]>());
     let rates = (any::<bool>(), 0.0..2.0, 1..1_000_000u64, 0.0..1.5);
@@ -291,7 +297,7 @@ fn recipe() -> impl Strategy<Value = Recipe> {
         |((staircase, lr, step_size, gamma), rules, skip)| {
             let rate: Rate =
                 if staircase { StepDecay { lr, step_size, gamma }.into() } else { lr.into() };
-            // The chain must begin somewhere: with a rule that changes nothing.
+            // The first rule changes nothing.
             let mut recipe = Recipe::new(rate, Sgd::default());
             for (rule, x, eps, [a, b]) in rules {
                 recipe = match rule {
@@ -315,7 +321,7 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     )
 }
 
-/// Short forms that between them use every part of the grammar.
+/// Short forms that together use the whole grammar.
 const SHORT: [&str; 3] = [
     "kind = 'adamw'\nbetas = [0.9, 0.99]\nweight_decay = 0.1\nunused_parameters = \"skip\"\n",
     "[optimizer]\nkind = 'nesterov'\nlr = { kind = 'step', lr = 1e-3, step_size = 3 } # fast\n",
@@ -324,23 +330,23 @@ const SHORT: [&str; 3] = [
 
 proptest! {
     #[test]
-    fn a_recipe_reads_back_as_it_was_printed(recipe in recipe()) {
+    fn a_printed_recipe_reads_back_equal(recipe in recipe()) {
         let text = recipe.to_string();
         let read = crate::read(&text).map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert_eq!(read.to_string(), text);
         prop_assert_eq!(read, recipe);
     }
 
-    /// Whatever a slip of the pen does to a recipe: it is still one, or the error has a place.
+    /// A recipe with random edits is still a recipe, or the error has a position.
     #[test]
-    fn a_mutated_recipe_is_valid_or_refused_with_a_place(
+    fn a_mutated_recipe_is_valid_or_its_mistake_is_located(
         base in prop_oneof![recipe().prop_map(|r| r.to_string()), (0..3usize).prop_map(|i| SHORT[i].to_owned())],
         edits in prop::collection::vec((any::<prop::sample::Index>(), 0..4, any::<char>()), 1..4),
     ) {
         let mut text: Vec<char> = base.chars().collect();
         for (at, edit, c) in edits {
             let at = at.index(text.len());
-            // The text never becomes empty, so that there is always a place to edit.
+            // The text never becomes empty, so that there is always something to edit.
             match edit {
                 0 if text.len() > 1 => { text.remove(at); }
                 0 => {}
@@ -362,7 +368,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_reader_panic(text in any::<String>()) {
+    fn reading_never_panics(text in any::<String>()) {
         let _ = crate::read(&text).map_err(|error| error.to_string());
     }
 }

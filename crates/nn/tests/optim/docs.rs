@@ -1,4 +1,4 @@
-//! `docs/optimizers.md` is what the library has: each kind, setting and default; each recipe reads.
+//! `docs/optimizers.md` agrees with the library: each kind, setting and default; each block is a recipe.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use wengert_nn::optim::Registry;
 
 const PAGE: &str = include_str!("../../../../docs/optimizers.md");
 
-/// The rows of the table under this heading, by kind: their other cells.
+/// Returns the rows of the table under this heading: the other cells by kind.
 fn table(heading: &str) -> BTreeMap<&'static str, Vec<&'static str>> {
     let section = PAGE.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
@@ -15,7 +15,7 @@ fn table(heading: &str) -> BTreeMap<&'static str, Vec<&'static str>> {
         .collect()
 }
 
-/// The settings of a cell, each with its default if it has one.
+/// Returns the settings of a cell, each with its default if there is one.
 fn settings(cell: &str) -> Vec<(&str, Option<&str>)> {
     let setting = |text| match str::split_once(text, " = ") {
         Some((name, default)) => (name, Some(default)),
@@ -25,7 +25,7 @@ fn settings(cell: &str) -> Vec<(&str, Option<&str>)> {
 }
 
 #[test]
-fn every_rule_and_link_is_there_with_its_defaults() {
+fn the_page_lists_every_rule_and_transform_with_its_defaults() {
     let (rules, transforms) = (table("Rules"), table("Transforms"));
     let mut known: Vec<_> = rules.keys().chain(transforms.keys()).copied().collect();
     known.sort();
@@ -38,7 +38,7 @@ fn every_rule_and_link_is_there_with_its_defaults() {
         let mut lines: Vec<String> = Vec::new();
         for (name, default) in &settings {
             lines.push(format!("{name} = {}", default.unwrap_or_else(|| panic!("{kind}.{name}"))));
-            // A decay that is 0 is no transform.
+            // A decay of 0 makes no transform.
             if *name == "weight_decay" && *default == Some("0.0") {
                 lines.pop();
                 let given = format!("{recipe}\nweight_decay = 0.5");
@@ -65,7 +65,7 @@ fn every_rule_and_link_is_there_with_its_defaults() {
 }
 
 #[test]
-fn every_schedule_is_there_with_its_defaults() {
+fn the_page_lists_every_schedule_with_its_defaults() {
     let schedules = table("Schedules");
     assert!(schedules.keys().copied().eq(Registry::default().schedules()));
     for (kind, row) in schedules {
@@ -97,7 +97,7 @@ fn every_schedule_is_there_with_its_defaults() {
         if kind != "joined" {
             assert_eq!(count(&printed), settings.len() + 3, "{printed}");
         }
-        // What is shown without a default has none.
+        // A setting without a default on the page is required.
         for i in 0..needed.len() {
             let mut fewer = needed.clone();
             fewer.remove(i);
@@ -114,7 +114,7 @@ fn every_block_is_a_recipe() {
         .iter()
         .map(|block| crate::read(block.unwrap()).unwrap_or_else(|error| panic!("{error}")))
         .collect();
-    // The long form of the page is its short form.
+    // The long form on the page is what the short form prints.
     let (short, long) = (&recipes[0], &recipes[2]);
     assert_eq!((short.lr(), short.chain()), (long.lr(), long.chain()));
     assert_eq!(long.to_string().trim(), blocks[2].unwrap().trim());

@@ -1,10 +1,10 @@
-//! Groups of parameters by name: own rates, decays, rules, or none at all.
+//! Groups of parameters by name, with rates, decays and rules of their own, or frozen.
 
 use wengert_core::{Gradients, Leaf, LeafMut, Param, Params, Path, ReduceOps, Tensor, gradients};
 use wengert_nn::Pattern;
 use wengert_nn::optim::{Adam, ConfigError, Optimizer, Plan, Recipe, Sgd};
 
-/// Four parameters with dotted names, all 1 at first, whose gradient is 1, 2, 3 and 4.
+/// Four parameters with dotted names, initially 1, with the gradients 1, 2, 3 and 4.
 struct Model(Vec<(&'static str, Param<f64>)>);
 
 impl Model {
@@ -42,7 +42,7 @@ impl Params<f64> for Model {
     }
 }
 
-/// The parameters after one step.
+/// Returns the parameters after one step.
 fn after_a_step(text: &str) -> [f64; 4] {
     let (mut model, mut optimizer) = (Model::new(), Optimizer::from_toml(text).unwrap());
     let grads = model.gradients();
@@ -68,14 +68,14 @@ fn a_group_has_its_own_rate_and_decay() {
 }
 
 #[test]
-fn the_first_group_that_fits_has_the_parameter() {
+fn a_parameter_belongs_to_the_first_matching_group() {
     let text = "kind = 'sgd'\nlr = 0.1\n[[groups]]\nparams = 'head.bias'\nlr = 1.0\n
                 [[groups]]\nparams = '*'\nlr = 0.0";
     assert_near(after_a_step(text), [1.0, 1.0, 1.0, -3.0]);
 }
 
 #[test]
-fn a_frozen_group_stays_as_it_is() {
+fn a_frozen_group_stays_unchanged() {
     let text = "kind = 'adam'\nlr = 0.1\n[[groups]]\nparams = 'encoder.**'\nfrozen = true";
     let found = after_a_step(text);
     assert_eq!(found[..2], [1.0, 1.0]);
@@ -84,7 +84,7 @@ fn a_frozen_group_stays_as_it_is() {
 }
 
 #[test]
-fn no_gradient_is_missed_at_a_frozen_parameter() {
+fn a_frozen_parameter_needs_no_gradient() {
     let mut model = Model::new();
     let head = |model: &Model| gradients(|tape| tape.param(&model.0[2].1).sum()).1;
     let text =
@@ -96,14 +96,14 @@ fn no_gradient_is_missed_at_a_frozen_parameter() {
 }
 
 #[test]
-fn a_group_has_a_rule_of_its_own_and_keeps_the_clipping() {
+fn a_group_with_its_own_rule_inherits_the_clipping() {
     let text = "kind = 'adam'\nbetas = [0.5, 0.5]\nlr = 0.1\nweight_decay = 0.3\nclip_norm = 1.0\n
                 [[groups]]\nparams = 'head.*'\nkind = 'momentum'\nlr = 1.0";
     let recipe = crate::read(text).unwrap();
     let kinds =
         |plan: &Plan| plan.chain().iter().map(|transform| transform.kind()).collect::<Vec<_>>();
     assert_eq!(kinds(recipe.groups()[0].plan().unwrap()), ["clip_norm", "sgd"]);
-    // The norm is that of the whole model, whatever the group: sqrt(2 (1 + 4 + 9 + 16)).
+    // The norm is that of the whole model: sqrt(2 (1 + 4 + 9 + 16)).
     let scale = 1.0 / (60f64.sqrt() + 1e-6);
     let found = after_a_step(text);
     assert!((found[2] - (1.0 - 3.0 * scale)).abs() < 1e-14);
@@ -112,7 +112,7 @@ fn a_group_has_a_rule_of_its_own_and_keeps_the_clipping() {
 }
 
 #[test]
-fn a_group_of_the_same_kind_replaces_single_settings() {
+fn a_group_of_the_same_kind_inherits_the_settings_it_does_not_set() {
     let text = "kind = 'adamw'\nbetas = [0.5, 0.9]\nlr = 0.1\n
                 [[groups]]\nparams = 'head.*'\nkind = 'adamw'\neps = 0.1";
     let recipe = crate::read(text).unwrap();
@@ -122,7 +122,7 @@ fn a_group_of_the_same_kind_replaces_single_settings() {
 }
 
 #[test]
-fn groups_of_the_long_form() {
+fn groups_in_the_long_form() {
     let found = after_a_step(
         "lr = 0.1\n[[chain]]\nkind = 'sgd'\n
          [[groups]]\nparams = 'head.weight'\nlr = 0.01\n
@@ -133,7 +133,7 @@ fn groups_of_the_long_form() {
 }
 
 #[test]
-fn a_recipe_with_groups_reads_back_as_it_was_printed() -> Result<(), ConfigError> {
+fn a_printed_recipe_with_groups_reads_back_equal() -> Result<(), ConfigError> {
     let text = "kind = 'adamw'\nclip_norm = 2.0\nema = 0.99\naccumulate = 3\nnon_finite = 'skip'\n
                 maximize = true\ndecoupled_weight_decay = false\n
                 [[groups]]\nparams = ['*.bias', 'a\\\"b']\nweight_decay = 0.0\n
@@ -149,7 +149,7 @@ fn a_recipe_with_groups_reads_back_as_it_was_printed() -> Result<(), ConfigError
 }
 
 #[test]
-fn a_pattern_that_fits_nothing_is_told_with_the_names() {
+fn a_pattern_without_a_match_is_an_error_with_the_names() {
     let text = "kind = 'sgd'\n[[groups]]\nparams = ['*.bias', 'decoder.*']\nfrozen = true";
     let optimizer = Optimizer::<f64>::from_toml(text).unwrap();
     let error = optimizer.check(&Model::new()).unwrap_err();
@@ -163,7 +163,7 @@ fn a_pattern_that_fits_nothing_is_told_with_the_names() {
 
 #[test]
 #[should_panic(expected = "step: no parameter is called `decoder.*`; the model has `encoder.0.we")]
-fn a_step_does_not_begin_with_a_pattern_that_fits_nothing() {
+fn a_step_with_a_pattern_without_a_match_panics() {
     let recipe = Recipe::new(0.1, Sgd::default()).freeze(["decoder.*"]);
     let mut model = Model::new();
     let grads = model.gradients();
@@ -171,7 +171,7 @@ fn a_step_does_not_begin_with_a_pattern_that_fits_nothing() {
 }
 
 #[test]
-fn mistakes_in_groups_have_their_place() {
+fn mistakes_in_groups_are_located() {
     let cases = [
         ("[[groups]]\nlr = 1", 2, 1, "missing key `params`"),
         ("[[groups]]\nparams = 3", 3, 10, "`params`: expected a pattern"),
@@ -199,7 +199,7 @@ fn mistakes_in_groups_have_their_place() {
 }
 
 #[test]
-fn a_star_stands_for_anything() {
+fn a_star_matches_any_characters() {
     let fits = |pattern: &str, name: &str| Pattern::new(pattern).matches(name);
     assert!(fits("*", "") && fits("*", "a.b") && fits("**", "a.b") && fits("a.b", "a.b"));
     assert!(fits("*.bias", "a.b.bias") && fits("a.*.bias", "a.0.bias") && fits("a*a", "aa"));

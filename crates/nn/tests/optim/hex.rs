@@ -1,6 +1,6 @@
-//! Numbers as C's `%a` writes them, which loses no digit.
+//! Numbers in the format of C's `%a`, which loses no digit.
 
-/// `-0x1.8p+1` is -3.
+/// Parses a number: `-0x1.8p+1` is -3.
 pub(crate) fn hex_float(text: &str) -> f64 {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => (-1.0, rest),
@@ -13,7 +13,7 @@ pub(crate) fn hex_float(text: &str) -> f64 {
     sign * bits as f64 * 2f64.powi(exponent)
 }
 
-/// The tolerance of the fixtures.
+/// Compares with the tolerance of the fixtures.
 pub(crate) fn close(found: f64, expected: f64) -> bool {
     (found - expected).abs() <= 1e-12 * expected.abs().max(1.0)
 }

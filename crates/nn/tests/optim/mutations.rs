@@ -1,4 +1,4 @@
-//! Any recipe reads back as it was printed; and whatever a slip makes of it is told where it is.
+//! Random recipes read back equal, and a random typo in one is located.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -9,7 +9,7 @@ use wengert_nn::optim::{
 
 use crate::any::any_rate;
 
-/// Any rule or transform, with settings in range.
+/// Generates transforms with settings in range.
 fn any_transform() -> impl Strategy<Value = Transform> {
     (0..15, 0.001..1.0f64, 0.0..1.0f64, 0.0..1e-3f64, any::<[bool; 2]>()).prop_map(
         |(kind, x, y, eps, [a, b])| {
@@ -45,7 +45,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
     let transforms = prop::collection::vec(any_transform(), 0..4);
     (any_rate(), transforms, any::<bool>(), 0.0..1.0f64).prop_map(
         |(lr, transforms, average, decay)| {
-            // The chain must begin somewhere: with a rule that changes nothing.
+            // The first rule changes nothing.
             let plan =
                 transforms.into_iter().fold(Plan::new(lr, Sgd::default()), Plan::then_transform);
             if average { plan.then(Ema { decay }) } else { plan }
@@ -70,7 +70,7 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
     )
 }
 
-/// The setting number `which` of a printed recipe: where its key and its value stand, in bytes.
+/// Returns the bytes of the key and the value of one setting of a printed recipe.
 fn setting(text: &str, which: Index) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
     let places: Vec<usize> = text.match_indices(" = ").map(|(at, _)| at).collect();
     let end = places[which.index(places.len())];
@@ -82,7 +82,7 @@ fn setting(text: &str, which: Index) -> (std::ops::Range<usize>, std::ops::Range
         match c {
             _ if quoted => return false,
             '[' | '{' => depth += 1,
-            // One that was not opened here closes what the setting stands in.
+            // A bracket that was not opened here closes the table around the setting.
             ']' | '}' => depth -= 1,
             _ => {}
         }
@@ -91,13 +91,13 @@ fn setting(text: &str, which: Index) -> (std::ops::Range<usize>, std::ops::Range
     (start..end, value..value + length.unwrap_or(text.len() - value))
 }
 
-/// Line and column of a byte, both from 1.
+/// Returns line and column of a byte, both counted from 1.
 fn place(text: &str, at: usize) -> (usize, usize) {
     let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     (text[..at].matches('\n').count() + 1, text[line..at].chars().count() + 1)
 }
 
-/// A value of another type than this one.
+/// Returns a value of another type than this one.
 fn of_another_type(value: &str, choice: bool) -> &'static str {
     match value.as_bytes()[0] {
         b'"' => ["3", "true"][usize::from(choice)],
@@ -110,7 +110,7 @@ fn of_another_type(value: &str, choice: bool) -> &'static str {
 
 proptest! {
     #[test]
-    fn a_recipe_reads_back_as_it_was_printed(recipe in any_recipe()) {
+    fn a_printed_recipe_reads_back_equal(recipe in any_recipe()) {
         let text = recipe.to_string();
         let read = crate::read(&text).map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert_eq!(read.to_string(), text);
@@ -118,7 +118,7 @@ proptest! {
     }
 
     #[test]
-    fn a_value_of_another_type_is_refused_where_it_stands(
+    fn a_value_of_another_type_is_located(
         recipe in any_recipe(), which in any::<Index>(), choice in any::<bool>(),
     ) {
         let mut text = recipe.to_string();
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn a_wrong_letter_in_a_key_is_refused_where_the_key_stands(
+    fn a_typo_in_a_key_is_located(
         recipe in any_recipe(), which in any::<Index>(), letter in any::<Index>(),
     ) {
         let mut text = recipe.to_string();
@@ -143,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn a_wrong_letter_in_a_word_is_refused_where_the_word_stands(
+    fn a_typo_in_a_word_is_located(
         recipe in any_recipe(), which in any::<Index>(), letter in any::<Index>(),
     ) {
         let mut text = recipe.to_string();
@@ -157,9 +157,9 @@ proptest! {
         prop_assert_eq!((error.line(), error.column()), place(&text, value.start), "{}", error);
     }
 
-    /// A digit more or less may still be right; if not, the line is that of the number.
+    /// A number with another digit may be valid; if not, the error is in its line.
     #[test]
-    fn a_wrong_digit_is_right_or_refused_in_its_line(
+    fn another_digit_is_valid_or_located(
         recipe in any_recipe(), which in any::<Index>(), at in any::<Index>(), digit in 0..10u8,
     ) {
         let mut text = recipe.to_string();
@@ -173,7 +173,7 @@ proptest! {
         text.replace_range(at..=at, &digit.to_string());
         match crate::read(&text) {
             Ok(read) => prop_assert_eq!(crate::read(&read.to_string()).ok(), Some(read)),
-            // A momentum that became 0 is told where it is needed.
+            // A momentum that became 0 is reported at the setting that requires it.
             Err(error) if error.message().starts_with("`nesterov`") => {}
             Err(error) => {
                 let (line, _) = place(&text, at);

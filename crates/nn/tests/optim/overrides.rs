@@ -1,4 +1,4 @@
-//! Settings from a command line, on top of a file's.
+//! Overrides of the settings of a file, as from a command line.
 
 use wengert_nn::optim::{ConfigError, Recipe, Registry};
 
@@ -17,7 +17,7 @@ fn with_overrides(text: &str, overrides: &[&str]) -> Result<Recipe, ConfigError>
 }
 
 #[test]
-fn an_override_takes_the_place_of_a_setting() -> Result<(), ConfigError> {
+fn an_override_replaces_a_setting() -> Result<(), ConfigError> {
     let cases = [
         ("optimizer.lr=0.01", "lr = { kind = 'cosine', lr = 1e-3, t_max = 100 }", "lr = 0.01"),
         ("lr.t_max = 7", "t_max = 100", "t_max = 7"),
@@ -43,7 +43,7 @@ fn an_override_takes_the_place_of_a_setting() -> Result<(), ConfigError> {
 }
 
 #[test]
-fn a_recipe_at_top_level_is_addressed_in_the_same_way() -> Result<(), ConfigError> {
+fn a_recipe_at_top_level_has_the_same_paths() -> Result<(), ConfigError> {
     let expected = crate::read("kind = 'sgd'\nlr = 0.5")?;
     assert_eq!(with_overrides("kind = 'sgd'", &["optimizer.lr=0.5"])?, expected);
     assert_eq!(with_overrides("kind = 'sgd'", &["lr=0.5"])?, expected);
@@ -51,7 +51,7 @@ fn a_recipe_at_top_level_is_addressed_in_the_same_way() -> Result<(), ConfigErro
 }
 
 #[test]
-fn the_last_of_several_counts() -> Result<(), ConfigError> {
+fn the_last_override_wins() -> Result<(), ConfigError> {
     let expected = crate::read("kind = 'sgd'\nlr = 0.5\nmomentum = 0.1")?;
     assert_eq!(
         with_overrides("kind = 'adam'", &["kind=sgd", "lr=1", "momentum=0.1", "lr=0.5"])?,
@@ -61,7 +61,7 @@ fn the_last_of_several_counts() -> Result<(), ConfigError> {
 }
 
 #[test]
-fn a_mistake_in_an_override_is_shown_there() {
+fn a_mistake_in_an_override_is_located_in_it() {
     let cases = [
         ("lr", 1, "expected an override `key=value`"),
         ("=3", 1, "expected the name of a setting"),
@@ -80,7 +80,7 @@ fn a_mistake_in_an_override_is_shown_there() {
     ];
     for (change, column, message) in cases {
         if change.starts_with("eps") {
-            // `eps` is not in the file: the path makes a table, which is no number.
+            // `eps` is not in the file: the path makes a table, which is not a number.
             let error = with_overrides(FILE, &[change]).unwrap_err();
             assert_eq!(error.file().and_then(|file| file.to_str()), Some("override"), "{error}");
             continue;
@@ -92,7 +92,7 @@ fn a_mistake_in_an_override_is_shown_there() {
         let first = change.lines().next().unwrap();
         assert!(error.to_string().contains(&format!("1 | {first}")), "{error}");
     }
-    // A mistake of the file stays one of the file.
+    // A mistake in the file is located in the file.
     let error = with_overrides("kind = 'sgd'\nlr = -1", &["momentum=0.5"]).unwrap_err();
     assert_eq!((error.file(), error.line(), error.column()), (None, 2, 6));
 }

@@ -1,5 +1,4 @@
-//! What a recipe says besides its rules: accumulation, averages, gradients that are not finite,
-//! clipping of single tensors.
+//! Accumulation, moving averages, gradients that are not finite, clipping by tensor.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -50,7 +49,7 @@ fn a_gradient_that_is_not_finite_is_skipped_and_counted() {
 }
 
 #[test]
-fn a_gradient_that_is_not_finite_is_an_error_where_the_recipe_says_so() {
+fn a_gradient_that_is_not_finite_panics_if_the_recipe_says_error() {
     let mut model = vec![Param::new(Tensor::from([1.0])), Param::new(Tensor::from([2.0]))];
     let grads = Gradients::from_params(
         model.iter().zip([1.0, f64::NAN]).map(|(p, g)| (p.id(), Tensor::from([g]))).collect(),
@@ -67,11 +66,11 @@ fn a_gradient_that_is_not_finite_is_an_error_where_the_recipe_says_so() {
 }
 
 #[test]
-fn averages_follow_the_parameters_and_are_put_in_their_place() {
+fn moving_averages_follow_the_parameters_and_replace_them_for_a_call() {
     let mut param = Param::new(Tensor::from([1.0, 2.0]));
     let text = "kind = 'sgd'\nlr = 0.25\nweight_decay = 0.0\nema = 0.75";
     let mut optimizer = optimizer(text);
-    // Before the first step a parameter stands for itself.
+    // Before the first step a parameter keeps its value.
     optimizer.with_ema(&mut param, |p| assert_eq!(p.value().as_slice(), [1.0, 2.0]));
     let (mut plain, mut average) = ([1.0, 2.0], [0.0; 2]);
     for t in 0..5 {
@@ -89,7 +88,7 @@ fn averages_follow_the_parameters_and_are_put_in_their_place() {
         }
         assert_eq!(param.value().as_slice(), plain);
     }
-    // A panic in between leaves the model as it was.
+    // The model is restored after a panic too.
     let broken = catch_unwind(AssertUnwindSafe(|| {
         optimizer.with_ema(&mut param, |_| panic!("in the middle of an evaluation"))
     }));
@@ -98,7 +97,7 @@ fn averages_follow_the_parameters_and_are_put_in_their_place() {
 }
 
 #[test]
-fn averages_of_long_parameters_are_gathered_from_their_chunks() {
+fn the_average_of_a_long_parameter_is_gathered_from_its_chunks() {
     let n = 10_000;
     let mut param = Param::new(Tensor::<f64>::from_fn([n], |i| i as f64));
     let mut optimizer = optimizer("kind = 'adam'\nlr = 0.0\nema = 0.5");
@@ -109,17 +108,34 @@ fn averages_of_long_parameters_are_gathered_from_their_chunks() {
 
 #[test]
 #[should_panic(expected = "with_ema: the recipe keeps no average; say `ema = 0.999`")]
-fn without_an_average_there_is_nothing_to_put_in_place() {
+fn with_ema_panics_without_averages() {
     let mut param = Param::new(Tensor::from([1.0]));
     optimizer("kind = 'sgd'").with_ema(&mut param, |_| ());
 }
 
 #[test]
-fn an_average_stands_last() {
+fn ema_must_be_last() {
     let text = "lr = 1\n[[chain]]\nkind = 'ema'\n[[chain]]\nkind = 'sgd'";
     let error = crate::read(text).unwrap_err();
     assert_eq!((error.line(), error.column()), (3, 8));
     assert!(error.message().starts_with("`ema` must be last in its chain"), "{error}");
+}
+
+#[test]
+fn the_former_name_of_ema_is_read() {
+    let read = |text: &str| crate::read(text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(read("kind = 'sgd'\naverage = 0.5"), read("kind = 'sgd'\nema = 0.5"));
+    let chain = |kind: &str| {
+        format!("lr = 1\n[[chain]]\nkind = 'sgd'\n[[chain]]\nkind = '{kind}'\ndecay = 0.5")
+    };
+    assert_eq!(read(&chain("average")), read(&chain("ema")));
+    let group = |key: &str| format!("kind = 'sgd'\n[[groups]]\nparams = '*'\n{key} = 0.5");
+    assert_eq!(read(&group("average")), read(&group("ema")));
+    // Printed under the present name.
+    assert!(read(&chain("average")).to_string().contains("kind = \"ema\""));
+    let error = crate::read("kind = 'sgd'\naverage = 1.5").unwrap_err();
+    assert_eq!((error.line(), error.column()), (2, 11));
+    assert!(error.message().starts_with("`ema`: expected a number of at least 0 and below 1"));
 }
 
 #[test]
@@ -133,7 +149,7 @@ fn each_tensor_is_clipped_by_its_own_norm() {
     let scale = 2.0 / (5.0 + 1e-6);
     assert_eq!(model[0].value().as_slice(), [-3.0 * scale, -4.0 * scale]);
     assert_eq!(model[1].value().as_slice(), [-0.5]);
-    // Behind another transform: what is clipped is what arrives there.
+    // After another transform the incoming update is clipped.
     let text =
         "lr = 1\n[[chain]]\nkind = 'sgd'\n[[chain]]\nkind = 'weight_decay'\nweight_decay = 2.0\n
                 [[chain]]\nkind = 'clip_tensor_norm'\n[[chain]]\nkind = 'maximize'";
@@ -145,7 +161,7 @@ fn each_tensor_is_clipped_by_its_own_norm() {
 }
 
 #[test]
-fn maximize_climbs() {
+fn maximize_ascends() {
     let mut param = Param::new(Tensor::from([1.0]));
     let grads = gradient(&param, &[2.0]);
     optimizer("kind = 'sgd'\nlr = 0.5\nmaximize = true").step(&mut param, &grads);
@@ -153,7 +169,7 @@ fn maximize_climbs() {
 }
 
 #[test]
-fn mistakes_have_their_place() {
+fn mistakes_are_located() {
     let cases = [
         ("accumulate = 0", 2, 14, "`accumulate`: expected a whole number of at least 1"),
         ("accumulate = 1.5", 2, 14, "`accumulate`: expected a whole number of at least 1, found"),

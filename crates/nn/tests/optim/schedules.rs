@@ -1,4 +1,4 @@
-//! Schedules: PyTorch's rates, warm-up, pieces, plateaus, and every mistake with its place.
+//! Schedules: PyTorch's rates, warm-up, joined pieces, plateaus, and the position of every mistake.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -25,7 +25,7 @@ fn assert_follows(rate: &Rate, expected: &Value, name: &str) {
 #[test]
 fn the_eight_schedules_follow_pytorch() {
     let fixture: Value = serde_json::from_str(include_str!("../fixtures/optimizers.json")).unwrap();
-    // The arguments as the file words them, so that a change there is noticed here.
+    // With the arguments as the fixture names them, so that a change there is noticed.
     let cases = [
         (
             "step",
@@ -108,7 +108,7 @@ fn plateaus_follow_pytorch_through_the_optimizer() {
 }
 
 #[test]
-fn a_warm_up_comes_before_any_schedule() {
+fn a_warm_up_precedes_any_schedule() {
     let plain = rate("{ kind = 'step', lr = 0.4, step_size = 2 }");
     let warm = rate("{ kind = 'step', lr = 0.4, step_size = 2, warmup_steps = 4 }");
     assert_eq!([0, 1, 2, 3].map(|step| warm.at(step)), [0.0, 0.1, 0.2, 0.30000000000000004]);
@@ -120,7 +120,7 @@ fn a_warm_up_comes_before_any_schedule() {
 }
 
 #[test]
-fn with_a_warm_up_the_inverse_square_root_is_the_transformers() {
+fn inverse_sqrt_with_a_warm_up_is_the_schedule_of_the_transformer() {
     let ours = Rate::from(InverseSqrt { lr: 0.1, timescale: 100 }).warmup(100, 0.0);
     for step in 1..1000 {
         let step_num = step as f64;
@@ -131,7 +131,7 @@ fn with_a_warm_up_the_inverse_square_root_is_the_transformers() {
 }
 
 #[test]
-fn pieces_may_be_plateaus_with_a_memory_each() {
+fn joined_plateaus_have_separate_states() {
     let piece = |lr| Plateau { lr, ..plateau() };
     let joined = Rate::joined([10], [piece(1.0).into(), Rate::from(piece(0.5)).warmup(2, 0.0)]);
     let mut state = joined.state();
@@ -144,7 +144,7 @@ fn pieces_may_be_plateaus_with_a_memory_each() {
 }
 
 #[test]
-fn mistakes_have_their_place() {
+fn mistakes_are_located() {
     let cases = [
         ("{ kind = 'cosin', lr = 1 }", 15, "unknown schedule `cosin`; did you mean `cosine`?"),
         ("{ kind = 'joind' }", 15, "unknown schedule `joind`; did you mean `joined`?"),
@@ -232,7 +232,7 @@ fn mistakes_have_their_place() {
 
 proptest! {
     #[test]
-    fn a_rate_reads_back_as_it_was_printed(rate in any_rate()) {
+    fn a_printed_rate_reads_back_equal(rate in any_rate()) {
         let recipe = Recipe::new(rate.clone(), Sgd::default());
         let read = crate::read(&recipe.to_string());
         let read = read.map_err(|e| TestCaseError::fail(e.to_string()))?;
@@ -252,7 +252,7 @@ proptest! {
 }
 
 #[test]
-fn total_steps_counts_the_warm_up_in() {
+fn total_steps_includes_the_warm_up() {
     let same = |a: &str, b: &str| {
         let read = |lr: &str| crate::read(&format!("kind = 'sgd'\nlr = {lr}")).unwrap();
         assert_eq!(read(a), read(b));

@@ -1,4 +1,4 @@
-//! The JSON schema for editors: up to date, kind to every recipe, and strict with mistakes.
+//! The JSON schema for editors: it is up to date, accepts every recipe, and refuses mistakes.
 
 use serde_json::Value;
 use wengert_nn::optim::Registry;
@@ -6,7 +6,7 @@ use wengert_nn::optim::Registry;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipe.schema.json");
 
 #[test]
-fn the_file_is_what_the_library_knows() {
+fn the_file_is_up_to_date() {
     let schema = Registry::default().schema();
     if std::env::var_os("WENGERT_BLESS").is_some() {
         std::fs::write(FILE, &schema).unwrap();
@@ -18,7 +18,8 @@ fn the_file_is_what_the_library_knows() {
     );
 }
 
-/// Whether `value` follows `schema`: as much of draft 7 as ours uses, and a panic at anything else.
+/// Returns whether `value` follows `schema`. Knows the part of draft 7 that the schema uses, and panics at
+/// anything else.
 fn follows(root: &Value, schema: &Value, value: &Value) -> bool {
     let Some(schema) = schema.as_object() else { return schema == &Value::Bool(true) };
     let list = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
@@ -67,10 +68,10 @@ fn accepts(toml: &str) -> bool {
 }
 
 #[test]
-fn every_kind_is_accepted_short_and_printed() {
+fn every_kind_is_accepted_in_both_forms() {
     for kind in Registry::default().rules() {
         let text = format!("kind = '{kind}'\nlr = 0.1\nclip_norm = 1.0\nema = 0.9");
-        // Some of these shared keys stand for the rule itself.
+        // Some kinds, such as solvers, do not accept these shared keys.
         let text = if crate::read(&text).is_ok() { text } else { format!("kind = '{kind}'") };
         assert!(accepts(&text), "{text}");
         let printed = crate::read(&text).unwrap().to_string();

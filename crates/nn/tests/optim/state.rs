@@ -1,4 +1,4 @@
-//! What an optimizer remembers, by name: taken out, put in, and told where it does not fit.
+//! The state of an optimizer by name: saved, restored, and reported where it does not fit.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert_core::{Gradients, Param, ReduceOps, Tensor, UnaryOps, gradients, params_f64};
@@ -10,7 +10,7 @@ struct Net {
 }
 params_f64! { Net { weight, bias } }
 
-/// Longer than a chunk, so that what is solver_state is not in one piece.
+/// Longer than a chunk, so that the state of a parameter is in several pieces.
 fn net() -> Net {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);
     Net {
@@ -50,7 +50,7 @@ const RECIPES: [&str; 7] = [
 ];
 
 #[test]
-fn training_goes_on_with_the_same_bits() {
+fn resumed_training_gives_the_same_bits() {
     for recipe in RECIPES {
         let (mut through, mut at_once) = (net(), optimizer(recipe));
         train(&mut through, &mut at_once, 0..8);
@@ -59,7 +59,7 @@ fn training_goes_on_with_the_same_bits() {
         train(&mut again, &mut first, 0..4);
         let state = first.state(&again);
         drop(first);
-        // Another process has other parameters of the same names.
+        // As in another process: other parameters of the same names.
         let mut again = Net { weight: again.weight.clone(), bias: again.bias.clone() };
         let mut second = optimizer(recipe);
         let restored = second.restore(&again, state.clone());
@@ -74,7 +74,7 @@ fn training_goes_on_with_the_same_bits() {
 }
 
 #[test]
-fn names_are_those_of_parameter_rule_and_slot() {
+fn names_consist_of_parameter_rule_and_slot() {
     let (mut net, mut optimizer) = (net(), optimizer(RECIPES[0]));
     train(&mut net, &mut optimizer, 0..2);
     let state = optimizer.state(&net);
@@ -94,7 +94,7 @@ fn names_are_those_of_parameter_rule_and_slot() {
     );
     assert_eq!((state.numbers["steps"], state.numbers["weight/adam.count"]), (2.0, 2.0));
     assert_eq!(state.tensors["weight/ema.average"].shape(), [3, 3001].into());
-    // The first average of Adam, by hand: 0.1 of the first gradient, 0.9 of that and 0.1 of the next.
+    // The first moment of Adam after two steps: 0.9 * 0.1 of the first gradient, 0.1 of the second.
     let mut second = self::net();
     let first = gradient(&second, 0).named(&second, "bias").unwrap().to_vec();
     train(&mut second, &mut self::optimizer(RECIPES[0]), 0..1);
@@ -102,7 +102,7 @@ fn names_are_those_of_parameter_rule_and_slot() {
     for (i, found) in state.tensors["bias/adam.exp_avg"].as_slice().iter().enumerate() {
         assert!((found - (0.09 * first[i] + 0.1 * next[i])).abs() < 1e-15);
     }
-    // Two of one kind in a chain.
+    // Two rules of one kind in a chain.
     let mut optimizer = self::optimizer(RECIPES[5]);
     train(&mut net, &mut optimizer, 0..1);
     let state = optimizer.state(&net);
@@ -111,7 +111,7 @@ fn names_are_those_of_parameter_rule_and_slot() {
 }
 
 #[test]
-fn a_recipe_with_one_link_more_takes_what_it_can_and_says_what_it_could_not() {
+fn a_recipe_with_one_more_transform_restores_the_rest() {
     let (mut net, mut plain) = (net(), optimizer("kind = 'adam'"));
     train(&mut net, &mut plain, 0..3);
     let state = plain.state(&net);
@@ -125,19 +125,19 @@ fn a_recipe_with_one_link_more_takes_what_it_can_and_says_what_it_could_not() {
     let kept = more.state(&net);
     assert_eq!(kept.tensors["weight/adam.exp_avg"], state.tensors["weight/adam.exp_avg"]);
     assert_eq!(kept.numbers["weight/adam.count"], 3.0);
-    // The average, which is new, begins with the parameter.
+    // The new average begins with the parameter.
     train(&mut net, &mut more, 3..4);
     let bias = net.bias.value().clone();
     more.with_ema(&mut net, |net| assert_eq!(net.bias.value(), &bias));
 
-    // The other way round the average is left aside.
+    // In the other direction the average is ignored.
     let restored = optimizer("kind = 'adam'").restore(&net, more.state(&net));
     assert!(restored.missing.is_empty());
     assert_eq!(restored.unexpected.len(), 4);
 }
 
 #[test]
-fn another_shape_is_told_and_starts_anew() {
+fn a_shape_mismatch_is_reported_and_keeps_the_initial_state() {
     let (mut net, mut first) = (net(), optimizer("kind = 'momentum'"));
     train(&mut net, &mut first, 0..1);
     let mut state = first.state(&net);
@@ -150,12 +150,28 @@ fn another_shape_is_told_and_starts_anew() {
 }
 
 #[test]
-fn an_empty_memory_is_a_fresh_start() {
+fn an_empty_state_gives_a_new_optimizer() {
     let (net, recipe) = (net(), crate::read("kind = 'adam'").unwrap());
     let mut optimizer = Optimizer::<f64>::new(recipe);
     let restored =
         optimizer.restore(&net, OptimizerState { tensors: [].into(), numbers: [].into() });
     assert_eq!(optimizer.steps(), 0);
-    // Steps, what was skipped, and two tensors and a count for each parameter.
+    // `steps`, `skipped`, and two tensors and a count for each parameter.
     assert_eq!(restored.missing.len(), 2 + 2 * 3);
+}
+
+#[test]
+fn averages_under_their_former_name_are_restored() {
+    let (mut net, mut first) = (net(), optimizer(RECIPES[0]));
+    train(&mut net, &mut first, 0..3);
+    let state = first.state(&net);
+    let former = |name: &String| name.replace("/ema.", "/average.");
+    let old = OptimizerState {
+        tensors: state.tensors.iter().map(|(name, x)| (former(name), x.clone())).collect(),
+        numbers: state.numbers.iter().map(|(name, x)| (former(name), *x)).collect(),
+    };
+    assert_ne!(old, state);
+    let mut second = optimizer(RECIPES[0]);
+    assert!(second.restore(&net, old).is_complete());
+    assert_eq!(second.state(&net), state);
 }

@@ -1,8 +1,7 @@
 //! Fifty steps of every setting against PyTorch, with the settings read through TOML.
 //!
-//! `fixtures/optimizers.json` was computed by PyTorch 2.15 in f64; its objective and start are
-//! written in the file. `fixtures/optimizers_more.json` has further settings
-//! (`tests/interop/optimizers.py` made it). Tolerance: `|difference| <= 1e-12 max(1, |expected|)`.
+//! `fixtures/optimizers.json` was computed by PyTorch 2.15 in f64, and names its objective and start.
+//! `fixtures/optimizers_more.json` has further settings, computed by `tests/interop/optimizers.py`. Tolerance: `|difference| <= 1e-12 max(1, |expected|)`.
 
 use serde_json::Value;
 use wengert_core::{Float, Gradients, Param, Tensor};
@@ -10,12 +9,12 @@ use wengert_nn::optim::Optimizer;
 
 use crate::hex::{close, hex_float};
 
-/// Of `0.5 (p0-3)^2 + 2 (p1+1)^2 + sin(p2) p0`, by hand.
+/// Returns the gradient of `0.5 (p0-3)^2 + 2 (p1+1)^2 + sin(p2) p0`, derived by hand.
 fn gradient(p: &[f64]) -> [f64; 3] {
     [p[0] - 3.0 + p[2].sin(), 4.0 * (p[1] + 1.0), p[2].cos() * p[0]]
 }
 
-/// The run, through TOML and the whole driver.
+/// Repeats a run of the fixture with the settings read from TOML.
 fn follows<F: Float>(kind: &str, run: &Value, mut compare: impl FnMut(usize, [F; 3], [f64; 3])) {
     let mut text = format!("kind = '{kind}'\n");
     for (key, value) in run["settings"].as_object().unwrap() {
@@ -39,7 +38,7 @@ fn every_run(fixture: &str, count: usize) {
     let runs = fixture["runs"].as_object().unwrap();
     assert_eq!(runs.len(), count);
     for (name, run) in runs {
-        // "adam amsgrad" is Adam with a setting; the kinds of the same name are checked below.
+        // "adam amsgrad" is Adam with a setting; names with other defaults are checked below.
         let kind = name.split(' ').next().unwrap();
         follows::<f64>(kind, run, |step, found, expected| {
             let near = found.iter().zip(expected).all(|(found, expected)| close(*found, expected));
@@ -49,7 +48,7 @@ fn every_run(fixture: &str, count: usize) {
             let near = |(found, expected): (&f32, f64)| {
                 (f64::from(*found) - expected).abs() < 1e-4 * expected.abs().max(1.0)
             };
-            // A sign may turn one step earlier or later; Lion has nothing else.
+            // In single precision a sign may turn one step earlier or later; Lion depends on nothing else.
             let near = kind == "lion" || found.iter().zip(expected).all(near);
             assert!(near, "{name} in f32, step {step}: {found:?} {expected:?}");
         });
@@ -67,7 +66,7 @@ fn further_settings_follow_pytorch_for_fifty_steps() {
 }
 
 #[test]
-fn names_stand_for_rules_with_other_defaults() {
+fn some_names_are_rules_with_other_defaults() {
     let same = |a: &str, b: &str| {
         assert_eq!(crate::read(a).unwrap(), crate::read(b).unwrap());
     };

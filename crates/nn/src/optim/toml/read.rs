@@ -40,7 +40,7 @@ impl Registry {
     /// Reads a recipe from a TOML file; [`Recipe`] describes the format.
     ///
     /// # Errors
-    /// If the file cannot be read, and as [`Registry::read`].
+    /// If the file cannot be read, is not TOML, or not a recipe.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Recipe, ConfigError> {
         let path = path.as_ref();
         let text =
@@ -67,7 +67,7 @@ impl<F: Float> Optimizer<F> {
     /// outside of the library: `Optimizer::new(registry.read(text)?)`.
     ///
     /// # Errors
-    /// As [`Registry::read`].
+    /// If the text is not TOML or not a recipe; see [`Registry::read`].
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         Registry::default().read(text).map(Self::new)
     }
@@ -76,7 +76,7 @@ impl<F: Float> Optimizer<F> {
     /// outside of the library: `Optimizer::new(registry.load(path)?)`.
     ///
     /// # Errors
-    /// As [`Registry::load`].
+    /// If the file cannot be read, is not TOML, or not a recipe; see [`Registry::load`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         Registry::default().load(path).map(Self::new)
     }

@@ -37,49 +37,27 @@ pub(super) const DECOUPLED: &str = "decoupled_weight_decay";
 
 /// The shared keys, in the order of their transforms in the chain.
 pub(super) const SHARED: [SharedKey; 7] = [
-    SharedKey {
-        key: "clip_value",
-        value: Value::Number(|clip_value| made(ClipValue { clip_value })),
-        place: Place::BeforeRule,
-        inherited: true,
-    },
-    SharedKey {
-        key: "clip_tensor_norm",
-        value: Value::Number(|max_norm| made(ClipTensorNorm { max_norm })),
-        place: Place::BeforeRule,
-        inherited: true,
-    },
-    SharedKey {
-        key: "clip_norm",
-        value: Value::Number(|max_norm| made(ClipNorm { max_norm })),
-        place: Place::BeforeRule,
-        inherited: true,
-    },
-    SharedKey {
-        key: "maximize",
-        value: Value::Flag(|on| on.then(|| Transform::new(Maximize {}))),
-        place: Place::BeforeRule,
-        inherited: true,
-    },
-    SharedKey {
-        key: "weight_decay",
-        value: Value::Number(WeightDecay::unless_zero),
-        place: Place::BeforeRule,
-        inherited: false,
-    },
-    SharedKey {
-        key: DECOUPLED,
-        value: Value::Flag(|_| None),
-        place: Place::BeforeRule,
-        inherited: false,
-    },
-    SharedKey {
-        key: "ema",
-        value: Value::Number(|decay| made(Ema { decay })),
-        place: Place::AfterRule,
-        inherited: true,
-    },
+    before("clip_value", Value::Number(|clip_value| made(ClipValue { clip_value }))),
+    before("clip_tensor_norm", Value::Number(|max_norm| made(ClipTensorNorm { max_norm }))),
+    before("clip_norm", Value::Number(|max_norm| made(ClipNorm { max_norm }))),
+    before("maximize", Value::Flag(|on| on.then(|| Transform::new(Maximize {})))),
+    decay("weight_decay", Value::Number(WeightDecay::unless_zero)),
+    decay(DECOUPLED, Value::Flag(|_| None)),
+    after("ema", Value::Number(|decay| made(Ema { decay }))),
 ];
+
+const fn before(key: &'static str, value: Value) -> SharedKey {
+    SharedKey { key, value, place: Place::BeforeRule, inherited: true }
+}
+
+/// A group with a rule of its own has a decay of its own.
+const fn decay(key: &'static str, value: Value) -> SharedKey {
+    SharedKey { key, value, place: Place::BeforeRule, inherited: false }
+}
+
+const fn after(key: &'static str, value: Value) -> SharedKey {
+    SharedKey { key, value, place: Place::AfterRule, inherited: true }
+}
 
 /// Former names of keys and kinds, which are still read, with the present ones.
 const RENAMED: [(&str, &str); 1] = [("average", "ema")];

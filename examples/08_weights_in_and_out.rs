@@ -55,7 +55,9 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
     }
     let report = Load::new().lenient().rename("head.*", "classify.*").file(&file, &mut net)?;
     assert_eq!(report.missing, ["judge.weight", "judge.bias"]);
-    assert!(report.misshapen.is_empty() && report.unexpected.contains(&"conv.weight".to_owned()));
+    assert!(
+        report.shape_mismatch.is_empty() && report.unexpected.contains(&"conv.weight".to_owned())
+    );
 
     // Six steps, of which the first three are in one process and the rest in another.
     let x = Tensor::from_fn([8, 128], |i| (i % 11) as f32 / 11.0);

@@ -1,11 +1,11 @@
-//! Checkpoints, which forget values and compute them again; scopes, which drop what they record.
+//! Checkpoints, which release values and recompute them, and temporary recordings.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wengert::f64::prelude::*;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 
-/// Four layers, each checkpointed or not, and all of them once more around.
+/// Four layers, each checkpointed or not, and a checkpoint around all of them or not.
 fn loss<'t>(layers: &[Linear], x: Var<'t>, checkpointed: bool) -> Var<'t> {
     let block = |x: Var<'t>| {
         layers.iter().fold(x, |x, layer| {
@@ -23,7 +23,7 @@ fn layers() -> (Vec<Linear>, Tensor) {
 }
 
 #[test]
-fn bits_are_the_same_with_and_without() {
+fn checkpoints_do_not_change_a_bit() {
     let (layers, x) = layers();
     let [with, without] = [true, false]
         .map(|checkpointed| gradients(|tape| loss(&layers, tape.constant(&x), checkpointed)));
@@ -35,7 +35,7 @@ fn bits_are_the_same_with_and_without() {
 }
 
 #[test]
-fn higher_orders_pass_through_a_checkpoint() {
+fn second_derivatives_pass_through_a_checkpoint() {
     let (layers, x) = layers();
     let [with, without] = [true, false].map(|checkpointed| {
         let tape = Tape::new();
@@ -47,7 +47,7 @@ fn higher_orders_pass_through_a_checkpoint() {
 }
 
 #[test]
-fn a_checkpoint_forgets_until_it_is_asked_and_again_afterwards() {
+fn a_checkpoint_holds_its_values_only_during_a_sweep() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![1.0, 2.0]);
     let mut inside = None;
@@ -55,25 +55,25 @@ fn a_checkpoint_forgets_until_it_is_asked_and_again_afterwards() {
         inside = Some(x.exp());
         x.exp() * inside.unwrap()
     });
-    let forgotten = |what: &str| {
+    let is_released = |when: &str| {
         let panic = catch_unwind(AssertUnwindSafe(|| inside.unwrap().value())).unwrap_err();
         let text = panic.downcast_ref::<String>().map_or("", String::as_str);
         let text = panic.downcast_ref::<&str>().copied().unwrap_or(text);
-        assert!(text.contains("released"), "{what}: {text}");
+        assert!(text.contains("released"), "{when}: {text}");
     };
-    forgotten("before");
+    is_released("before");
     for _ in 0..2 {
         let g = y.sum().backward();
         for (g, x) in g.wrt(x).unwrap().as_slice().iter().zip([1.0f64, 2.0]) {
             assert!((g - 2.0 * (2.0 * x).exp()).abs() < 1e-12);
         }
-        forgotten("after");
+        is_released("after");
     }
     assert_eq!(y.value().shape(), [2].into());
 }
 
 #[test]
-fn a_scope_keeps_what_it_returns_and_no_more() {
+fn temporarily_keeps_only_its_result() {
     let (layers, x) = layers();
     let expected = evaluate(|tape| loss(&layers, tape.constant(&x), false)).item();
     let mut longest = 0;
@@ -89,7 +89,7 @@ fn a_scope_keeps_what_it_returns_and_no_more() {
 }
 
 #[test]
-fn scopes_do_not_confuse_parameters() {
+fn parameters_can_be_used_again_after_temporarily() {
     let (layers, x) = layers();
     let plain = evaluate(|tape| loss(&layers, tape.constant(&x), false));
     let twice = evaluate(|tape| {
@@ -101,7 +101,7 @@ fn scopes_do_not_confuse_parameters() {
 
 #[test]
 #[should_panic(expected = "dropped at the end of its scope")]
-fn a_variable_from_inside_a_scope_is_refused() {
+fn a_variable_from_inside_temporarily_is_refused() {
     let tape = Tape::new();
     let x = tape.constant(&tensor![1.0]);
     let mut inside = None;
@@ -114,15 +114,14 @@ fn a_variable_from_inside_a_scope_is_refused() {
 
 #[test]
 #[should_panic(expected = "its gradient would be lost")]
-fn a_scope_never_loses_a_gradient() {
+fn temporarily_refuses_to_lose_a_gradient() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![1.0]);
     tape.temporarily(|| x.exp());
 }
 
-/// The new statistics of a batch norm are recorded inside, and leave with the gradients all the same.
 #[test]
-fn what_a_buffer_remembers_outlives_a_checkpoint() {
+fn buffer_updates_outlive_a_checkpoint() {
     let norm = BatchNorm1d::new(2);
     let x = tensor![[1.0, 2.0], [3.0, 7.0], [-1.0, 0.5]];
     let run = |checkpointed: bool| {
@@ -133,8 +132,8 @@ fn what_a_buffer_remembers_outlives_a_checkpoint() {
         });
         (grads.flatten(), grads.updates().to_vec())
     };
-    let ((with, remembered), (without, expected)) = (run(true), run(false));
+    let ((with, updates), (without, expected)) = (run(true), run(false));
     assert_eq!(with, without);
-    assert_eq!(remembered, expected);
-    assert_eq!(remembered.len(), 3);
+    assert_eq!(updates, expected);
+    assert_eq!(updates.len(), 3);
 }

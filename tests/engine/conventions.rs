@@ -175,7 +175,7 @@ fn a_branch_that_does_not_count_leaks_neither_nan_nor_infinity() {
 }
 
 #[test]
-fn where_leaks_nothing_from_the_branch_that_was_not_taken() {
+fn pytorch_18287_where_leaks_no_nan() {
     // The fixture says NaN here; the conventions say 1.
     let tape = Tape::new();
     let x = tape.variable(&tensor![-1.0, 0.0, 4.0]);
@@ -338,7 +338,7 @@ fn functions_keep_their_digits_near_zero_and_far_out() {
 }
 
 #[test]
-fn nothing_overflows_in_single_precision() {
+fn candle_2561_burn_1139_nothing_overflows_in_single_precision() {
     use wengert::prelude as single;
     let x = single::Tensor::from([-1e30, -1e4, -100.0, 0.0, 100.0, 1e4, 1e30]);
     type Function = for<'t> fn(single::Var<'t>) -> single::Var<'t>;

@@ -98,7 +98,7 @@ cases! {
 }
 
 #[test]
-fn logsumexp_of_a_row_of_minus_infinity_has_gradient_zero() {
+fn pytorch_31829_jax_6811_logsumexp_of_minus_infinity_has_gradient_zero() {
     gives("logsumexp", &[-INF, -INF], |x| x.logsumexp(), &[-INF], &[0.0, 0.0]);
     // Beside another row, which has its gradient.
     let tape = Tape::new();
@@ -146,7 +146,7 @@ fn positions_are_the_first_of_ties_and_nan_wins() {
 }
 
 #[test]
-fn norms_have_gradient_zero_at_zero_at_both_orders() {
+fn pytorch_2421_norms_have_gradient_zero_at_zero_at_both_orders() {
     for p in [0.5, 1.0, 1.5, 2.0, 3.0, INF] {
         gives(&format!("norm {p}"), &[0.0, 0.0], |x| x.norm(p), &[0.0], &[0.0, 0.0]);
         let tape = Tape::new();

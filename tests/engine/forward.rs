@@ -1,11 +1,12 @@
-//! Forward mode, products with the Hessian, Jacobians, and what stops a derivative or has none.
+//! Forward mode, Hessians and Jacobians, operations without a derivative, bound parameters, and anomaly
+//! detection.
 
 use approx::assert_relative_eq;
 use wengert::f64::prelude::*;
 use wengert::{Float, Flow, Op, ShapeError, Tensor, Value};
 
 #[test]
-fn tangents_are_carried_forward() {
+fn jvp_matches_the_closed_form() {
     let tape = Tape::new();
     let (x, y) = (tape.variable(&tensor![0.5, -1.0]), tape.variable(&tensor![[2.0], [3.0]]));
     let (dx, dy) = (tape.constant(&tensor![1.0, 0.5]), tape.constant(&tensor![[-1.0], [0.25]]));
@@ -22,7 +23,7 @@ fn tangents_are_carried_forward() {
 }
 
 #[test]
-fn what_does_not_depend_does_not_move() {
+fn independent_values_have_zero_tangents() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![1.0]);
     let before = tape.variable(&tensor![2.0]);
@@ -31,14 +32,14 @@ fn what_does_not_depend_does_not_move() {
     assert_eq!(hvp(x.sum() * 3.0, &[x], &[one])[0].value().to_vec(), [0.0]);
 }
 
-/// The Rosenbrock function, whose derivatives are known in closed form.
+/// The Rosenbrock function, whose second derivatives are polynomials.
 fn rosenbrock(x: Var<'_>) -> Var<'_> {
     let (a, b) = (x.narrow(0, 0, 1), x.narrow(0, 1, 1));
     ((1.0 - a).square() + (b - a.square()).square() * 100.0).sum()
 }
 
 #[test]
-fn the_hessian_of_rosenbrock() {
+fn hessian_and_hvp_of_the_rosenbrock_function() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![-0.5, 0.75]);
     let (a, b) = (-0.5, 0.75);
@@ -68,7 +69,7 @@ fn jacobians_by_rows_and_by_columns() {
 }
 
 #[test]
-fn forward_mode_is_differentiated_like_anything_else() {
+fn forward_mode_can_be_differentiated() {
     // d/dx of the derivative of x^4 along 1 is 12 x^2.
     let tape = Tape::new();
     let x = tape.variable(&Tensor::scalar(1.5));
@@ -93,7 +94,7 @@ fn a_constant_has_no_derivative() {
 }
 
 #[test]
-fn derivatives_stop_where_they_are_told_to() {
+fn stop_gradient_makes_a_constant() {
     let tape = Tape::new();
     let x = tape.variable(&Tensor::scalar(3.0));
     let loss = x * x.stop_gradient();
@@ -102,7 +103,7 @@ fn derivatives_stop_where_they_are_told_to() {
     assert_eq!(loss.backward().wrt(x).unwrap().item(), 3.0);
 }
 
-/// The bits of a number: there is no derivative to speak of.
+/// `x mod 2`, declared to have no derivative.
 #[derive(Clone, Debug)]
 struct Parity;
 
@@ -114,7 +115,7 @@ impl Op<1> for Parity {
         Tensor::from_fn(out, |i| F::of(x.as_slice()[i].to_f64().rem_euclid(2.0)))
     }
     fn vjp<V: Value>(&self, _: usize, _: [&V; 1], _: &V, _: &V) -> V {
-        unreachable!("it says that it has none")
+        unreachable!("declared missing")
     }
     fn flow(&self) -> Flow {
         Flow::Missing
@@ -123,13 +124,13 @@ impl Op<1> for Parity {
 
 #[test]
 #[should_panic(expected = "parity: has no derivative, and was applied to a value that needs one")]
-fn a_missing_derivative_is_never_silent() {
+fn candle_2168_3011_3569_a_missing_derivative_is_an_error() {
     let tape = Tape::new();
     assert_eq!(tape.constant(&tensor![3.0]).apply_op(Parity).value().to_vec(), [1.0]);
     tape.variable(&tensor![3.0]).apply_op(Parity);
 }
 
-/// A rule that adds a constant to the cotangent: no vector-Jacobian product.
+/// The identity, with a derivative that adds a constant to the cotangent and so is not linear.
 #[derive(Clone, Debug)]
 struct Affine;
 
@@ -147,14 +148,14 @@ impl Op<1> for Affine {
 
 #[test]
 #[should_panic(expected = "jvp: the derivative of affine is not linear in the cotangent")]
-fn a_rule_that_is_not_linear_is_refused_forward() {
+fn forward_mode_refuses_a_derivative_that_is_not_linear() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![1.0]);
     jvp(x.apply_op(Affine), &[x], &[tape.constant(&tensor![1.0])]);
 }
 
 #[test]
-fn a_parameter_may_mean_another_variable_on_a_tape() {
+fn bind_replaces_a_parameter_on_one_tape() {
     // One step of descent inside the loss: d/dw of (w - r 2 (w - 3) - 1)^2, with r = 0.25.
     let w = Param::new(Tensor::scalar(5.0));
     let net = |tape: &Tape, w: &Param| tape.param(w).item();
@@ -168,7 +169,7 @@ fn a_parameter_may_mean_another_variable_on_a_tape() {
 }
 
 #[test]
-fn what_a_parameter_is_bound_to_receives_its_gradient() {
+fn a_bound_variable_receives_the_gradient() {
     let (p, q) = (Param::new(Tensor::scalar(5.0)), Param::new(Tensor::scalar(2.0)));
     let tape = Tape::new();
     let x = tape.variable(&Tensor::scalar(3.0));
@@ -176,7 +177,7 @@ fn what_a_parameter_is_bound_to_receives_its_gradient() {
     let grads = tape.param(&p).square().backward();
     assert_eq!(grads.wrt(x).unwrap().item(), 6.0);
     assert!(grads.get(&p).is_none());
-    // On a tape that is used again, whichever parameter came first the last time.
+    // The order of parameters may differ from that of the last recording, whose tape is reused.
     let loss = |bound| {
         gradients(|tape| {
             if bound {
@@ -192,8 +193,8 @@ fn what_a_parameter_is_bound_to_receives_its_gradient() {
 }
 
 #[test]
-fn a_parameter_may_mean_a_step_from_itself() {
-    // Two steps of descent on (w - 3)^2 at rate 1/4 halve the distance twice: 5, 4, 3.5.
+fn bind_can_take_steps_of_descent_inside_a_loss() {
+    // Two steps of descent on (w - 3)^2 with rate 1/4 halve the distance to 3 twice: 5, 4, 3.5.
     let w = Param::new(Tensor::scalar(5.0));
     let (loss, grads) = gradients(|tape| {
         for _ in 0..2 {
@@ -207,7 +208,7 @@ fn a_parameter_may_mean_a_step_from_itself() {
 }
 
 #[test]
-fn the_birthplace_of_a_nan_is_named() {
+fn gradients_checked_names_the_first_number_that_is_not_finite() {
     let x = tensor![1.0, 0.0, -4.0];
     let w = Param::new(x.clone());
     let line = line!() + 1;

@@ -1,4 +1,4 @@
-//! Gradients as values, the closures that make them, parameters and their identity, and threads.
+//! Gradients as values, the functions that compute them, the identity of parameters, and threads.
 
 use std::thread;
 
@@ -19,7 +19,7 @@ impl Pair {
         Self { a: tensor![2.0, -1.0].into(), b: Tensor::scalar(3.0).into() }
     }
 
-    /// The sum of `x a^2 + b`: by `a` 2 x a, by `b` 2.
+    /// The sum of `x a^2 + b`. Its gradient is `2 x a` by `a` and 2 by `b`.
     fn loss<'t>(&self, x: Var<'t>) -> Var<'t> {
         let a = x.tape().param(&self.a);
         (x * a.square() + &self.b).sum()
@@ -30,7 +30,7 @@ impl Pair {
     }
 }
 
-/// The gradients by `a` and by `b`, one after the other.
+/// The gradient by `a`, followed by that by `b`.
 fn numbers(gradients: &Gradients, pair: &Pair) -> Vec<f64> {
     [&pair.a, &pair.b].iter().flat_map(|p| gradients.get(p).expect("a gradient").to_vec()).collect()
 }
@@ -94,7 +94,7 @@ fn a_flat_slice_of_another_length_is_refused() {
 
 #[test]
 fn a_model_and_its_gradients_are_flat_in_the_same_order() {
-    // The recording meets b first, the model declares a first.
+    // The tape uses b first; the model declares a first.
     let mut pair = Pair::new();
     let (_, found) = gradients(|tape| (tape.param(&pair.b) * 3.0 * &pair.a).sum());
     pair.set_flat(&[5.0, 6.0, 7.0]);
@@ -123,19 +123,19 @@ fn a_missing_gradient_does_not_flatten() {
 }
 
 #[test]
-fn parameters_without_a_gradient_are_listed_by_name() {
+fn burn_5692_parameters_without_a_gradient_are_listed_by_name() {
     let mut pair = Pair::new();
     let (_, found) = gradients(|tape| tape.param(&pair.b).square());
     assert_eq!(found.missing(&pair), ["a"]);
     assert!(found.get(&pair.a).is_none());
     assert!(pair.gradients([1.0, 1.0]).missing(&pair).is_empty());
-    // Recorded, but of no consequence for the loss.
+    // Recorded, but the loss does not depend on it.
     let (_, found) = gradients(|tape| {
         let _ = tape.param(&pair.a).square();
         tape.param(&pair.b).square()
     });
     assert_eq!(found.missing(&pair), ["a"]);
-    // A frozen one is not missed.
+    // A frozen parameter is not listed.
     pair.a.set_frozen(true);
     assert!(found.missing(&pair).is_empty());
 }
@@ -179,14 +179,14 @@ fn a_clone_is_another_parameter_on_the_same_tape() {
     assert_eq!((one * -2.0).to_vec(), two.to_vec());
 }
 
-/// A layer that remembers the mean of what it saw.
-struct Remembers {
+/// A layer that keeps the mean of its last input in a buffer.
+struct MeanTracker {
     weight: Param,
     mean: Buffer,
 }
-params! { Remembers { weight, mean } }
+params! { MeanTracker { weight, mean } }
 
-impl Module<f64> for Remembers {
+impl Module<f64> for MeanTracker {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         if x.tape().is_training() {
             x.tape().update_buffer(&self.mean, x.mean());
@@ -196,17 +196,17 @@ impl Module<f64> for Remembers {
 }
 
 #[test]
-fn what_a_layer_remembers_leaves_with_the_gradients() {
+fn buffer_updates_are_returned_with_the_gradients() {
     let mut layer =
-        Remembers { weight: Tensor::scalar(2.0).into(), mean: Buffer::new(Tensor::scalar(0.5)) };
+        MeanTracker { weight: Tensor::scalar(2.0).into(), mean: Buffer::new(Tensor::scalar(0.5)) };
     let x = tensor![1.0, 3.0];
     let run =
-        |layer: &Remembers, x: &Tensor| gradients(|tape| layer.forward(tape.constant(x)).sum()).1;
+        |layer: &MeanTracker, x: &Tensor| gradients(|tape| layer.forward(tape.constant(x)).sum()).1;
     let mut found = run(&layer, &x);
     assert_eq!(found.updates().len(), 1);
     assert_eq!(found.updates()[0], (layer.mean.id(), Tensor::scalar(2.0)));
     assert_eq!(layer.mean.value().item(), 0.5, "a tape never writes a buffer");
-    // The added one stays.
+    // The update that was added last is kept.
     found += &run(&layer, &tensor![5.0, 6.0]);
     assert_eq!(found.updates(), [(layer.mean.id(), Tensor::scalar(5.5))]);
     assert_eq!(found.get(&layer.weight).unwrap().item(), 4.0 + 11.0);
@@ -226,7 +226,7 @@ fn what_a_layer_remembers_leaves_with_the_gradients() {
 }
 
 #[test]
-fn training_evaluation_and_the_key_belong_to_the_tape() {
+fn mode_and_seed_belong_to_the_tape() {
     let seen = |tape: &Tape| (tape.is_training(), tape.seed());
     let (_, _, train) = gradients_with(|tape| (tape.variable(&Tensor::scalar(1.0)), seen(tape)));
     assert_eq!(train, (true, None));
@@ -247,7 +247,7 @@ fn training_evaluation_and_the_key_belong_to_the_tape() {
 }
 
 #[test]
-fn something_else_comes_out_beside_the_gradients() {
+fn gradients_with_returns_a_further_value() {
     let pair = Pair::new();
     let (loss, found, prediction) = gradients_with(|tape| {
         let y = tape.param(&pair.a) * 2.0;
@@ -258,7 +258,7 @@ fn something_else_comes_out_beside_the_gradients() {
 }
 
 #[test]
-fn closures_nest() {
+fn gradients_can_be_nested() {
     let pair = Pair::new();
     let (_, outer) = gradients(|tape| {
         let inner = pair.gradients([1.0, 10.0]);
@@ -268,7 +268,7 @@ fn closures_nest() {
 }
 
 #[test]
-fn backward_leaves_the_tape_as_it_is() {
+fn backward_does_not_change_the_tape() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![1.0, 2.0]);
     let y = x.square();
@@ -281,7 +281,7 @@ fn backward_leaves_the_tape_as_it_is() {
 }
 
 #[test]
-fn a_live_tape_costs_a_copy_and_never_a_wrong_number() {
+fn writing_a_parameter_does_not_change_a_live_tape() {
     let mut pair = Pair::new();
     let tape = Tape::new();
     let before = {
@@ -295,7 +295,7 @@ fn a_live_tape_costs_a_copy_and_never_a_wrong_number() {
 }
 
 #[test]
-fn models_are_shared_between_threads_with_one_tape_each() {
+fn threads_share_a_model_and_have_a_tape_each() {
     fn is_send_and_sync<T: Send + Sync>(_: &T) {}
     fn is_send<T: Send>(_: &T) {}
     let mut rng = ChaCha8Rng::seed_from_u64(3);
@@ -330,6 +330,6 @@ fn models_are_shared_between_threads_with_one_tape_each() {
     for (one, all) in sum.flatten().as_slice().iter().zip(whole.1.flatten().as_slice()) {
         assert!((one - all).abs() < 1e-13, "{one} for {all}");
     }
-    // The order is fixed, so that the bits are.
+    // The order of the sum is fixed, and so are its bits.
     assert_eq!(sum.flatten(), summed().expect("four parts").1.flatten());
 }

@@ -1,9 +1,9 @@
-//! Derivatives of derivatives against closed forms.
+//! Derivatives of higher order, compared with closed forms.
 
 use wengert::f64::prelude::*;
 
-/// The first `orders` derivatives of a function of one number, each the gradient of the one before,
-/// which must be the same from both sweeps.
+/// The first `orders` derivatives of a function of one number, each the gradient of the one before. The
+/// computed and the recorded sweep must agree.
 fn derivatives(x: f64, orders: usize, f: impl for<'t> Fn(Var<'t>) -> Var<'t>) -> Vec<f64> {
     let tape = Tape::new();
     let x = tape.variable(&Tensor::scalar(x));
@@ -30,7 +30,7 @@ fn assert_near(ours: impl IntoIterator<Item = f64>, expected: impl IntoIterator<
 }
 
 #[test]
-fn five_orders_of_functions_with_closed_forms() {
+fn derivatives_up_to_the_fifth_match_closed_forms() {
     let x = 0.7f64;
     let (sin, cos, exp) = (x.sin(), x.cos(), x.exp());
     assert_near(derivatives(x, 5, |x| x.sin()), [cos, -sin, -cos, sin, cos]);
@@ -44,7 +44,7 @@ fn five_orders_of_functions_with_closed_forms() {
         derivatives(x, 5, |x| x.powf(4.0)),
         [4.0 * x.powi(3), 12.0 * x * x, 24.0 * x, 24.0, 0.0],
     );
-    // tanh' = 1 - t^2, and on from there by t' = 1 - t^2.
+    // tanh' = 1 - t^2; the others follow with t' = 1 - t^2.
     let t = x.tanh();
     let s = 1.0 - t * t;
     assert_near(derivatives(x, 3, |x| x.tanh()), [s, -2.0 * t * s, s * (6.0 * t * t - 2.0)]);
@@ -63,9 +63,9 @@ fn five_orders_of_functions_with_closed_forms() {
 }
 
 #[test]
-fn the_gate_is_differentiated_as_the_product_that_it_is() {
-    // At 0 the cotangent of sin is 2 sin(0) = 0, so that the first derivative is gated to zero; a
-    // selection recorded in the gate's place would give a second derivative of 0.
+fn mul_no_nan_has_the_derivatives_of_a_product() {
+    // At 0 the cotangent of sin is 2 sin(0) = 0, where `mul_no_nan` returns 0. Recorded as a selection
+    // instead of a product it would have the second derivative 0.
     assert_near(derivatives(0.0, 4, |x| x.sin().square()), [0.0, 2.0, 0.0, -8.0]);
     assert_near(derivatives(0.0, 3, |x| x * x.sin()), [0.0, 2.0, 0.0]);
     assert_near(derivatives(0.0, 3, |x| x.relu() * x), [0.0, 0.0, 0.0]);
@@ -96,8 +96,8 @@ fn mixed_partial_derivatives() {
 }
 
 #[test]
-fn a_hessian_row_by_row() {
-    // Rosenbrock's function, whose second derivatives are polynomials.
+fn a_hessian_from_vector_jacobian_products() {
+    // The Rosenbrock function, whose second derivatives are polynomials.
     let (a, b) = (-1.2, 1.0);
     let tape = Tape::new();
     let x = tape.variable(&tensor![a, b]);
@@ -131,7 +131,7 @@ fn the_hessian_of_a_quadratic_form_is_its_matrix() {
 }
 
 #[test]
-fn the_second_order_of_log_softmax() {
+fn the_hessian_of_cross_entropy() {
     // The Hessian of logsumexp is diag(p) - p p^T.
     let tape = Tape::new();
     let x = tape.variable(&tensor![0.2, -1.0, 1.5]);
@@ -145,7 +145,7 @@ fn the_second_order_of_log_softmax() {
 }
 
 #[test]
-fn the_derivative_by_what_does_not_matter_is_zero() {
+fn the_derivative_by_an_unused_value_is_zero() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![1.0, 2.0]);
     let unused = tape.variable(&tensor![[3.0, 4.0]]);
@@ -156,25 +156,25 @@ fn the_derivative_by_what_does_not_matter_is_zero() {
     assert_eq!(found[0].value(), Tensor::zeros([1, 2]));
     assert_eq!(found[1].value(), Tensor::zeros([2]));
     assert_eq!(found[2].value(), tensor![5.0, 6.0]);
-    // Beyond the order of a polynomial nothing is left.
+    // The second derivative of a linear function is zero.
     assert_eq!(grad(found[2].sum(), &[x])[0].value(), Tensor::zeros([2]));
     assert!(loss.backward().wrt(unused).is_none());
 }
 
 #[test]
-fn a_derivative_by_a_value_in_the_middle() {
+fn grad_by_an_intermediate_value() {
     let tape = Tape::new();
     let x = tape.variable(&tensor![0.5, -1.5]);
     let middle = x.square();
     let loss = (middle * middle * x).sum();
     let found = grad(loss, &[middle, x]);
-    // By the middle with x held: 2 m x. By x through everything: 5 x^4.
+    // By the intermediate value m, with x held fixed: 2 m x. By x, with m depending on it: 5 x^4.
     assert_near(found[0].value().to_vec(), [0.25, -6.75]);
     assert_near(found[1].value().to_vec(), [5.0 * 0.0625, 5.0 * 5.0625]);
 }
 
 #[test]
-fn a_gradient_inside_a_loss_trains_parameters() {
+fn a_gradient_penalty_trains_parameters() {
     // The gradient penalty (d/dx sum(w x^2))^2 = sum(4 w^2 x^2), by w: 8 w x^2.
     let w = Param::new(tensor![0.5, -2.0]);
     let (loss, gradients) = gradients(|tape| {

@@ -1,5 +1,5 @@
-//! The readers under any bytes: what the fuzz targets run, and what the ordinary tests run over the kept
-//! corpus. None may panic; what was read must write and read back the same.
+//! Properties of the readers for any bytes. The fuzz targets check them on random bytes, and the tests on the
+//! files in `corpus`: no reader panics, and whatever is read is written and read back the same.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn net() -> Net {
     Net { w: Tensor::zeros([2, 2]).into(), b: Buffer::new(Tensor::zeros([])) }
 }
 
-/// The same numbers, bit by bit but for what a NaN carries.
+/// Whether two tensors are equal, where a NaN equals any NaN.
 fn same(a: &Tensor, b: &Tensor) -> bool {
     let pairs = || a.as_slice().iter().zip(b.as_slice());
     a.shape() == b.shape() && pairs().all(|(a, b)| a == b || a.is_nan() && b.is_nan())
@@ -27,7 +27,7 @@ fn all_same(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> bool 
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
 }
 
-/// A safetensors file: into a map, into a model by four ways, into an optimizer's state.
+/// Reads a safetensors file into a map, into a model in several ways, and into an optimizer's state.
 pub fn safetensors(bytes: &[u8]) {
     if let Ok(tensors) = io::safetensors::from_bytes::<f32>(bytes)
         && let Ok(again) = io::safetensors::to_bytes(&tensors)
@@ -48,7 +48,7 @@ pub fn safetensors(bytes: &[u8]) {
     }
 }
 
-/// An `.npy` file.
+/// Reads an `.npy` file.
 pub fn npy(bytes: &[u8]) {
     if let Ok(array) = npy::from_bytes::<f32>(bytes) {
         let again = npy::from_bytes(&npy::to_bytes(&array)).expect("what was written");
@@ -56,7 +56,7 @@ pub fn npy(bytes: &[u8]) {
     }
 }
 
-/// An `.npz` file.
+/// Reads an `.npz` file.
 pub fn npz(bytes: &[u8]) {
     if let Ok(arrays) = npz::from_bytes::<f32>(bytes)
         && let Ok(again) = npz::to_bytes(&arrays)
@@ -66,7 +66,7 @@ pub fn npz(bytes: &[u8]) {
     }
 }
 
-/// A recipe in TOML: what can be read is printed, and reads back as the same.
+/// Reads a recipe in TOML. A recipe that can be read is printed and read back the same.
 pub fn recipe(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match text.parse::<Recipe>() {

@@ -1,10 +1,10 @@
-//! The readers over the inputs that fuzzing has kept; `tests/fuzz` says how these are made.
+//! The readers on the inputs that fuzzing has found; see `tests/fuzz/README.md`.
 
 #[path = "../fuzz/readers.rs"]
 #[allow(unreachable_pub, reason = "the fuzz targets include it too")]
 mod readers;
 
-/// Runs a reader over the corpus of its name.
+/// Runs a reader on the inputs in its folder.
 fn all(name: &str, reader: fn(&[u8])) {
     let folder = format!("{}/tests/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());

@@ -1,5 +1,5 @@
-//! Files that PyTorch and NumPy wrote, and files for them. `weights.py` beside this made the first and
-//! checks the second; both are checked in.
+//! Files from PyTorch and NumPy, and files for them. `tests/interop/weights.py` wrote the former and checks
+//! the latter; all are in `tests/fixtures/interop`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ struct Norm {
 }
 params! { Norm { weight, bias, running_mean, running_var, num_batches_tracked } }
 
-/// The net of `weights.py`, under its names.
+/// The net of `weights.py`, with its parameter names.
 struct Net {
     conv: Conv,
     norm: Norm,
@@ -40,8 +40,8 @@ impl Module<f64> for Net {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let channels = |x: &Tensor| x.reshape([8, 1, 1]);
         let x = x.reshape([x.shape()[0], 1, 8, 8]);
-        let by = ConvOptions::new().padding(1);
-        let x = x.conv2d_with_bias(&self.conv.weight, &self.conv.bias, by);
+        let options = ConvOptions::new().padding(1);
+        let x = x.conv2d_with_bias(&self.conv.weight, &self.conv.bias, options);
         let Norm { weight, bias, running_mean, running_var, .. } = &self.norm;
         let x = (x - &channels(running_mean.value()))
             / &channels(running_var.value()).add_scalar(1e-5).sqrt();
@@ -50,7 +50,7 @@ impl Module<f64> for Net {
     }
 }
 
-/// Other weights than any file has; the same on every machine.
+/// A net with weights of its own, the same on every machine.
 fn net() -> Net {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut draw = |shape: &[usize], low, high| Tensor::uniform(shape, low, high, &mut rng);
@@ -82,7 +82,7 @@ fn agrees(found: &Tensor, expected: &Tensor) {
 }
 
 #[test]
-fn weights_from_pytorch_give_its_logits() {
+fn weights_from_pytorch_give_the_logits_of_pytorch() {
     let expected = io::safetensors::read(fixture("from_pytorch_logits.safetensors")).unwrap();
     let mut net = net();
     load(fixture("from_pytorch.safetensors"), &mut net).unwrap();
@@ -90,7 +90,7 @@ fn weights_from_pytorch_give_its_logits() {
     // Five times thirty batches: an I64 in the file.
     assert_eq!(net.norm.num_batches_tracked.value().item(), 150.0);
 
-    // F16 and BF16, under the names of a wrapped model.
+    // F16 and BF16, under the names of a model that PyTorch wrapped.
     let half = fixture("from_pytorch_half.safetensors");
     let error = load(&half, &mut net).unwrap_err().to_string();
     assert!(error.contains("missing: conv.weight, conv.bias") && error.contains("module."));
@@ -99,10 +99,10 @@ fn weights_from_pytorch_give_its_logits() {
     agrees(&logits(&net, &expected["x"]), &expected["logits_half"]);
 }
 
-/// `WENGERT_WRITE=1 cargo test --test interop --features io` writes the files, `weights.py check`
-/// then reads them in PyTorch; otherwise they must be what would be written.
+/// `WENGERT_WRITE=1 cargo test --test io --features io` writes the files, and `weights.py check` reads them
+/// in PyTorch. Without the variable the test checks that it would write the same files.
 #[test]
-fn weights_for_pytorch_are_those_that_it_has_checked() {
+fn weights_for_pytorch_are_the_files_that_pytorch_has_checked() {
     let write = std::env::var_os("WENGERT_WRITE").is_some();
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| if write { fixture(name) } else { folder.path().join(name) };
@@ -125,7 +125,7 @@ fn weights_for_pytorch_are_those_that_it_has_checked() {
         ("empty".to_owned(), Tensor::zeros([0, 3])),
     ]);
     npz::write(place("wengert.npz"), &arrays).unwrap();
-    // The last digits of logits belong to the machine.
+    // The last digits of logits depend on the processor.
     let kept = npz::read(fixture("wengert.npz")).unwrap();
     agrees(&arrays.remove("logits").unwrap(), &kept["logits"]);
     assert!(arrays.iter().all(|(name, array)| &kept[name] == array) && kept.len() == 4);
@@ -138,13 +138,13 @@ fn weights_for_pytorch_are_those_that_it_has_checked() {
     let kept = fixture("wengert_state.safetensors");
     let mut other = Optimizer::from_toml(recipe).unwrap();
     let restored = load_state(&kept, &mut other, &net).unwrap();
-    // The weights of the normalisation are constants in this net, and got no gradient.
+    // The weights of the normalisation are constants in this net and have no gradient.
     assert!(restored.unexpected.is_empty() && restored.shape_mismatch.is_empty());
     assert!(restored.missing.iter().all(|name| name.starts_with("norm.")), "{restored:?}");
 }
 
 #[test]
-fn arrays_from_numpy() {
+fn arrays_from_numpy_are_read_exactly() {
     let grid = Tensor::arange(6).reshape([2, 3]).mul_scalar(0.25);
     let expected = [
         ("f4", grid.clone()),
@@ -171,7 +171,7 @@ fn arrays_from_numpy() {
     for version in ["from_numpy_v2.npy", "from_numpy_v3.npy"] {
         assert_eq!(npy::read::<f64>(fixture(version)).unwrap(), grid);
     }
-    // Half precision: largest, smallest, infinite, no number, minus zero, a third.
+    // Half precision: largest, smallest, infinite, NaN, minus zero, a third.
     for half in [npy::read::<f64>(fixture("from_numpy_f2.npy")).unwrap(), stored["f2"].clone()] {
         let half = half.to_vec();
         let numbers = [0.5, -2.0, 65504.0, 2f64.powi(-24), 2f64.powi(-14), f64::INFINITY];

@@ -1,4 +1,4 @@
-//! Files: from and to PyTorch and NumPy, and the inputs that fuzzing has kept.
+//! Files from and to PyTorch and NumPy, and inputs that fuzzing has found.
 
 mod corpus;
 mod interop;

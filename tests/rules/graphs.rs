@@ -1,5 +1,6 @@
-//! Random programs of many operations, with values used again and broadcast: what holds for each rule
-//! holds for what is built of them. 256 cases each; `PROPTEST_CASES` asks for another number.
+//! Random programs of many operations, in which values are reused and broadcast: their derivatives are
+//! right if those of the operations are composed correctly. 256 programs for each test; `PROPTEST_CASES`
+//! sets another number.
 
 use crate::common::{Outcome, property};
 use crate::program::{Program, programs};
@@ -10,7 +11,7 @@ fn every_program(check: impl Fn(&Program) -> Outcome) {
     property("a random program", programs(), |program| check(&program));
 }
 
-/// The inputs as parameters in some precision.
+/// The inputs as parameters of precision `F`.
 fn params<F: Float>(program: &Program) -> Vec<Param<F>> {
     program.inputs.iter().map(|x| Param::new(x.cast())).collect()
 }
@@ -25,12 +26,12 @@ fn differentiate<F: Float>(program: &Program) -> (F, Vec<Tensor<F>>) {
     (loss, params.iter().map(|param| grads.get(param).expect("a gradient").clone()).collect())
 }
 
-/// A tensor of numbers that have nothing to do with each other.
+/// A tensor of numbers without a pattern.
 fn irregular(shape: wengert::Shape, key: usize) -> Tensor<f64> {
     Tensor::from_fn(shape, |i| ((i + 1) * (key + 3)) as f64 % 1.618 - 0.7)
 }
 
-/// Orders one and two; the checker also compares the recorded sweep and forward mode.
+/// First and second derivatives; the checker compares the recorded sweep and forward mode, too.
 #[test]
 fn gradients_agree_with_finite_differences() {
     every_program(|program| {
@@ -48,7 +49,7 @@ fn a_program_in_single_precision_replays_in_double() {
             program.run(&inputs)
         });
         let comparisons = checked.map_err(|error| error.to_string())?.comparisons;
-        // Two orders, two directions, three answers for each input.
+        // Two orders, two directions and three comparisons for each input.
         if comparisons == 12 * params.len() { Ok(()) } else { Err("an input was left out".into()) }
     });
 }

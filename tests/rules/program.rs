@@ -1,9 +1,9 @@
-//! The random programs: what is drawn, and how it runs.
+//! Random programs: how they are drawn, and how they run.
 //!
-//! Each operation is followed by a factor that makes it a contraction in the largest norm and keeps it
-//! within -2 and 2. So a program of any length has derivatives of a size that differences can see, and
+//! Each operation is scaled to be a contraction in the maximum norm with values within -2 and 2. So the
+//! derivatives of a program of any length are neither too large nor too small for finite differences, and
 //! a value that is `CLEAR` of a kink stays on its side of it. All values are part of the output, so that
-//! none is too far away to matter.
+//! each of them matters.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use wengert::core::{Tape, Var};
 use wengert::{Float, Indices, MovementOps, ReduceOps, Shape, Tensor, UnaryOps, Value, ops};
 
-/// More than two operands approach each other in the checker's largest step.
+/// Smallest distance of operands from a kink: more than they move in the checker's largest step.
 const CLEAR: f64 = 0.01;
 
-/// A value, by its place: the inputs first, then the results of the steps.
+/// A value by its position: the inputs come first, then the results of the steps.
 #[derive(Clone, Copy)]
 struct V(usize);
 
@@ -24,7 +24,7 @@ impl fmt::Debug for V {
     }
 }
 
-/// The lists of names from which instructions are drawn; the first is what shrinking tends to.
+/// Enums of operations from which instructions are drawn. Shrinking tends to the first.
 macro_rules! names {
     ($($List:ident { $($Name:ident),* })*) => {$(
         #[derive(Clone, Copy, Debug)]
@@ -53,10 +53,10 @@ enum Kind {
     Other(Other),
 }
 
-/// What is drawn. The numbers mean something only when the values before are known.
+/// An instruction as it is drawn. Its numbers get their meaning from the values before it.
 type Instruction = (Kind, usize, usize, usize);
 
-/// An instruction with everything decided.
+/// An instruction with its operands and settings.
 #[derive(Clone, Debug)]
 enum Step {
     Unary(Unary, V),
@@ -77,9 +77,9 @@ impl Step {
     fn new((kind, a, b, how): Instruction, shapes: &[Shape]) -> Self {
         let n = shapes.len();
         let (v, a) = (V(a % n), shapes[a % n]);
-        // The first value from place `b` on that will do.
-        let other = |will_do: &dyn Fn(Shape) -> bool| {
-            (0..n).map(|k| (b + k) % n).find(|&k| will_do(shapes[k])).map(V)
+        // The first value from position `b` on whose shape fits.
+        let other = |fits: &dyn Fn(Shape) -> bool| {
+            (0..n).map(|k| (b + k) % n).find(|&k| fits(shapes[k])).map(V)
         };
         let otherwise = Self::Unary(Unary::Tanh, v);
         let axis = how % a.rank().max(1);
@@ -195,7 +195,7 @@ impl Step {
         }
     }
 
-    /// Whether no small change of the inputs crosses a kink of this step.
+    /// Whether no small change of the inputs moves this step across a kink.
     fn is_clear(&self, values: &[Var<'_, f64>]) -> bool {
         let close =
             |x: Var<'_, f64>| x.value().as_slice().iter().filter(|x| x.abs() < CLEAR).count();
@@ -204,7 +204,7 @@ impl Step {
             Self::Pair(Pair::Maximum | Pair::Minimum, v, w) => {
                 close(values[v.0] - values[w.0]) == 0
             }
-            // In each group only one element is close to the largest: itself.
+            // In each group only the largest element is close to the largest.
             Self::Fold(Fold::Max, v, axes, _) => {
                 let (x, largest) = (values[v.0], values[v.0].max_axes(&axes[..], true));
                 close(x - largest) == largest.shape().numel()
@@ -220,7 +220,7 @@ fn chains(a: Shape, b: Shape) -> bool {
     a.rank() > 0 && a.last() == inner && batch(a).broadcast(batch(b)).is_ok()
 }
 
-/// Inputs and the steps that follow. Prints as the lines of a program.
+/// Inputs and steps. Prints one line for each value.
 pub(crate) struct Program {
     pub(crate) inputs: Vec<Tensor<f64>>,
     steps: Vec<Step>,
@@ -251,7 +251,7 @@ impl Program {
         })
     }
 
-    /// All values in one row, bent, so that no second derivative is zero for want of anything behind.
+    /// All values in one row, through a polynomial that gives each a second derivative.
     pub(crate) fn run<'t, F: Float>(&self, inputs: &[Var<'t, F>]) -> Var<'t, F> {
         let flat = |x: &Var<'t, F>| x.reshape([x.shape().numel()]);
         let row = self.values(inputs).iter().map(flat).collect::<Vec<_>>();
@@ -275,7 +275,7 @@ impl fmt::Debug for Program {
     }
 }
 
-/// Programs of 5 to 40 instructions on one to three inputs, which shrink to fewer and simpler ones.
+/// Programs of 5 to 40 instructions on one to three inputs. They shrink to fewer and simpler instructions.
 pub(crate) fn programs() -> impl Strategy<Value = Program> {
     use prop::sample::select;
     let kind = prop_oneof![
@@ -284,9 +284,9 @@ pub(crate) fn programs() -> impl Strategy<Value = Program> {
         3 => select(Fold::ALL).prop_map(Kind::Fold),
         8 => select(Other::ALL).prop_map(Kind::Other),
     ];
-    // Almost always there; shrinking takes away what a failure does not need.
+    // Almost always `Some`: shrinking removes instructions that a failure does not need.
     let instruction = prop::option::weighted(0.999, (kind, 0..64usize, 0..64usize, 0..64usize));
-    // Dyadic numbers, the same in both precisions.
+    // Multiples of 1/64, which both precisions represent exactly.
     let input = prop::collection::vec(1..=3usize, 0..=3).prop_flat_map(|extents| {
         let shape = Shape::new(&extents);
         prop::collection::vec(-64..=64i32, shape.numel())

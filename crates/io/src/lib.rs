@@ -20,11 +20,11 @@
 //! let mut wider = Linear::<f32>::new(5, 2, &mut rng);
 //! let error = load(&path, &mut wider).unwrap_err().to_string();
 //! assert!(error.ends_with(
-//!     "does not fit the model\n  misshapen: weight is [2, 5] in the model, [2, 4] in the file"
+//!     "does not fit the model\n  shape mismatch: weight is [2, 5] in the model, [2, 4] in the file"
 //! ));
 //! // What fits may be taken from it all the same.
 //! let report = Load::new().lenient().file(&path, &mut wider)?;
-//! assert_eq!(report.misshapen[0].name, "weight");
+//! assert_eq!(report.shape_mismatch[0].name, "weight");
 //! assert_eq!(wider.bias.unwrap().value(), trained.bias.unwrap().value());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -42,20 +42,21 @@
 //! size that it claims is believed before its bytes are there.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
+mod dtype;
 mod error;
 mod file;
 mod load;
 #[cfg(feature = "ndarray")]
-mod nd;
+mod ndarray_interop;
 pub mod npy;
 pub mod npz;
-mod number;
+
 mod rename;
 pub mod safetensors;
 mod state;
 
 pub use error::{FileError, Problem};
-pub use load::{Load, Misshapen, Report, load, named, save};
+pub use load::{Load, Report, ShapeMismatch, load, named, save};
+pub use state::{load_state, state_from_bytes, state_to_bytes, save_state};
 #[cfg(feature = "ndarray")]
-pub use nd::{from_ndarray, to_ndarray};
-pub use state::{load_state, save_state, state_from_bytes, state_to_bytes};
+pub use ndarray_interop::{from_ndarray, to_ndarray};

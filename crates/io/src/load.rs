@@ -1,21 +1,36 @@
-//! The parameters and buffers of a model, to a file and from one.
+//! Saving and loading the parameters and buffers of a model.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use wengert_core::{Float, Leaf, LeafMut, Params, Path as Place, Shape, Tensor};
+use wengert_core::{Float, Leaf, LeafMut, Params, Path as ModelPath, Shape, Tensor};
 
 use crate::error::Problem;
 use crate::rename::{Rename, rename};
-use crate::safetensors::{self, Contents};
+use crate::safetensors::{self, Contents, Stored};
 use crate::{FileError, file};
 
-/// Writes the parameters and buffers of a model under their dotted names to a safetensors file, in the
-/// model's precision. The file is replaced at once or not at all.
+/// Writes the parameters and buffers of a model to a safetensors file, by dotted name, in the model's
+/// precision. The file is replaced atomically.
+///
+/// ```
+/// use wengert_core::{Param, Tensor};
+/// use wengert_io::{load, save};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("weights.safetensors");
+/// let trained = vec![Param::new(Tensor::<f32>::ones([2]))];
+/// save(&path, &trained)?;
+///
+/// let mut fresh = vec![Param::new(Tensor::<f32>::zeros([2]))];
+/// load(&path, &mut fresh)?;
+/// assert_eq!(fresh[0].value(), trained[0].value());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn save<F: Float>(
     path: impl AsRef<Path>,
     model: &(impl Params<F> + ?Sized),
@@ -23,11 +38,18 @@ pub fn save<F: Float>(
     safetensors::write(path, &named(model))
 }
 
-/// The parameters and buffers of a model by dotted name: what [`save`] writes.
+/// Returns the parameters and buffers of a model by dotted name, as [`save`] writes them.
+///
+/// ```
+/// use wengert_core::{Param, Tensor};
+///
+/// let model = vec![Param::new(Tensor::<f32>::ones([2]))];
+/// assert_eq!(wengert_io::named(&model)["0"], Tensor::ones([2]));
+/// ```
 pub fn named<F: Float>(model: &(impl Params<F> + ?Sized)) -> BTreeMap<String, Tensor<F>> {
     let mut named = BTreeMap::new();
-    model.visit(Place::ROOT, &mut |place, leaf| {
-        named.insert(place.to_string(), value(&leaf).clone());
+    model.visit(ModelPath::ROOT, &mut |path, leaf| {
+        named.insert(path.to_string(), value(&leaf).clone());
     });
     named
 }
@@ -39,11 +61,14 @@ fn value<'a, F: Float>(leaf: &Leaf<'a, F>) -> &'a Tensor<F> {
     }
 }
 
-/// Fills a model from a safetensors file that has exactly its names and shapes; [`Load`] is for all
-/// other files.
+/// Loads a safetensors file into a model that has exactly its names and shapes. For other files there is
+/// [`Load`].
+///
+/// Numbers are rounded to the model's precision. All of the file is checked before anything is written, so
+/// the model is unchanged after an error.
 ///
 /// # Errors
-/// As [`Load::file`].
+/// If the file cannot be read or is damaged, or a name or shape is not the model's.
 pub fn load<F: Float>(
     path: impl AsRef<Path>,
     model: &mut (impl Params<F> + ?Sized),
@@ -51,11 +76,10 @@ pub fn load<F: Float>(
     Load::new().file(path, model).map(|_| ())
 }
 
-/// How to fill a model from a file: strictly, unless told otherwise, and under the file's own names,
-/// unless they are renamed.
+/// Options of loading a file into a model. The default is strict, under the file's own names.
 ///
 /// ```
-/// use wengert_core::{Tensor, Param, params_f32};
+/// use wengert_core::{Param, Tensor, params_f32};
 /// use wengert_io::{Load, named, safetensors};
 ///
 /// struct Net { weight: Param<f32>, bias: Param<f32> }
@@ -78,42 +102,44 @@ pub struct Load {
 }
 
 impl Load {
-    /// Strict, under the file's own names.
+    /// Returns the default: names and shapes have to be the model's.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes what fits, and reports what does not instead of refusing it.
+    /// Loads tensors that fit and reports the others, instead of failing.
     pub fn lenient(self) -> Self {
         Self { lenient: true, ..self }
     }
 
-    /// What the file calls `from` is `to` in the model. A `*` stands for any characters, dots among
-    /// them, and for the same ones on both sides: `"encoder.*"` to `"backbone.encoder.*"`. Of several
-    /// renames the first that fits a name counts; one that fits none is an error of the load.
+    /// Renames the tensor that the file calls `from` to `to`, its name in the model.
+    ///
+    /// A `*` in `from` matches any characters, dots included, and the `*` in `to` stands for them:
+    /// `rename("encoder.*", "backbone.encoder.*")`. Where several renames match a name, the first counts. A
+    /// rename that matches no name is an error when loading.
     ///
     /// # Panics
-    /// If one side has more stars than the other.
+    /// If `from` and `to` have different numbers of stars.
     #[track_caller]
     pub fn rename(mut self, from: &str, to: &str) -> Self {
         self.renames.push(Rename::new(from, to));
         self
     }
 
-    /// Leaves out what all names of the file begin with, such as the `module.` of a model that PyTorch
-    /// wrapped.
+    /// Removes a prefix from the file's names, such as the `module.` of a model that PyTorch wrapped. A
+    /// short form of `rename("module.*", "*")`.
     pub fn drop_prefix(mut self, prefix: &str) -> Self {
         self.renames.push(Rename::new(&format!("{prefix}*"), "*"));
         self
     }
 
-    /// Fills a model from a safetensors file. All is read and checked before anything is written: the
-    /// model is filled, or untouched. The report is empty after a strict load.
+    /// Loads a safetensors file into a model. The model is unchanged after an error. After a strict load
+    /// the report is empty.
     ///
     /// # Errors
-    /// When the file cannot be read or is damaged, when a tensor of the model holds something else than
-    /// numbers, when a rename fits no name, and, in a strict load, when a name is missing, unexpected, or
-    /// has another shape ([`Problem::Misfit`]).
+    /// If the file cannot be read or is damaged, a tensor of the model holds something other than numbers,
+    /// or a rename matches no name. A strict load also fails if a name is missing or unexpected, or a shape
+    /// differs ([`Problem::ModelMismatch`]).
     pub fn file<F: Float>(
         &self,
         path: impl AsRef<Path>,
@@ -122,42 +148,25 @@ impl Load {
         file::read(path.as_ref(), |bytes| self.bytes(bytes, model))
     }
 
-    /// As [`Load::file`], from a file that is in memory.
+    /// Loads the bytes of a safetensors file into a model.
     ///
     /// # Errors
-    /// As [`Load::file`].
+    /// As [`Load::file`], but for reading.
     pub fn bytes<F: Float>(
         &self,
         bytes: &[u8],
         model: &mut (impl Params<F> + ?Sized),
     ) -> Result<Report, FileError> {
-        let mut stored = rename(Contents::of(bytes)?.tensors, &self.renames)?;
-        let (mut report, mut arrays, mut failed) = (Report::default(), BTreeMap::new(), None);
-        model.visit(Place::ROOT, &mut |place, leaf| {
-            let (name, expected) = (place.to_string(), value(&leaf).shape());
-            match stored.remove(&name) {
-                None => report.missing.push(name),
-                Some(found) if *found.shape != *expected => {
-                    report.misshapen.push(Misshapen { name, expected, found: found.shape });
-                }
-                Some(found) => match found.array() {
-                    Ok(array) => drop(arrays.insert(name, array)),
-                    Err(error) => drop(failed.get_or_insert(error.in_tensor(&name))),
-                },
-            }
-        });
-        report.unexpected.extend(stored.into_keys());
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        let stored = rename(Contents::parse(bytes)?.tensors, &self.renames)?;
+        let (mut tensors, report) = matching(stored, model)?;
         if !self.lenient && !report.is_complete() {
-            return Err(FileError::new(Problem::Misfit(report)));
+            return Err(FileError::new(Problem::ModelMismatch(report)));
         }
-        model.visit_mut(Place::ROOT, &mut |place, leaf| {
-            if let Some(array) = arrays.remove(&place.to_string()) {
+        model.visit_mut(ModelPath::ROOT, &mut |path, leaf| {
+            if let Some(tensor) = tensors.remove(&path.to_string()) {
                 match leaf {
-                    LeafMut::Param(param) => param.set(array),
-                    LeafMut::Buffer(buffer) => buffer.set(array),
+                    LeafMut::Param(param) => param.set(tensor),
+                    LeafMut::Buffer(buffer) => buffer.set(tensor),
                 }
             }
         });
@@ -165,45 +174,82 @@ impl Load {
     }
 }
 
-/// Where a file and a model do not meet. Names are the model's, after renaming.
+/// Converts the tensors whose name and shape are the model's, and reports the others.
+fn matching<F: Float>(
+    mut stored: BTreeMap<String, Stored<'_>>,
+    model: &(impl Params<F> + ?Sized),
+) -> Result<(BTreeMap<String, Tensor<F>>, Report), FileError> {
+    let (mut tensors, mut report, mut failed) = (BTreeMap::new(), Report::default(), None);
+    model.visit(ModelPath::ROOT, &mut |path, leaf| {
+        let (name, expected) = (path.to_string(), value(&leaf).shape());
+        match stored.remove(&name) {
+            None => report.missing.push(name),
+            Some(found) if *found.shape != *expected => {
+                report.shape_mismatch.push(ShapeMismatch { name, expected, found: found.shape });
+            }
+            Some(found) => match found.tensor() {
+                Ok(tensor) => drop(tensors.insert(name, tensor)),
+                Err(error) => drop(failed.get_or_insert(error.in_tensor(&name))),
+            },
+        }
+    });
+    report.unexpected.extend(stored.into_keys());
+    failed.map_or(Ok((tensors, report)), Err)
+}
+
+/// Differences between a file and a model. Names are the model's, after renaming.
+///
+/// ```
+/// use wengert_core::{Param, Tensor};
+/// use wengert_io::{Load, safetensors};
+///
+/// let file = safetensors::to_bytes(&[("0".to_owned(), Tensor::<f32>::ones([3]))].into())?;
+/// let mut model = vec![Param::new(Tensor::<f32>::zeros([2]))];
+/// let report = Load::new().lenient().bytes(&file, &mut model)?;
+/// assert_eq!(report.to_string(), "\n  shape mismatch: 0 is [2] in the model, [3] in the file");
+/// # Ok::<(), wengert_io::FileError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What the model has and the file does not: left as it was.
+    /// Names in the model only. Their tensors are unchanged.
     pub missing: Vec<String>,
-    /// What the file has and the model does not: left aside.
+    /// Names in the file only. Their tensors are ignored.
     pub unexpected: Vec<String>,
-    /// What has another shape: left as it was.
-    pub misshapen: Vec<Misshapen>,
+    /// Tensors whose shape differs. The model's are unchanged.
+    pub shape_mismatch: Vec<ShapeMismatch>,
 }
 
 /// A tensor whose shape in the file is not the model's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misshapen {
-    /// Its name in the model.
+pub struct ShapeMismatch {
+    /// Name in the model.
     pub name: String,
-    /// The model's shape.
+    /// Shape in the model.
     pub expected: Shape,
-    /// The file's shape, which may have any number of axes.
+    /// Shape in the file, which may have any number of axes.
     pub found: Vec<usize>,
 }
 
 impl Report {
-    /// Whether file and model have the same names and shapes.
+    /// Returns whether the file and the model have the same names and shapes.
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty()
+        self.missing.is_empty() && self.unexpected.is_empty() && self.shape_mismatch.is_empty()
     }
 }
 
-/// A line for each kind that there is.
+/// Prints a line for each kind of difference that there is, and nothing where there is none.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (what, names) in [("missing", &self.missing), ("unexpected", &self.unexpected)] {
+        for (kind, names) in [("missing", &self.missing), ("unexpected", &self.unexpected)] {
             if !names.is_empty() {
-                write!(f, "\n  {what}: {}", names.join(", "))?;
+                write!(f, "\n  {kind}: {}", names.join(", "))?;
             }
         }
-        for Misshapen { name, expected, found } in &self.misshapen {
-            write!(f, "\n  misshapen: {name} is {expected:?} in the model, {found:?} in the file")?;
+        for ShapeMismatch { name, expected, found } in &self.shape_mismatch {
+            write!(
+                f,
+                "\n  shape mismatch: {name} is {expected:?} in the model, {found:?} in the file"
+            )?;
         }
         Ok(())
     }

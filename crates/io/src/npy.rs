@@ -1,70 +1,101 @@
-//! One array in NumPy's format
-//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>), versions 1 to 3.
+//! One array in a file: NumPy's `.npy` format, versions 1 to 3
+//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 //!
-//! What is written is `<f4` or `<f8` in row-major order. What is read may hold floats of two, four or
-//! eight bytes, integers or `bool`, of either byte order, row by row or column by column.
+//! Reads floats of two, four or eight bytes, integers and `bool`, in either byte order, row-major or
+//! column-major. Writes `<f4` or `<f8`, row-major.
+//!
+//! ```
+//! use wengert_core::Tensor;
+//! use wengert_io::npy;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("x.npy");
+//! let x = Tensor::<f32>::from([[1.0, 2.0], [3.0, 4.0]]);
+//! npy::write(&path, &x)?; // In Python: numpy.load("x.npy").
+//! assert_eq!(npy::read::<f32>(&path)?, x);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::path::Path;
 
 use wengert_core::{Float, Shape, Tensor};
 
-use crate::number::{self, Kind};
+use crate::dtype::{self, Dtype};
 use crate::{FileError, file};
 
-/// The array in a file.
+/// Reads the array in a file, rounded to precision `F`.
 ///
 /// # Errors
-/// When the file cannot be read, or as [`from_bytes`].
+/// If the file cannot be read, is no `.npy` file, holds something other than numbers, or does not have the
+/// size that its header claims.
 pub fn read<F: Float>(path: impl AsRef<Path>) -> Result<Tensor<F>, FileError> {
     file::read(path.as_ref(), from_bytes)
 }
 
-/// Writes an array to a file, which is replaced at once or not at all.
+/// Writes an array to a file, in its own precision. The file is replaced atomically.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn write<F: Float>(path: impl AsRef<Path>, array: &Tensor<F>) -> Result<(), FileError> {
     file::write(path.as_ref(), &to_bytes(array))
 }
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// A file that holds this array, in memory.
+/// Returns the bytes that [`write()`] writes.
+///
+/// ```
+/// let bytes = wengert_io::npy::to_bytes(&wengert_core::Tensor::<f32>::zeros([3]));
+/// assert!(bytes.starts_with(b"\x93NUMPY") && (bytes.len() - 3 * 4) % 64 == 0);
+/// ```
 pub fn to_bytes<F: Float>(array: &Tensor<F>) -> Vec<u8> {
-    let kind = if Kind::of::<F>() == Kind::F32 { "<f4" } else { "<f8" };
+    let descr = if Dtype::of::<F>() == Dtype::F32 { "<f4" } else { "<f8" };
     let extents: String = array.shape().iter().map(|extent| format!("{extent},")).collect();
     let mut header =
-        format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({extents}), }}");
-    // The numbers begin at a multiple of 64, after ten bytes and a line of header.
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
+    // The numbers begin at a multiple of 64 bytes, after ten bytes and one line of header.
     let width = (header.len() + 11).next_multiple_of(64) - 11;
     header = format!("{header:width$}\n");
     let length = (header.len() as u16).to_le_bytes();
-    [MAGIC, &[1, 0], &length, header.as_bytes(), &number::encode(array.as_slice())].concat()
+    [MAGIC, &[1, 0], &length, header.as_bytes(), &dtype::encode(array.as_slice())].concat()
 }
 
-/// The array in a file that is in memory.
+/// Reads the array in the bytes of a file, rounded to precision `F`.
 ///
 /// # Errors
-/// When the bytes are no `.npy` file, hold something else than numbers, or not as many as the header
-/// says.
+/// If the bytes are no `.npy` file, hold something other than numbers, or are not as many as the header
+/// claims.
+///
+/// ```
+/// let error = wengert_io::npy::from_bytes::<f32>(b"PK").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "byte 0: expected an .npy file of version 1, 2 or 3, found 2 bytes that begin with \"PK\""
+/// );
+/// ```
 pub fn from_bytes<F: Float>(bytes: &[u8]) -> Result<Tensor<F>, FileError> {
     let (header, data) = split(bytes).ok_or_else(|| {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(10)]);
         let found = format!("{} bytes that begin with {start:?}", bytes.len());
-        FileError::content("an .npy file of version 1, 2 or 3", found)
+        FileError::content("an .npy file of version 1, 2 or 3", found).at_byte(0)
     })?;
-    let Header { kind, big_endian, fortran_order, extents } = Header::parse(header)?;
-    let shape = number::shape(&extents)?;
-    let size = shape.numel() * kind.size();
+    let data_at = bytes.len() - data.len();
+    let header_at = data_at - header.len();
+    let in_header = |error: FileError| error.at_byte(header_at);
+    let Header { dtype, big_endian, fortran_order, extents } =
+        Header::parse(header).map_err(in_header)?;
+    let shape = dtype::checked_shape(&extents).map_err(in_header)?;
+    let size = shape.numel() * dtype.size();
     if data.len() != size {
-        let expected = format!("{size} bytes for {kind:?} {shape:?}");
-        return Err(FileError::content(expected, format!("{}", data.len())));
+        let expected = format!("{size} bytes for {dtype:?} {shape:?}");
+        let found = format!("{} bytes", data.len());
+        return Err(FileError::content(expected, found).at_byte(data_at));
     }
-    let numbers = kind.decode(data, big_endian);
+    let numbers = dtype.decode(data, big_endian);
     if !fortran_order {
         return Ok(Tensor::from_vec(numbers, shape));
     }
-    // Column by column is row by row of the array with its axes the other way round.
+    // Column-major order is row-major order of the array with its axes reversed.
     let reversed: Vec<usize> = extents.iter().rev().copied().collect();
     let (rows, columns) = (shape.strides(), Shape::new(&reversed).strides());
     Ok(Tensor::from_fn(shape, |i| {
@@ -75,7 +106,7 @@ pub fn from_bytes<F: Float>(bytes: &[u8]) -> Result<Tensor<F>, FileError> {
     }))
 }
 
-/// The header's text and the numbers' bytes.
+/// Splits a file into the text of its header and the bytes of its numbers.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let ([major, _], rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
     let (length, rest) = match major {
@@ -86,9 +117,9 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(length).ok()?)
 }
 
-/// What a header says.
+/// The contents of a header.
 struct Header {
-    kind: Kind,
+    dtype: Dtype,
     big_endian: bool,
     fortran_order: bool,
     extents: Vec<usize>,
@@ -102,37 +133,37 @@ impl Header {
         let (descr, fortran_order, extents) =
             dictionary(&text).ok_or_else(|| FileError::content(expected, found()))?;
         let (order, name) = descr.split_at_checked(1).unwrap_or((descr, ""));
-        let kind = match name {
-            "b1" => Kind::Bool,
-            "u1" => Kind::U8,
-            "i1" => Kind::I8,
-            "u2" => Kind::U16,
-            "i2" => Kind::I16,
-            "u4" => Kind::U32,
-            "i4" => Kind::I32,
-            "u8" => Kind::U64,
-            "i8" => Kind::I64,
-            "f2" => Kind::F16,
-            "f4" => Kind::F32,
-            "f8" => Kind::F64,
+        let dtype = match name {
+            "b1" => Dtype::Bool,
+            "u1" => Dtype::U8,
+            "i1" => Dtype::I8,
+            "u2" => Dtype::U16,
+            "i2" => Dtype::I16,
+            "u4" => Dtype::U32,
+            "i4" => Dtype::I32,
+            "u8" => Dtype::U64,
+            "i8" => Dtype::I64,
+            "f2" => Dtype::F16,
+            "f4" => Dtype::F32,
+            "f8" => Dtype::F64,
             _ => return Err(wrong_type(descr)),
         };
         let big_endian = match order {
             ">" => true,
             "<" => false,
-            "|" if kind.size() == 1 => false,
+            "|" if dtype.size() == 1 => false,
             _ => return Err(wrong_type(descr)),
         };
-        Ok(Self { kind, big_endian, fortran_order, extents })
+        Ok(Self { dtype, big_endian, fortran_order, extents })
     }
 }
 
 fn wrong_type(descr: &str) -> FileError {
-    let expected = "numbers of type f2, f4, f8, i1 to i8, u1 to u8 or b1, with their byte order";
+    let expected = "a dtype of f2, f4, f8, i1 to i8, u1 to u8 or b1, with its byte order";
     FileError::content(expected, format!("`{descr}`"))
 }
 
-/// Type, order and shape from the literal of a Python dictionary; each key once, in any order.
+/// Parses the header's Python dictionary: `descr`, `fortran_order` and `shape`, each once, in any order.
 fn dictionary(text: &str) -> Option<(&str, bool, Vec<usize>)> {
     let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
     let (mut descr, mut fortran_order, mut extents) = (None, None, None);
@@ -167,13 +198,13 @@ fn dictionary(text: &str) -> Option<(&str, bool, Vec<usize>)> {
     Some((descr?, fortran_order?, extents?))
 }
 
-/// A string in quotes at the beginning of `text`, and what follows it.
+/// Splits a quoted string off the beginning of `text`; returns it without quotes, and the rest.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     text[1..].split_once(quote)
 }
 
-/// The numbers of a tuple without its parentheses; Python 2 wrote an `L` behind large ones.
+/// Parses the inside of a tuple of integers. Python 2 wrote an `L` after large ones.
 fn tuple(inside: &str) -> Option<Vec<usize>> {
     let inside = inside.trim();
     let inside = inside.strip_suffix(',').unwrap_or(inside);

@@ -1,8 +1,24 @@
-//! Named arrays in NumPy's format for several: a zip archive of `.npy` files
+//! Named arrays in one file: NumPy's `.npz` format, a zip archive of `.npy` files
 //! (<https://numpy.org/doc/stable/reference/generated/numpy.savez.html>).
 //!
-//! Read are archives that store their members or deflate them, as `numpy.savez` and
-//! `numpy.savez_compressed` do. Written are archives that store them.
+//! Reads archives that store or deflate their members, as `numpy.savez` and `numpy.savez_compressed` write
+//! them. Writes archives that store them.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use wengert_core::Tensor;
+//! use wengert_io::npz;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("data.npz");
+//! let data = BTreeMap::from([
+//!     ("x".to_owned(), Tensor::<f32>::from([[1.0, 2.0], [3.0, 4.0]])),
+//!     ("y".to_owned(), Tensor::from([0.0, 1.0])),
+//! ]);
+//! npz::write(&path, &data)?; // In Python: numpy.load("data.npz")["x"].
+//! assert_eq!(npz::read(&path)?, data);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
@@ -14,18 +30,23 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::{FileError, file, npy};
 
-/// All arrays of a file, by name.
+/// Reads all arrays of a file by name, rounded to precision `F`.
 ///
 /// # Errors
-/// When the file cannot be read, or as [`from_bytes`].
+/// If the file cannot be read, is no zip archive, or one of its members is damaged or no `.npy` file.
 pub fn read<F: Float>(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor<F>>, FileError> {
     file::read(path.as_ref(), from_bytes)
 }
 
-/// All arrays of a file that is in memory, by name.
+/// Reads all arrays in the bytes of a file by name, rounded to precision `F`.
 ///
 /// # Errors
-/// When the bytes are no zip archive, or a member is damaged or no `.npy` file ([`npy::from_bytes`]).
+/// If the bytes are no zip archive, or one of its members is damaged or no `.npy` file.
+///
+/// ```
+/// let error = wengert_io::npz::from_bytes::<f32>(b"no archive").unwrap_err();
+/// assert!(error.to_string().starts_with("expected a zip archive, found "));
+/// ```
 pub fn from_bytes<F: Float>(bytes: &[u8]) -> Result<BTreeMap<String, Tensor<F>>, FileError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes))
         .map_err(|error| FileError::content("a zip archive", error.to_string()))?;
@@ -39,19 +60,20 @@ pub fn from_bytes<F: Float>(bytes: &[u8]) -> Result<BTreeMap<String, Tensor<F>>,
     Ok(arrays)
 }
 
-/// Name and contents of a member. Memory is taken as its contents arrive, not as its size is told.
+/// Returns the name and the contents of a member. Memory grows with the contents; the size that the archive
+/// claims is not trusted.
 fn member(
     archive: &mut ZipArchive<Cursor<&[u8]>>,
     index: usize,
 ) -> Result<(String, Vec<u8>), FileError> {
     let damaged = |error: &dyn ToString| {
-        let expected = "a member that is stored or deflated, and whole";
+        let expected = "a stored or deflated member, undamaged";
         FileError::content(expected, error.to_string())
     };
     let named = match archive.name_for_index(index) {
         Some(Ok(name)) => name.into_owned(),
         Some(Err(error)) => return Err(damaged(&error)),
-        None => return Err(damaged(&"none")),
+        None => return Err(damaged(&"no member")),
     };
     let mut contents = Vec::new();
     archive
@@ -62,10 +84,10 @@ fn member(
     Ok((named, contents))
 }
 
-/// Writes named arrays to a file, which is replaced at once or not at all.
+/// Writes named arrays to a file, in their own precision. The file is replaced atomically.
 ///
 /// # Errors
-/// When the file cannot be written, or as [`to_bytes`].
+/// If the file cannot be written, or a name is longer than 65,535 bytes.
 pub fn write<F: Float>(
     path: impl AsRef<Path>,
     arrays: &BTreeMap<String, Tensor<F>>,
@@ -75,15 +97,24 @@ pub fn write<F: Float>(
     file::write(path, &bytes)
 }
 
-/// A file that holds these arrays, in memory; the same arrays are always the same bytes.
+/// Returns the bytes that [`write()`] writes. Equal arrays give equal bytes.
 ///
 /// # Errors
-/// When a name is longer than the 65,535 bytes that an archive allows.
+/// If a name is longer than the 65,535 bytes that an archive allows.
+///
+/// ```
+/// use wengert_core::Tensor;
+/// use wengert_io::npz;
+///
+/// let data = [("x".to_owned(), Tensor::<f64>::from([1.0, 2.0]))].into();
+/// assert_eq!(npz::from_bytes(&npz::to_bytes(&data)?)?, data);
+/// # Ok::<(), wengert_io::FileError>(())
+/// ```
 pub fn to_bytes<F: Float>(arrays: &BTreeMap<String, Tensor<F>>) -> Result<Vec<u8>, FileError> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, array) in arrays {
         let bytes = npy::to_bytes(array);
-        // No time is written, and sizes of 64 bits only where they are needed.
+        // Without a time stamp, and with 64-bit sizes only where they are needed.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .large_file(bytes.len() >= u32::MAX as usize);

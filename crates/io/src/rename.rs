@@ -1,11 +1,11 @@
-//! Other names for the tensors of a file.
+//! Renaming the tensors of a file.
 
 use std::collections::BTreeMap;
 
 use crate::FileError;
 
-/// What a file calls so the model calls otherwise. A `*` stands for any characters, and the same ones
-/// stand where the other name has its `*`.
+/// A pattern for names in a file, and the model's name for what matches. Each `*` matches any characters,
+/// which replace the `*` at the same place in the model's name.
 #[derive(Clone, Debug)]
 pub(crate) struct Rename {
     from: String,
@@ -19,18 +19,18 @@ impl Rename {
         let [stars, others] = [&from, &to].map(|pattern| pattern.matches('*').count());
         assert!(
             stars == others,
-            "rename: `{from}` has {stars} stars, `{to}` has {others}; each must stand for another"
+            "rename: `{from}` has {stars} stars, `{to}` has {others}; both need the same number"
         );
         Self { from, to }
     }
 
-    /// The new name, if the old one fits.
+    /// Returns the new name if the old one matches.
     fn apply(&self, name: &str) -> Option<String> {
         let mut pieces = self.from.split('*');
         let mut rest = name.strip_prefix(pieces.next()?)?;
         let mut starred = Vec::new();
         let last = pieces.next_back();
-        // As a `Pattern` matches: each piece is found as early as it can be.
+        // Each piece is taken where it occurs first, as in the patterns of an optimizer's groups.
         for piece in pieces {
             let (before, after) = rest.split_once(piece)?;
             starred.push(before);
@@ -41,37 +41,34 @@ impl Rename {
             None if !rest.is_empty() => return None,
             None => {}
         }
-        let mut own = self.to.split('*');
-        let mut renamed = own.next()?.to_owned();
-        for (stars, piece) in starred.iter().zip(own) {
-            renamed.push_str(stars);
+        let mut pieces = self.to.split('*');
+        let mut renamed = pieces.next()?.to_owned();
+        for (matched, piece) in starred.iter().zip(pieces) {
+            renamed.push_str(matched);
             renamed.push_str(piece);
         }
         Some(renamed)
     }
 }
 
-/// The same entries under the names that the first fitting rename gives them.
+/// Renames entries: the first rename that matches a name gives the new one.
 pub(crate) fn rename<T>(
     entries: BTreeMap<String, T>,
     renames: &[Rename],
 ) -> Result<BTreeMap<String, T>, FileError> {
-    let listed = |entries: &BTreeMap<String, T>| {
-        entries.keys().map(String::as_str).collect::<Vec<_>>().join("`, `")
-    };
-    if let Some(useless) =
-        renames.iter().find(|rename| !entries.keys().any(|name| rename.apply(name).is_some()))
-    {
-        let expected = format!("a tensor to rename from `{}`", useless.from);
-        return Err(FileError::content(expected, format!("only `{}`", listed(&entries))));
+    let matches = |rename: &Rename| entries.keys().any(|name| rename.apply(name).is_some());
+    if let Some(unused) = renames.iter().find(|rename| !matches(rename)) {
+        let expected = format!("a tensor to rename from `{}`", unused.from);
+        let names = entries.keys().map(String::as_str).collect::<Vec<_>>().join("`, `");
+        return Err(FileError::content(expected, format!("only `{names}`")));
     }
     let mut renamed = BTreeMap::new();
     for (name, entry) in entries {
         let new = renames.iter().find_map(|rename| rename.apply(&name));
         let new = new.unwrap_or_else(|| name.clone());
         if renamed.insert(new.clone(), entry).is_some() {
-            let found = format!("two that would be called `{new}`");
-            return Err(FileError::content("a name for each", found).in_tensor(&name));
+            let found = format!("two tensors that would be called `{new}`");
+            return Err(FileError::content("distinct names", found).in_tensor(&name));
         }
     }
     Ok(renamed)
@@ -82,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_stand_for_the_same() {
+    fn each_star_keeps_what_it_matched() {
         let apply = |from, to, name| Rename::new(from, to).apply(name);
         assert_eq!(apply("encoder.*", "a.encoder.*", "encoder.0.b").unwrap(), "a.encoder.0.b");
         assert_eq!(apply("module.*", "*", "module.x").unwrap(), "x");

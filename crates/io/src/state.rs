@@ -54,7 +54,7 @@ pub fn state_to_bytes<F: Float>(state: &OptimizerState<F>) -> Result<Vec<u8>, Fi
     entries.extend(numbers.map(|(name, &number)| Entry::new(name, &Tensor::<f64>::scalar(number))));
     let names = state.numbers.keys().map(|name| name.as_str()).collect::<Vec<_>>();
     let list = serde_json::Value::from(names).to_string();
-    encode(&entries, [(NUMBERS, list)])
+    encode(&entries, (NUMBERS, list))
 }
 
 /// The state in a file that [`save_state`] wrote.
@@ -62,7 +62,7 @@ pub fn state_to_bytes<F: Float>(state: &OptimizerState<F>) -> Result<Vec<u8>, Fi
 /// # Errors
 /// When the bytes are no safetensors file, or hold something else than numbers.
 pub fn state_from_bytes<F: Float>(bytes: &[u8]) -> Result<OptimizerState<F>, FileError> {
-    let Contents { metadata, tensors } = Contents::of(bytes)?;
+    let Contents { metadata, tensors } = Contents::parse(bytes)?;
     let list = metadata.get(NUMBERS).map_or("[]", String::as_str);
     let list: BTreeSet<String> = serde_json::from_str(list)
         .map_err(|error| FileError::content("a list of the numbers' names", error.to_string()))?;
@@ -70,10 +70,10 @@ pub fn state_from_bytes<F: Float>(bytes: &[u8]) -> Result<OptimizerState<F>, Fil
     for (name, stored) in tensors {
         let failed = |error: FileError| error.in_tensor(&name);
         if !list.contains(&name) {
-            let array = stored.array().map_err(failed)?;
+            let array = stored.tensor().map_err(failed)?;
             state.tensors.insert(name, array);
         } else if stored.dtype == Dtype::F64 && stored.shape.is_empty() {
-            let number = stored.array::<f64>().map_err(failed)?.item();
+            let number = stored.tensor::<f64>().map_err(failed)?.item();
             state.numbers.insert(name, number);
         } else {
             let found = format!("{} {:?}", stored.dtype, stored.shape);

@@ -156,7 +156,7 @@ fn scaled_dot_product_attention() {
 }
 
 #[test]
-fn a_query_that_sees_nothing_gives_zero() {
+fn burn_4694_a_fully_masked_query_gives_zero() {
     let (q, k, v) = (
         Tensor::randn([2, 3, 4], &mut rng()),
         Tensor::randn([2, 3, 4], &mut rng()),

@@ -254,19 +254,12 @@ impl Check {
                         (Against::ForwardMode, derivative.forward_mode(input, &direction)),
                         (Against::FiniteDifferences, slope(value, inputs, input, &direction)),
                     ];
-                    self.compare(gradient, others, &mut checked).map_err(
-                        |(against, expected)| {
-                            let index = self.full.then(|| x.shape().position(probe));
-                            Mismatch {
-                                order,
-                                input: name(input),
-                                index,
-                                gradient,
-                                against,
-                                expected,
-                            }
-                        },
-                    )?;
+                    if let Some((against, expected)) = self.compare(gradient, others, &mut checked)
+                    {
+                        let index = self.full.then(|| x.shape().position(probe));
+                        let input = name(input);
+                        return Err(Mismatch { order, input, index, gradient, against, expected });
+                    }
                 }
             }
         }
@@ -282,23 +275,23 @@ impl Check {
         })
     }
 
-    /// Compares a gradient with the others; returns the first that is too far away.
+    /// Compares a gradient with the others and counts; returns the first that is too far away.
     fn compare(
         self,
         gradient: f64,
         others: [(Against, f64); 3],
         checked: &mut Checked,
-    ) -> Result<(), (Against, f64)> {
+    ) -> Option<(Against, f64)> {
         for (against, expected) in others {
             let allowed = self.tolerance * gradient.abs().max(expected.abs()).max(1.0);
             let difference = (gradient - expected).abs() / allowed;
             if difference.is_nan() || difference > 1.0 {
-                return Err((against, expected));
+                return Some((against, expected));
             }
             checked.comparisons += 1;
             checked.worst = checked.worst.max(difference);
         }
-        Ok(())
+        None
     }
 }
 

@@ -3,8 +3,10 @@
 //! Both walk the part of the tape between inputs and outputs, reverse mode from its end and forward mode
 //! from its beginning, and sum up one derivative for each node.
 
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::float::PerPrecision;
 use crate::ops::sum_to;
 use crate::tape::backward::rethrow;
 use crate::tape::record::{ErasedOp, Inputs, Kind};
@@ -13,6 +15,52 @@ use crate::{Float, Tape, Tensor, Var};
 /// Carries a cotangent of `y` backward. Returns the cotangents of `wrt`, `None` where `y` does not
 /// depend on the value.
 pub(crate) fn reverse_mode<'t, F: Float>(
+    y: Var<'t, F>,
+    wrt: &[Var<'t, F>],
+    cotangent: Var<'t, F>,
+) -> Vec<Option<Var<'t, F>>> {
+    F::run::<ReverseMode<'_>>((y, wrt, cotangent))
+}
+
+/// Carries tangents of `wrt` forward. Returns the tangents of `ys`, `None` where one does not depend on
+/// `wrt`.
+pub(crate) fn forward_mode<'t, F: Float>(
+    ys: &[Var<'t, F>],
+    wrt: &[Var<'t, F>],
+    tangents: &[Var<'t, F>],
+) -> Vec<Option<Var<'t, F>>> {
+    F::run::<ForwardMode<'_>>((ys, wrt, tangents))
+}
+
+/// Reverse mode, compiled once for each precision.
+struct ReverseMode<'x>(PhantomData<&'x ()>);
+
+impl<'x, 't: 'x> PerPrecision<'t> for ReverseMode<'x> {
+    type Input<F: Float> = (Var<'t, F>, &'x [Var<'t, F>], Var<'t, F>);
+    type Output<F: Float> = Vec<Option<Var<'t, F>>>;
+    fn f32((y, wrt, cotangent): Self::Input<f32>) -> Self::Output<f32> {
+        sweep_backward(y, wrt, cotangent)
+    }
+    fn f64((y, wrt, cotangent): Self::Input<f64>) -> Self::Output<f64> {
+        sweep_backward(y, wrt, cotangent)
+    }
+}
+
+/// Forward mode, compiled once for each precision.
+struct ForwardMode<'x>(PhantomData<&'x ()>);
+
+impl<'x, 't: 'x> PerPrecision<'t> for ForwardMode<'x> {
+    type Input<F: Float> = (&'x [Var<'t, F>], &'x [Var<'t, F>], &'x [Var<'t, F>]);
+    type Output<F: Float> = Vec<Option<Var<'t, F>>>;
+    fn f32((ys, wrt, tangents): Self::Input<f32>) -> Self::Output<f32> {
+        sweep_forward(ys, wrt, tangents)
+    }
+    fn f64((ys, wrt, tangents): Self::Input<f64>) -> Self::Output<f64> {
+        sweep_forward(ys, wrt, tangents)
+    }
+}
+
+fn sweep_backward<'t, F: Float>(
     y: Var<'t, F>,
     wrt: &[Var<'t, F>],
     cotangent: Var<'t, F>,
@@ -34,9 +82,7 @@ pub(crate) fn reverse_mode<'t, F: Float>(
     wrt.iter().map(|x| cotangents.get(x.id)).collect()
 }
 
-/// Carries tangents of `wrt` forward. Returns the tangents of `ys`, `None` where one does not depend on
-/// `wrt`.
-pub(crate) fn forward_mode<'t, F: Float>(
+fn sweep_forward<'t, F: Float>(
     ys: &[Var<'t, F>],
     wrt: &[Var<'t, F>],
     tangents: &[Var<'t, F>],
@@ -85,7 +131,7 @@ fn jvp_of<'t, F: Float>(
     let transposed = sum_to(&op.vjp(i, y, g), tangent.shape());
     let linear = transposed.value().as_slice().iter().all(|x| *x == F::ZERO || x.is_nan());
     assert!(linear, "jvp: the derivative of {} is not linear in the cotangent", op.name());
-    reverse_mode(transposed, &[g], tangent)[0]
+    sweep_backward(transposed, &[g], tangent)[0]
 }
 
 /// Which of the nodes `first..=last` are in `wrt`, or depend on them through differentiable operations.

@@ -72,10 +72,11 @@ pub enum LeafMut<'a, F: Float> {
 /// A model, seen as a tree of named parameters and buffers in the order of declaration. `params!`
 /// implements it for a struct.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a model in `{F}`: `Params<{F}>` is not implemented",
+    message = "`{Self}` has no parameters in `{F}`: `Params<{F}>` is not implemented",
     label = "`Params<{F}>` is not implemented for `{Self}`",
-    note = "name the fields of a struct once: `params! {{ {Self} {{ weight, bias }} }}`",
-    note = "`params!` of `wengert::f64::prelude` goes with `impl Module<f64> for {Self}`"
+    note = "a model names its fields once, `params! {{ Net {{ weight, bias; rate }} }}`: those with parameters, \
+            and after a semicolon those without",
+    note = "`params!` of `wengert::f64::prelude` implements `Params<f64>`, and goes with `Module<f64>`"
 )]
 pub trait Params<F: Float = f32> {
     /// Calls `visit` for each parameter and buffer with its place, which begins with `path`.
@@ -231,11 +232,8 @@ macro_rules! params_of_precision {
                 // to as well, but inside a macro the compiler does not say which one is missing.
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 let _ = || Self { $($field: unreachable!(),)* $($($plain: unreachable!(),)*)? };
-                $($crate::Params::<$F>::visit(
-                    &self.$field,
-                    path.field(stringify!($field)),
-                    visit,
-                );)*
+                let Self { $($field,)* .. } = self;
+                $($crate::Params::<$F>::visit($field, path.field(stringify!($field)), visit);)*
                 let _ = (path, visit);
             }
             fn visit_mut<'a>(
@@ -243,11 +241,8 @@ macro_rules! params_of_precision {
                 path: $crate::Path<'_>,
                 visit: &mut dyn FnMut($crate::Path<'_>, $crate::LeafMut<'a, $F>),
             ) {
-                $($crate::Params::<$F>::visit_mut(
-                    &mut self.$field,
-                    path.field(stringify!($field)),
-                    visit,
-                );)*
+                let Self { $($field,)* .. } = self;
+                $($crate::Params::<$F>::visit_mut($field, path.field(stringify!($field)), visit);)*
                 let _ = (path, visit);
             }
         }

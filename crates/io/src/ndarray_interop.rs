@@ -1,9 +1,9 @@
-//! Arrays of the crate `ndarray`, both ways.
+//! Conversion to and from arrays of the crate `ndarray`.
 
 use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn};
 use wengert_core::{Float, Shape, Tensor};
 
-/// A copy of a tensor as an array of `ndarray`.
+/// Copies a tensor to an array of `ndarray`.
 ///
 /// ```
 /// let tensor = wengert_core::Tensor::<f32>::from([[1.0, 2.0], [3.0, 4.0]]);
@@ -20,10 +20,16 @@ pub fn to_ndarray<F: Float>(tensor: &Tensor<F>) -> ArrayD<F> {
     })
 }
 
-/// A copy of an array of `ndarray`, or of a view of one, as a tensor; whatever its layout in memory.
+/// Copies an array or a view of `ndarray` to a tensor. The array may have any layout in memory.
+///
+/// ```
+/// let array = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
+/// let tensor = wengert_io::from_ndarray(&array.t());
+/// assert_eq!(tensor, wengert_core::Tensor::from([[1.0, 3.0], [2.0, 4.0]]));
+/// ```
 ///
 /// # Panics
-/// If it has more than eight axes.
+/// If the array has more than eight axes.
 #[track_caller]
 pub fn from_ndarray<F: Float, S: Data<Elem = F>, D: Dimension>(
     array: &ArrayBase<S, D>,

@@ -1,4 +1,4 @@
-//! Files that are damaged or do not fit: an error that names file and tensor, and an untouched model.
+//! Files that are damaged or do not fit the model: an error that says where, and an unchanged model.
 
 use wengert_core::{Buffer, Param, Tensor, params_f32};
 use wengert_io::{
@@ -17,14 +17,14 @@ fn net(value: f32) -> Net {
     Net { weight: Tensor::full([2, 2], value).into(), mean: Buffer::new(Tensor::full([2], value)) }
 }
 
-/// A safetensors file with this header and this number of bytes of ones.
+/// A safetensors file with this header, and data of `bytes` ones.
 fn file(header: &str, bytes: usize) -> Vec<u8> {
     let length = (header.len() as u64).to_le_bytes();
     [&length, header.as_bytes(), &vec![1; bytes]].concat()
 }
 
 #[test]
-fn every_truncation_is_an_error_and_the_model_is_untouched() {
+fn every_truncation_is_an_error_and_the_model_is_unchanged() {
     let whole = safetensors::to_bytes(&named(&net(3.0))).unwrap();
     for end in 0..whole.len() {
         let mut net = net(1.0);
@@ -39,7 +39,7 @@ fn every_truncation_is_an_error_and_the_model_is_untouched() {
 }
 
 #[test]
-fn lies_are_told_with_the_tensor() {
+fn false_claims_are_reported_with_the_tensor() {
     let of = |dtype: &str, shape: &str, range: &str| {
         format!(r#"{{"w":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{range}}}}}"#)
     };
@@ -47,26 +47,27 @@ fn lies_are_told_with_the_tensor() {
     for (header, bytes, says) in [
         (of("F32", "[2]", "[0,4]"), 4, "tensor `w`: expected the bytes of F32 [2], found 4 bytes"),
         (of("F32", huge, "[0,4]"), 4, "found 4 bytes"),
-        (of("F32", "[2]", "[0,8]"), 4, "expected a part of 4 bytes of data, found bytes 0 to 8"),
-        (of("F32", "[1]", "[8,4]"), 8, "found bytes 8 to 4"),
-        (of("F32", "[1]", "[4,8]"), 8, "expected its numbers at byte 0 of the data"),
+        (
+            of("F32", "[2]", "[0,8]"),
+            4,
+            "expected data_offsets in the 4 bytes of data, found [0, 8]",
+        ),
+        (of("F32", "[1]", "[8,4]"), 8, "found [8, 4]"),
+        (of("F32", "[1]", "[4,8]"), 8, "expected data_offsets that begin at 0"),
         (of("F32", "[1]", "[0,4]"), 8, "expected 4 bytes of data, found 8 bytes"),
         (of("F32", "[-1]", "[0,4]"), 4, "tensor `w`: expected dtype, shape and data_offsets"),
         (of("Q7", "[1]", "[0,4]"), 4, "unknown variant `Q7`"),
         (of("C64", "[1]", "[0,8]"), 8, "tensor `w`: expected F64, F32, F16, BF16"),
         (of("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, "tensor `w`: expected at most 8 axes"),
-        (of("F32", "[0,4294967296,4294967296]", "[0,0]"), 0, "a shape that fits memory"),
-        ("[]".to_owned(), 0, "expected a header in JSON"),
+        (of("F32", "[0,4294967296,4294967296]", "[0,0]"), 0, "a shape that fits in memory"),
+        ("[]".to_owned(), 0, "byte 8: expected a header in JSON"),
     ] {
         let error = safetensors::from_bytes::<f32>(&file(&header, bytes)).unwrap_err().to_string();
         assert!(error.contains(says), "{header}: {error}");
     }
-    // A header whose length is what the bytes of a NaN say.
+    // The bytes of a NaN as the length of a header.
     let error = safetensors::from_bytes::<f32>(&f64::NAN.to_le_bytes()).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "expected a header of 9221120237041090560 bytes, found 0 bytes after its length"
-    );
+    assert_eq!(error, "byte 8: expected a header of 9221120237041090560 bytes, found 0 bytes");
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn numbers_need_not_be_aligned() {
 }
 
 #[test]
-fn a_strict_load_reports_all_and_a_lenient_one_takes_what_fits() {
+fn a_strict_load_reports_all_differences_and_a_lenient_one_loads_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.safetensors");
     let tensors = [("weight", vec![3, 2]), ("mean", vec![2]), ("extra", vec![])];
@@ -91,20 +92,28 @@ fn a_strict_load_reports_all_and_a_lenient_one_takes_what_fits() {
     let mut net = net(0.0);
     let error = load(&path, &mut net).unwrap_err();
     assert_eq!(error.file(), Some(&*path));
-    assert!(matches!(error.problem(), Problem::Misfit(report) if report.unexpected == ["extra"]));
+    assert!(
+        matches!(error.problem(), Problem::ModelMismatch(report) if report.unexpected == ["extra"])
+    );
     assert!(error.to_string().ends_with(
-        "unexpected: extra\n  misshapen: weight is [2, 2] in the model, [3, 2] in the file"
+        "unexpected: extra\n  shape mismatch: weight is [2, 2] in the model, [3, 2] in the file"
     ));
     assert_eq!(named(&net), named(&self::net(0.0)));
     let report = Load::new().lenient().file(&path, &mut net).unwrap();
-    assert_eq!((report.misshapen[0].found.as_slice(), report.missing.len()), (&[3, 2][..], 0));
+    assert_eq!((report.shape_mismatch[0].found.as_slice(), report.missing.len()), (&[3, 2][..], 0));
     assert_eq!(net.mean.value(), &Tensor::ones([2]));
 
-    let no = |load: Load, net: &mut Net| load.file(&path, net).unwrap_err().to_string();
-    let error = no(Load::new().lenient().rename("mena", "mean"), &mut net);
-    assert!(error.contains("rename from `mena`, found only `extra`, `mean`, `weight`"), "{error}");
-    let error = no(Load::new().lenient().rename("extra", "mean"), &mut net);
-    assert!(error.contains("tensor `mean`") && error.contains("two that would be"), "{error}");
+    let error = |load: Load, net: &mut Net| load.file(&path, net).unwrap_err().to_string();
+    let unused = error(Load::new().lenient().rename("mena", "mean"), &mut net);
+    assert!(
+        unused.contains("rename from `mena`, found only `extra`, `mean`, `weight`"),
+        "{unused}"
+    );
+    let double = error(Load::new().lenient().rename("extra", "mean"), &mut net);
+    assert!(
+        double.contains("tensor `mean`") && double.contains("two tensors that would"),
+        "{double}"
+    );
 }
 
 #[test]
@@ -115,6 +124,8 @@ fn a_file_that_cannot_be_written_or_read_is_named() {
     assert!(matches!(written.unwrap_err().problem(), Problem::Write(_)));
     let error = load(&path, &mut net(0.0)).unwrap_err();
     assert!(matches!(error.problem(), Problem::Read(_)) && error.file() == Some(&*path));
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert_eq!(format!("{:?}", error.problem()), error.problem().to_string());
 }
 
 #[test]

@@ -1,12 +1,11 @@
-//! Arrays of `ndarray`, whatever their layout.
-#![cfg(feature = "ndarray")]
+//! Conversion to and from arrays of `ndarray`, in any layout.
 
 use ndarray::{Array2, s};
 use wengert_core::Tensor;
 use wengert_io::{from_ndarray, to_ndarray};
 
 #[test]
-fn views_come_over_in_their_own_order() {
+fn views_are_converted_in_row_major_order() {
     let grid = Array2::from_shape_fn((2, 3), |(i, j)| (i * 3 + j) as f64);
     let turned = from_ndarray(&grid.t());
     assert_eq!(turned, Tensor::from([[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]));

@@ -1,0 +1,104 @@
+//! The types of numbers in files, and conversion to and from a model's precision.
+
+use wengert_core::{Float, MAX_RANK, Shape};
+
+use crate::FileError;
+
+/// A type of numbers that files can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dtype {
+    Bool,
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    U64,
+    I64,
+    F16,
+    BF16,
+    F32,
+    F64,
+}
+
+impl Dtype {
+    /// The type that numbers of precision `F` are written as.
+    pub(crate) fn of<F: Float>() -> Self {
+        if size_of::<F>() == 4 { Dtype::F32 } else { Dtype::F64 }
+    }
+
+    /// Bytes per number.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Dtype::Bool | Dtype::U8 | Dtype::I8 => 1,
+            Dtype::U16 | Dtype::I16 | Dtype::F16 | Dtype::BF16 => 2,
+            Dtype::U32 | Dtype::I32 | Dtype::F32 => 4,
+            Dtype::U64 | Dtype::I64 | Dtype::F64 => 8,
+        }
+    }
+
+    /// Converts bytes of this type to numbers, each rounded to precision `F`. The bytes need no alignment.
+    pub(crate) fn decode<F: Float>(self, bytes: &[u8], big_endian: bool) -> Vec<F> {
+        macro_rules! each {
+            ($T:ty, |$x:ident| $number:expr) => {{
+                let number = |bytes: &[u8; size_of::<$T>()]| {
+                    let from = if big_endian { <$T>::from_be_bytes } else { <$T>::from_le_bytes };
+                    let $x = from(*bytes);
+                    F::of($number)
+                };
+                bytes.as_chunks().0.iter().map(number).collect()
+            }};
+        }
+        match self {
+            Dtype::Bool => each!(u8, |x| f64::from(u8::from(x != 0))),
+            Dtype::U8 => each!(u8, |x| f64::from(x)),
+            Dtype::I8 => each!(i8, |x| f64::from(x)),
+            Dtype::U16 => each!(u16, |x| f64::from(x)),
+            Dtype::I16 => each!(i16, |x| f64::from(x)),
+            Dtype::U32 => each!(u32, |x| f64::from(x)),
+            Dtype::I32 => each!(i32, |x| f64::from(x)),
+            Dtype::U64 => each!(u64, |x| x as f64),
+            Dtype::I64 => each!(i64, |x| x as f64),
+            Dtype::F16 => each!(u16, |x| half(x)),
+            Dtype::BF16 => each!(u16, |x| f64::from(f32::from_bits(u32::from(x) << 16))),
+            Dtype::F32 => each!(f32, |x| f64::from(x)),
+            Dtype::F64 => each!(f64, |x| x),
+        }
+    }
+}
+
+/// The number with these bits in half precision (IEEE 754 binary16): a sign, five bits of exponent, ten of
+/// fraction.
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let magnitude = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -magnitude } else { magnitude }
+}
+
+/// Converts numbers to bytes in their own precision, little-endian.
+pub(crate) fn encode<F: Float>(numbers: &[F]) -> Vec<u8> {
+    match Dtype::of::<F>() {
+        Dtype::F32 => numbers.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()).collect(),
+        _ => numbers.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect(),
+    }
+}
+
+/// Checks a shape that a file claims: few enough axes, and few enough elements that no product of extents
+/// overflows, even without the extents that are 0.
+pub(crate) fn checked_shape(extents: &[usize]) -> Result<Shape, FileError> {
+    let wrong = |expected: &str| Err(FileError::content(expected, format!("shape {extents:?}")));
+    if extents.len() > MAX_RANK {
+        return wrong(&format!("at most {MAX_RANK} axes"));
+    }
+    let most = extents.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent.max(1)));
+    match most {
+        Some(most) if most <= isize::MAX as usize / 8 => Ok(Shape::new(extents)),
+        _ => wrong("a shape that fits in memory"),
+    }
+}

@@ -1,0 +1,5 @@
+//! Reading and writing files: damaged ones, ones that do not fit the model, and conversions.
+
+mod damaged;
+#[cfg(feature = "ndarray")]
+mod ndarray_interop;

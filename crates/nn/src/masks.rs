@@ -6,7 +6,7 @@ use wengert_core::{Float, MovementOps, ShapeError, Tensor};
 /// Minus infinity where `blocked` is not 0: of shape `[time, keys]`, or any that broadcasts to
 /// `[batch, heads, time, keys]`. It is PyTorch's boolean `attn_mask` of `MultiheadAttention`, in which
 /// True blocks.
-pub fn blocked<F: Float>(blocked: &Tensor<F>) -> Tensor<F> {
+pub fn from_bool<F: Float>(blocked: &Tensor<F>) -> Tensor<F> {
     blocked.where_cond(f64::NEG_INFINITY, 0.0)
 }
 
@@ -19,7 +19,7 @@ pub fn blocked<F: Float>(blocked: &Tensor<F>) -> Tensor<F> {
 #[track_caller]
 pub fn key_padding<F: Float>(padding: &Tensor<F>) -> Tensor<F> {
     match *padding.shape() {
-        [batch, keys] => blocked(&padding.reshape([batch, 1, 1, keys])),
+        [batch, keys] => from_bool(&padding.reshape([batch, 1, 1, keys])),
         _ => {
             let message = format!("{:?} is not [batch, keys]", padding.shape());
             ShapeError::new(message).in_operation("key_padding").raise()

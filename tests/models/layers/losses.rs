@@ -264,12 +264,12 @@ fn triplets() {
 }
 
 #[test]
-fn half_squares_is_half_of_mse() {
+fn half_sse_is_half_of_the_squared_error() {
     let x = tensor![[1.0, 2.0], [3.0, 5.0], [-1.0, 0.5]];
     let run = |f: &dyn for<'t> Fn(Var<'t>) -> Var<'t>| evaluate(|tape| f(tape.constant(&x))).item();
     // (1 + 4 + 9 + 25 + 1 + 0.25) / 2, over 6 elements.
     assert_eq!(run(&|x| x.half_sse(0.0)), 20.125);
-    assert_eq!(run(&|x| x.half_squares_with(0.0, Reduction::Mean)), 20.125 / 6.0);
+    assert_eq!(run(&|x| x.half_sse_with(0.0, Reduction::Mean)), 20.125 / 6.0);
 }
 
 /// Holds a loss to an edge case: its value, and the gradients of the sum of its elements by both

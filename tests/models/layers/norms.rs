@@ -27,24 +27,26 @@ fn evaluates(fixture: &str, case: &str, layer: impl Module<f64>) {
 
 #[test]
 fn convolutions() {
-    let by = ConvOptions::new();
-    let one = |inputs, outputs, kernel, by| Conv1d::new(inputs, outputs, kernel, by, &mut rng());
-    let two = |inputs, outputs, kernel, by| {
-        let kernel: [usize; 2] = kernel;
-        Conv2d::new(inputs, outputs, kernel, by, &mut rng())
+    let options = ConvOptions::new();
+    let one = |inputs, outputs, kernel, options| {
+        Conv1d::new(inputs, outputs, kernel, options, &mut rng())
     };
-    holds(FIXTURE, "conv1d", one(3, 2, 3, by.padding(1)));
-    holds(FIXTURE, "conv2d", Conv2d::new(2, 3, 3, by, &mut rng()));
-    holds(FIXTURE, "conv2d stride padding", two(2, 4, [3, 3], by.stride(2).padding(1)));
-    holds(FIXTURE, "conv2d dilation groups", two(4, 4, [2, 2], by.dilation(2).groups(2)));
-    holds(MORE, "conv1d dilation", one(2, 3, 3, by.dilation(2).padding(2)));
-    holds(MORE, "conv1d groups stride", one(4, 6, 3, by.stride(2).groups(2)));
-    holds(MORE, "conv1d same", one(2, 2, 4, by.padding(Padding::Same)));
-    holds(MORE, "conv1d no bias", one(2, 2, 3, by).without_bias());
-    let same = by.padding(Padding::Same).dilation(2);
+    let two = |inputs, outputs, kernel, options| {
+        let kernel: [usize; 2] = kernel;
+        Conv2d::new(inputs, outputs, kernel, options, &mut rng())
+    };
+    holds(FIXTURE, "conv1d", one(3, 2, 3, options.padding(1)));
+    holds(FIXTURE, "conv2d", Conv2d::new(2, 3, 3, options, &mut rng()));
+    holds(FIXTURE, "conv2d stride padding", two(2, 4, [3, 3], options.stride(2).padding(1)));
+    holds(FIXTURE, "conv2d dilation groups", two(4, 4, [2, 2], options.dilation(2).groups(2)));
+    holds(MORE, "conv1d dilation", one(2, 3, 3, options.dilation(2).padding(2)));
+    holds(MORE, "conv1d groups stride", one(4, 6, 3, options.stride(2).groups(2)));
+    holds(MORE, "conv1d same", one(2, 2, 4, options.padding(Padding::Same)));
+    holds(MORE, "conv1d no bias", one(2, 2, 3, options).without_bias());
+    let same = options.padding(Padding::Same).dilation(2);
     holds(MORE, "conv2d same dilation", two(2, 2, [3, 2], same));
-    holds(MORE, "conv2d depthwise", two(3, 6, [3, 3], by.padding([1, 0]).groups(3)));
-    holds(MORE, "conv2d sides", two(1, 2, [2, 3], by.stride([1, 2]).padding([0, 1])));
+    holds(MORE, "conv2d depthwise", two(3, 6, [3, 3], options.padding([1, 0]).groups(3)));
+    holds(MORE, "conv2d sides", two(1, 2, [2, 3], options.stride([1, 2]).padding([0, 1])));
 }
 
 #[test]
@@ -129,7 +131,7 @@ fn activations() {
     holds(MORE, "prelu channels", PRelu::new(3));
     holds(MORE, "relu6", Relu6);
     holds(MORE, "leaky_relu", LeakyRelu::default());
-    holds(MORE, "leaky_relu slope", LeakyRelu { slope: 0.2 });
+    holds(MORE, "leaky_relu slope", LeakyRelu { negative_slope: 0.2 });
     holds(MORE, "elu alpha", Elu { alpha: 1.7 });
     holds(MORE, "celu", Celu { alpha: 0.5 });
     holds(MORE, "selu", Selu);

@@ -88,7 +88,7 @@ activations! {
 
 activations_with! {
     /// `x` above 0, else `slope x`.
-    LeakyRelu "LeakyReLU" leaky_relu(slope: f64 = 0.01);
+    LeakyRelu "LeakyReLU" leaky_relu(negative_slope: f64 = 0.01);
     /// `x` above 0, else `alpha (exp(x) - 1)`.
     Elu "ELU" elu(alpha: f64 = 1.0);
     /// `x` above 0, else `alpha (exp(x / alpha) - 1)`.

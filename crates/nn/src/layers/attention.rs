@@ -20,7 +20,7 @@ use crate::{Dropout, Linear, Module, init, masks};
 ///
 /// let y = evaluate(|tape| {
 ///     let x = tape.constant(&Tensor::<f32>::eye(3));
-///     Attention::new().causal().attend(x, x, x)
+///     Attention::new().causal().forward(x, x, x)
 /// });
 /// // The first query sees the first key alone.
 /// assert_eq!(y.as_slice()[..3], [1.0, 0.0, 0.0]);
@@ -56,36 +56,30 @@ impl Attention {
         Self { scale: Some(scale), ..self }
     }
 
+    /// This attention with a mask that is added to the scaled products; see [`masks`].
+    pub fn masked<M>(self, mask: M) -> Masked<Self, M> {
+        Masked { layer: self, mask }
+    }
+
     /// For each query the mean of the values, weighted by how well their keys fit.
     ///
     /// # Panics
     /// If the widths of queries and keys differ, or the numbers of keys and values do.
     #[track_caller]
-    pub fn attend<'t, F: Float>(
+    pub fn forward<'t, F: Float>(
         self,
         query: Var<'t, F>,
         key: Var<'t, F>,
         value: Var<'t, F>,
     ) -> Var<'t, F> {
-        let mut scores = self.scores(query, key);
-        if self.causal {
-            let [time, keys] = last_two(scores);
-            scores = scores + &masks::causal(time, keys);
-        }
-        self.weigh(scores.softmax(), value)
+        let scores = self.hide_future(self.scores(query, key));
+        self.average(scores.softmax(), value)
     }
 
-    /// The same with a mask that is added to the scaled products and broadcasts to `[.., time, keys]`; see
-    /// [`masks`]. A query that sees no key has the result 0, and gradients 0.
-    ///
-    /// # Panics
-    /// As [`Attention::attend`], and if the mask does not broadcast.
     #[track_caller]
-    pub fn attend_masked<'t, F: Float>(
+    fn forward_masked<'t, F: Float>(
         self,
-        query: Var<'t, F>,
-        key: Var<'t, F>,
-        value: Var<'t, F>,
+        [query, key, value]: [Var<'t, F>; 3],
         mask: impl Operand<'t, F>,
     ) -> Var<'t, F> {
         let (scores, mask) = (self.scores(query, key), mask.on(query.tape()));
@@ -94,16 +88,22 @@ impl Attention {
             let message = format!("mask {given:?} does not repeat into {own:?} [.., time, keys]");
             ShapeError::new(message).in_operation("Attention").raise();
         }
-        let mut scores = scores + mask;
-        if self.causal {
-            let [time, keys] = last_two(scores);
-            scores = scores + &masks::causal(time, keys);
-        }
+        let scores = self.hide_future(scores + mask);
         // Without a key a row of softmax is 0 / 0. Such rows are made any others before and 0 afterwards,
         // so that neither their values nor their derivatives go anywhere.
         let best = scores.stop_gradient().max_axes(-1, true);
         let blind = best.equal(f64::NEG_INFINITY);
-        self.weigh(scores.masked_fill(blind, 0.0).softmax().masked_fill(blind, 0.0), value)
+        self.average(scores.masked_fill(blind, 0.0).softmax().masked_fill(blind, 0.0), value)
+    }
+
+    /// Adds the causal mask, if the attention is causal.
+    #[track_caller]
+    fn hide_future<F: Float>(self, scores: Var<'_, F>) -> Var<'_, F> {
+        if !self.causal {
+            return scores;
+        }
+        let [time, keys] = last_two(scores);
+        scores + &masks::causal(time, keys)
     }
 
     /// The scaled products `[.., time, keys]`.
@@ -121,7 +121,7 @@ impl Attention {
     }
 
     #[track_caller]
-    fn weigh<'t, F: Float>(self, weights: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
+    fn average<'t, F: Float>(self, weights: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
         let weights =
             if self.dropout > 0.0 { Dropout::new(self.dropout).forward(weights) } else { weights };
         weights.matmul(value)
@@ -148,7 +148,7 @@ pub struct MultiHeadAttention<F: Float = f32> {
     /// From the heads side by side to the output.
     pub out_proj: Linear<F>,
     /// The number of heads.
-    pub heads: usize,
+    pub num_heads: usize,
     /// Causality, dropout and scale.
     pub attention: Attention,
     /// Turns the queries and keys of each head by their positions.
@@ -156,7 +156,7 @@ pub struct MultiHeadAttention<F: Float = f32> {
 }
 
 params_generic! {
-    MultiHeadAttention { in_proj_weight, in_proj_bias, out_proj; heads, attention, rotary }
+    MultiHeadAttention { in_proj_weight, in_proj_bias, out_proj; num_heads, attention, rotary }
 }
 
 impl<F: Float> MultiHeadAttention<F> {
@@ -166,9 +166,9 @@ impl<F: Float> MultiHeadAttention<F> {
     /// # Panics
     /// If the heads do not divide the width.
     #[track_caller]
-    pub fn new(width: usize, heads: usize, rng: &mut impl Rng) -> Self {
-        let divides = heads > 0 && width.is_multiple_of(heads);
-        assert!(divides, "MultiheadAttention: {heads} heads do not divide a width of {width}");
+    pub fn new(width: usize, num_heads: usize, rng: &mut impl Rng) -> Self {
+        let divides = num_heads > 0 && width.is_multiple_of(num_heads);
+        assert!(divides, "MultiheadAttention: {num_heads} heads do not divide a width of {width}");
         let in_proj_weight = init::xavier_uniform([3 * width, width], rng);
         let mut out_proj = Linear::new(width, width, rng);
         out_proj.bias = Some(Tensor::zeros([width]).into());
@@ -176,7 +176,7 @@ impl<F: Float> MultiHeadAttention<F> {
             in_proj_weight: in_proj_weight.into(),
             in_proj_bias: Some(Tensor::zeros([3 * width]).into()),
             out_proj,
-            heads,
+            num_heads,
             attention: Attention::new(),
             rotary: None,
         }
@@ -203,39 +203,27 @@ impl<F: Float> MultiHeadAttention<F> {
         Self { rotary: Some(positions), ..self }
     }
 
+    /// This layer with a mask that is added to the scaled products and broadcasts to
+    /// `[.., heads, time, keys]`; see [`masks`].
+    pub fn masked<M>(&self, mask: M) -> Masked<&Self, M> {
+        Masked { layer: self, mask }
+    }
+
     /// Queries `[.., time, width]` attend to keys and values `[.., keys, width]`, which may come from
     /// another sequence.
     ///
     /// # Panics
     /// If a width is another than the layer's, or the other extents disagree.
     #[track_caller]
-    pub fn attend<'t>(&self, query: Var<'t, F>, key: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
+    pub fn forward<'t>(&self, query: Var<'t, F>, key: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F> {
         let _layer = query.tape().layer("MultiheadAttention");
-        let [q, k, v] = self.projected([query, key, value]);
-        self.joined(self.attention.attend(q, k, v))
-    }
-
-    /// The same with a mask that is added to the scaled products and broadcasts to
-    /// `[.., heads, time, keys]`; see [`masks`].
-    ///
-    /// # Panics
-    /// As [`MultiHeadAttention::attend`], and if the mask does not broadcast.
-    #[track_caller]
-    pub fn attend_masked<'t>(
-        &self,
-        query: Var<'t, F>,
-        key: Var<'t, F>,
-        value: Var<'t, F>,
-        mask: impl Operand<'t, F>,
-    ) -> Var<'t, F> {
-        let _layer = query.tape().layer("MultiheadAttention");
-        let [q, k, v] = self.projected([query, key, value]);
-        self.joined(self.attention.attend_masked(q, k, v, mask))
+        let [q, k, v] = self.project([query, key, value]);
+        self.join(self.attention.forward(q, k, v))
     }
 
     /// Queries, keys and values of the heads, `[.., heads, time, width / heads]`.
     #[track_caller]
-    fn projected<'t>(&self, x: [Var<'t, F>; 3]) -> [Var<'t, F>; 3] {
+    fn project<'t>(&self, x: [Var<'t, F>; 3]) -> [Var<'t, F>; 3] {
         let tape = x[0].tape();
         let weight = tape.param(&self.in_proj_weight);
         let bias = self.in_proj_bias.as_ref().map(|bias| tape.param(bias));
@@ -251,8 +239,8 @@ impl<F: Float> MultiHeadAttention<F> {
                 Some(bias) => x.linear(weight, bias.narrow(0, part * width, width)),
                 None => x.matmul_transposed(weight),
             };
-            let (time, each) = (&shape[..shape.rank() - 1], width / self.heads);
-            let split = [time, &[self.heads, each]].concat();
+            let (time, each) = (&shape[..shape.rank() - 1], width / self.num_heads);
+            let split = [time, &[self.num_heads, each]].concat();
             *x = y.reshape(split.as_slice()).transpose(-3, -2);
             if let (0 | 1, Some(positions)) = (part, &self.rotary) {
                 *x = positions.forward(*x);
@@ -263,7 +251,7 @@ impl<F: Float> MultiHeadAttention<F> {
 
     /// The heads side by side, projected to the output.
     #[track_caller]
-    fn joined<'t>(&self, heads: Var<'t, F>) -> Var<'t, F> {
+    fn join<'t>(&self, heads: Var<'t, F>) -> Var<'t, F> {
         self.out_proj.forward(heads.transpose(-3, -2).flatten_axes(-2, -1))
     }
 }
@@ -272,6 +260,46 @@ impl<F: Float> Module<F> for MultiHeadAttention<F> {
     /// Self-attention: the sequence is queries, keys and values.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        self.attend(x, x, x)
+        self.forward(x, x, x)
+    }
+}
+
+/// Attention with a mask, made by `masked`; its `forward` takes what that of the layer takes.
+///
+/// # Panics
+/// As `forward` without a mask, and if the mask does not broadcast.
+#[derive(Clone, Copy, Debug)]
+pub struct Masked<L, M> {
+    pub(super) layer: L,
+    pub(super) mask: M,
+}
+
+impl<M> Masked<Attention, M> {
+    /// [`Attention::forward`] with the mask, which broadcasts to `[.., time, keys]`. A query that sees no
+    /// key has the result 0, and gradients 0.
+    #[track_caller]
+    pub fn forward<'t, F: Float>(
+        self,
+        query: Var<'t, F>,
+        key: Var<'t, F>,
+        value: Var<'t, F>,
+    ) -> Var<'t, F>
+    where
+        M: Operand<'t, F>,
+    {
+        self.layer.forward_masked([query, key, value], self.mask)
+    }
+}
+
+impl<F: Float, M> Masked<&MultiHeadAttention<F>, M> {
+    /// [`MultiHeadAttention::forward`] with the mask, which broadcasts to `[.., heads, time, keys]`.
+    #[track_caller]
+    pub fn forward<'t>(self, query: Var<'t, F>, key: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F>
+    where
+        M: Operand<'t, F>,
+    {
+        let _layer = query.tape().layer("MultiheadAttention");
+        let heads = self.layer.project([query, key, value]);
+        self.layer.join(self.layer.attention.forward_masked(heads, self.mask))
     }
 }

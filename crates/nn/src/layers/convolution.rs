@@ -20,8 +20,8 @@ fn drawn<F: Float>(
 
 /// How many inputs there are to each output.
 #[track_caller]
-fn inputs_of_group(layer: &str, inputs: usize, outputs: usize, by: ConvOptions) -> usize {
-    let groups = by.group_count();
+fn inputs_of_group(layer: &str, inputs: usize, outputs: usize, options: ConvOptions) -> usize {
+    let groups = options.group_count();
     assert!(
         groups > 0 && inputs.is_multiple_of(groups) && outputs.is_multiple_of(groups),
         "{layer}: {groups} groups do not divide {inputs} inputs and {outputs} outputs"
@@ -42,7 +42,7 @@ macro_rules! convolutions {
             /// Shape `[outputs]`.
             pub bias: Option<Param<F>>,
             /// How the kernel slides.
-            pub by: ConvOptions,
+            pub options: ConvOptions,
         }
 
         impl<F: Float> $Layer<F> {
@@ -55,12 +55,12 @@ macro_rules! convolutions {
                 inputs: usize,
                 outputs: usize,
                 $kernel: $Kernel,
-                by: ConvOptions,
+                options: ConvOptions,
                 rng: &mut impl Rng,
             ) -> Self {
-                let inputs = inputs_of_group(stringify!($Layer), inputs, outputs, by);
+                let inputs = inputs_of_group(stringify!($Layer), inputs, outputs, options);
                 let (weight, bias) = drawn([outputs, inputs], &$window, rng);
-                Self::from_tensors(weight, bias, by)
+                Self::from_tensors(weight, bias, options)
             }
 
             /// This layer without its bias.
@@ -74,7 +74,7 @@ macro_rules! convolutions {
             #[doc = concat!("If the weight is not `", $weight, "`, or the bias is not one number for",
                 " each output.")]
             #[track_caller]
-            pub fn from_tensors(weight: Tensor<F>, bias: Option<Tensor<F>>, by: ConvOptions) -> Self {
+            pub fn from_tensors(weight: Tensor<F>, bias: Option<Tensor<F>>, options: ConvOptions) -> Self {
                 let (layer, shape) = (stringify!($Layer), weight.shape());
                 assert!(shape.rank() == $axes, "{layer}: weight {shape:?} is not {}", $weight);
                 if let Some(bias) = &bias {
@@ -84,19 +84,19 @@ macro_rules! convolutions {
                         "{layer}: weight {shape:?} and bias {given:?} disagree"
                     );
                 }
-                Self { weight: Param::new(weight), bias: bias.map(Param::new), by }
+                Self { weight: Param::new(weight), bias: bias.map(Param::new), options }
             }
         }
 
-        params_generic! { $Layer { weight, bias; by } }
+        params_generic! { $Layer { weight, bias; options } }
 
         impl<F: Float> Module<F> for $Layer<F> {
             #[track_caller]
             fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
                 let _layer = x.tape().layer(stringify!($Layer));
                 match &self.bias {
-                    Some(bias) => x.$with_bias(&self.weight, bias, self.by),
-                    None => x.$method(&self.weight, self.by),
+                    Some(bias) => x.$with_bias(&self.weight, bias, self.options),
+                    None => x.$method(&self.weight, self.options),
                 }
             }
         }

@@ -5,7 +5,7 @@ use wengert_core::{Float, Indices, Param, Tape, Tensor, Var, params_generic};
 
 /// A vector for each token: positions `[..]` to `[.., width]`.
 ///
-/// An output layer that shares this weight (weight tying) is [`Embedding::attend`]. A parameter puts
+/// An output layer that shares this weight (weight tying) is [`Embedding::logits`]. A parameter puts
 /// itself on a tape once, so that the gradients of both uses add up:
 ///
 /// ```
@@ -17,9 +17,9 @@ use wengert_core::{Float, Indices, Param, Tape, Tensor, Var, params_generic};
 /// let x = Tensor::ones([1, 3]);
 /// let read = |grads: wengert_core::Gradients<f64>| grads.get(&tokens.weight).unwrap().clone();
 /// let input = gradients(|tape| tokens.forward(tape, [1]).sum()).1;
-/// let output = gradients(|tape| tokens.attend(tape.constant(&x)).sum()).1;
+/// let output = gradients(|tape| tokens.logits(tape.constant(&x)).sum()).1;
 /// let both = gradients(|tape| {
-///     tokens.forward(tape, [1]).sum() + tokens.attend(tape.constant(&x)).sum()
+///     tokens.forward(tape, [1]).sum() + tokens.logits(tape.constant(&x)).sum()
 /// }).1;
 /// assert_eq!(read(both), read(input) + read(output));
 /// ```
@@ -73,7 +73,7 @@ impl<F: Float> Embedding<F> {
 
     /// `x weight^T`, a logit for each token: `[.., width]` to `[.., tokens]`.
     #[track_caller]
-    pub fn attend<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+    pub fn logits<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         x.matmul_transposed(&self.weight)
     }
 }

@@ -5,12 +5,12 @@ use wengert_core::{Float, MovementOps, Shape, Var};
 mod activation;
 mod attention;
 mod batch_norm;
+mod containers;
 mod convolution;
 mod dropout;
 mod embedding;
 mod linear;
 mod norm;
-mod plumbing;
 mod pooling;
 mod positions;
 mod recurrent;
@@ -20,14 +20,14 @@ pub use activation::{
     Celu, Elu, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSigmoid, LogSoftmax,
     Mish, PRelu, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
 };
-pub use attention::{Attention, MultiHeadAttention};
+pub use attention::{Attention, Masked, MultiHeadAttention};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d};
+pub use containers::{Flatten, Identity, Lambda, Residual};
 pub use convolution::{Conv1d, Conv2d};
 pub use dropout::{Dropout, Dropout2d};
 pub use embedding::Embedding;
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
-pub use plumbing::{Flatten, Identity, Lambda, Residual};
 pub use pooling::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
     AvgPool2d, MaxPool1d, MaxPool2d, Upsample,

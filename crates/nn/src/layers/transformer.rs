@@ -3,6 +3,7 @@
 use rand::Rng;
 use wengert_core::{Float, Operand, UnaryOps, Var, params_generic};
 
+use super::attention::Masked;
 use crate::{Dropout, LayerNorm, Linear, Module, MultiHeadAttention};
 
 /// Self-attention and two linear layers, each added to what went in and normalised; from
@@ -80,16 +81,10 @@ impl<F: Float> TransformerBlock<F> {
         Self { self_attn: self.self_attn.dropout(p), dropout: Dropout::new(p), ..self }
     }
 
-    /// With a mask that is added to the attention's scaled products and broadcasts to
+    /// This block with a mask that is added to the attention's scaled products and broadcasts to
     /// `[.., heads, time, time]`; see [`masks`](crate::masks).
-    ///
-    /// # Panics
-    /// If the width is another than the block's, or the mask does not broadcast.
-    #[track_caller]
-    pub fn forward_masked<'t>(&self, x: Var<'t, F>, mask: impl Operand<'t, F>) -> Var<'t, F> {
-        let _layer = x.tape().layer("TransformerEncoderLayer");
-        let y = if self.norm_first { self.norm1.forward(x) } else { x };
-        self.after_attention(x, self.self_attn.attend_masked(y, y, y, mask))
+    pub fn masked<M>(&self, mask: M) -> Masked<&Self, M> {
+        Masked { layer: self, mask }
     }
 
     /// What the block makes of its input and of what the attention made of it.
@@ -115,6 +110,21 @@ impl<F: Float> Module<F> for TransformerBlock<F> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("TransformerEncoderLayer");
         let y = if self.norm_first { self.norm1.forward(x) } else { x };
-        self.after_attention(x, self.self_attn.forward(y))
+        self.after_attention(x, self.self_attn.forward(y, y, y))
+    }
+}
+
+impl<F: Float, M> Masked<&TransformerBlock<F>, M> {
+    /// [`TransformerBlock::forward`](Module::forward) with the mask, which broadcasts to
+    /// `[.., heads, time, time]`.
+    #[track_caller]
+    pub fn forward<'t>(self, x: Var<'t, F>) -> Var<'t, F>
+    where
+        M: Operand<'t, F>,
+    {
+        let Self { layer, mask } = self;
+        let _layer = x.tape().layer("TransformerEncoderLayer");
+        let y = if layer.norm_first { layer.norm1.forward(x) } else { x };
+        layer.after_attention(x, layer.self_attn.masked(mask).forward(y, y, y))
     }
 }

@@ -72,7 +72,7 @@ losses! {
     mse mse_with(target: impl Operand<'t, F>) Reduction = Reduction::Mean => regression;
 
     /// Half the **sum** of `(x - target)^2`, the loss of the textbooks.
-    half_sse half_squares_with(target: impl Operand<'t, F>) Reduction = Reduction::Sum
+    half_sse half_sse_with(target: impl Operand<'t, F>) Reduction = Reduction::Sum
         => regression;
 
     /// The mean of `|x - target|`; the derivative where they are equal is 0.

@@ -35,7 +35,7 @@ use crate::{Dropout, Module};
 /// assert_eq!(whole.shape(), [2, 5, 4].into());
 ///
 /// // The same one position at a time, with the state carried over.
-/// let mut state = lstm.zeros(2);
+/// let mut state = lstm.zero_state(2);
 /// for t in 0..5 {
 ///     let tape = wengert_core::Tape::evaluating();
 ///     let [h, c] = &state;
@@ -72,13 +72,13 @@ pub type Lstm<F = f32> = Recurrent<LstmCell, 2, F>;
 /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html>
 pub type Gru<F = f32> = Recurrent<GruCell, 1, F>;
 
-/// What a recurrent layer is made with: `Lstm::builder(3, 4).layers(2).bidirectional().build(rng)`.
+/// What a recurrent layer is made with: `Lstm::builder(3, 4).num_layers(2).bidirectional().build(rng)`.
 #[derive(Clone, Debug)]
 pub struct RecurrentBuilder<C, const N: usize, F: Float = f32> {
     cell: C,
     inputs: usize,
     hidden: usize,
-    layers: usize,
+    num_layers: usize,
     bidirectional: bool,
     bias: bool,
     dropout: f64,
@@ -87,8 +87,8 @@ pub struct RecurrentBuilder<C, const N: usize, F: Float = f32> {
 
 impl<C: RecurrentCell<N>, const N: usize, F: Float> RecurrentBuilder<C, N, F> {
     /// So many layers, each of which reads the outputs of the one before; 1 unless told otherwise.
-    pub fn layers(self, layers: usize) -> Self {
-        Self { layers, ..self }
+    pub fn num_layers(self, num_layers: usize) -> Self {
+        Self { num_layers, ..self }
     }
 
     /// Each layer reads the sequence from both ends, with weights of their own; the outputs lie side by
@@ -113,10 +113,10 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> RecurrentBuilder<C, N, F> {
     /// If there are no layers, or the dropout is not from 0 to 1.
     #[track_caller]
     pub fn build(self, rng: &mut impl Rng) -> Recurrent<C, N, F> {
-        let Self { cell, inputs, hidden, layers, bidirectional, bias, dropout, .. } = self;
-        assert!(layers > 0, "{}: there are no layers", C::NAME);
+        let Self { cell, inputs, hidden, num_layers, bidirectional, bias, dropout, .. } = self;
+        assert!(num_layers > 0, "{}: there are no layers", C::NAME);
         let mut weights = Vec::new();
-        for layer in 0..layers {
+        for layer in 0..num_layers {
             let inputs = match (layer, bidirectional) {
                 (0, _) => inputs,
                 (_, false) => hidden,
@@ -153,7 +153,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
             cell: C::default(),
             inputs,
             hidden,
-            layers: 1,
+            num_layers: 1,
             bidirectional: false,
             bias: true,
             dropout: 0.0,
@@ -162,7 +162,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
     }
 
     /// The state that [`Module::forward`] starts from.
-    pub fn zeros(&self, batch: usize) -> [Tensor<F>; N] {
+    pub fn zero_state(&self, batch: usize) -> [Tensor<F>; N] {
         std::array::from_fn(|_| Tensor::zeros(self.state_shape(batch)))
     }
 
@@ -250,7 +250,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Module<F> for Recurrent<C, N
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let batch = x.shape().first().copied().unwrap_or(0);
-        let zeros = self.zeros(batch);
+        let zeros = self.zero_state(batch);
         self.forward_from(x, zeros.each_ref()).0
     }
     fn name(&self) -> &'static str {

@@ -13,28 +13,16 @@
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod init;
-mod layers;
-mod loss;
+pub mod layers;
+pub mod loss;
 pub mod masks;
 mod module;
 pub mod optim;
 mod pattern;
 mod summary;
 
-pub use layers::{
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
-    AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d, Celu, Conv1d, Conv2d, Dropout, Dropout2d, Elu,
-    Embedding, Flatten, Gelu, GeluTanh, GroupNorm, Gru, GruCell, Hardsigmoid, Hardswish, Hardtanh,
-    Identity, Lambda, LayerNorm, LeakyRelu, Linear, LogSigmoid, LogSoftmax, Lstm, LstmCell, Masked,
-    MaxPool1d, MaxPool2d, Mish, MultiHeadAttention, PRelu, Recurrent, RecurrentBuilder,
-    RecurrentCell, Relu, Relu6, Residual, RmsNorm, Rnn, RnnCell, RotaryPositions, Selu, Sigmoid,
-    Silu, SinusoidalPositions, Softmax, Softplus, Softsign, Tanh, TransformerBlock, Upsample,
-};
-pub use loss::{
-    Bce, BceWithLogits, CosineEmbedding, CrossEntropy, GaussianNll, HingeEmbedding, Huber, KlDiv,
-    Loss, MarginRanking, MultiMargin, Nll, PoissonNll, Reduction, SmoothL1, Target, Targets,
-    TripletMargin,
-};
-pub use module::{Module, Sequential};
+pub use layers::*;
+pub use loss::*;
+pub use module::Module;
 pub use pattern::Pattern;
 pub use summary::{Row, Summary, check_shapes, summary, summary_of};

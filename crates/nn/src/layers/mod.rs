@@ -1,4 +1,6 @@
-//! Layers: what belongs together in a file.
+//! Layers, a subject to a file.
+//!
+//! A new layer has its file, its `mod` and `pub use` here, and a name below if it holds tensors.
 
 use wengert_core::{Float, MovementOps, Shape, Var};
 
@@ -16,27 +18,65 @@ mod positions;
 mod recurrent;
 mod transformer;
 
-pub use activation::{
-    Celu, Elu, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSigmoid, LogSoftmax,
-    Mish, PRelu, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
-};
-pub use attention::{Attention, Masked, MultiHeadAttention};
-pub use batch_norm::{BatchNorm1d, BatchNorm2d};
-pub use containers::{Flatten, Identity, Lambda, Residual};
-pub use convolution::{Conv1d, Conv2d};
-pub use dropout::{Dropout, Dropout2d};
-pub use embedding::Embedding;
-pub use linear::Linear;
-pub use norm::{GroupNorm, LayerNorm, RmsNorm};
-pub use pooling::{
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d,
-    AvgPool2d, MaxPool1d, MaxPool2d, Upsample,
-};
-pub use positions::{RotaryPositions, SinusoidalPositions};
-pub use recurrent::{
-    Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, RecurrentCell, Rnn, RnnCell,
-};
-pub use transformer::TransformerBlock;
+pub use activation::*;
+pub use attention::*;
+pub use batch_norm::*;
+pub use containers::*;
+pub use convolution::*;
+pub use dropout::*;
+pub use embedding::*;
+pub use linear::*;
+pub use norm::*;
+pub use pooling::*;
+pub use positions::*;
+pub use recurrent::*;
+pub use transformer::*;
+
+/// Declares the layers that hold tensors under the names of one precision, for a prelude.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! layers_of_precision {
+    ($F:ty) => {
+        /// Modules one after the other.
+        pub type Sequential = $crate::Sequential<$F>;
+        /// A function as a module.
+        pub type Lambda = $crate::Lambda<$F>;
+        /// A fully connected layer.
+        pub type Linear = $crate::Linear<$F>;
+        /// A convolution of `[n, channels, length]`.
+        pub type Conv1d = $crate::Conv1d<$F>;
+        /// A convolution of `[n, channels, height, width]`.
+        pub type Conv2d = $crate::Conv2d<$F>;
+        /// A vector for each token.
+        pub type Embedding = $crate::Embedding<$F>;
+        /// A ReLU whose slope below 0 is trained.
+        pub type PRelu = $crate::PRelu<$F>;
+        /// Batch normalization of `[n, channels]` or `[n, channels, length]`.
+        pub type BatchNorm1d = $crate::BatchNorm1d<$F>;
+        /// Batch normalization of `[n, channels, height, width]`.
+        pub type BatchNorm2d = $crate::BatchNorm2d<$F>;
+        /// Normalization over the last axes.
+        pub type LayerNorm = $crate::LayerNorm<$F>;
+        /// Normalization of groups of channels.
+        pub type GroupNorm = $crate::GroupNorm<$F>;
+        /// Normalization by the root mean square of the last axes.
+        pub type RmsNorm = $crate::RmsNorm<$F>;
+        /// A recurrent layer with one state.
+        pub type Rnn = $crate::Rnn<$F>;
+        /// Long short-term memory, a recurrent layer with two states.
+        pub type Lstm = $crate::Lstm<$F>;
+        /// A gated recurrent unit, a recurrent layer with one state.
+        pub type Gru = $crate::Gru<$F>;
+        /// Attention with several heads.
+        pub type MultiHeadAttention = $crate::MultiHeadAttention<$F>;
+        /// Self-attention and a feed-forward network: the block of a transformer.
+        pub type TransformerBlock = $crate::TransformerBlock<$F>;
+        /// Positions, added as sines and cosines.
+        pub type SinusoidalPositions = $crate::SinusoidalPositions<$F>;
+        /// Positions, as rotations of queries and keys.
+        pub type RotaryPositions = $crate::RotaryPositions<$F>;
+    };
+}
 
 /// One number for each channel, shaped to meet axis 1 of `x`.
 #[track_caller]

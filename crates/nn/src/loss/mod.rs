@@ -30,6 +30,24 @@ pub use regression::{GaussianNll, Huber, PoissonNll, SmoothL1};
 
 use wengert_core::{Float, Indices, Operand, Var};
 
+/// Declares the settings that hold tensors under the names of one precision, for a prelude.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! losses_of_precision {
+    ($F:ty) => {
+        /// Settings of a binary cross-entropy of probabilities.
+        pub type Bce = $crate::Bce<$F>;
+        /// Settings of a binary cross-entropy of logits.
+        pub type BceWithLogits = $crate::BceWithLogits<$F>;
+        /// Settings of a cross-entropy.
+        pub type CrossEntropy = $crate::CrossEntropy<$F>;
+        /// Settings of a margin between classes.
+        pub type MultiMargin = $crate::MultiMargin<$F>;
+        /// Settings of a negative log-likelihood.
+        pub type Nll = $crate::Nll<$F>;
+    };
+}
+
 /// For each loss its short form, and the form with settings, which is the function behind the arrow.
 macro_rules! losses {
     ($(

@@ -20,6 +20,7 @@ mod module;
 pub mod optim;
 mod pattern;
 mod summary;
+mod validate;
 
 pub use layers::*;
 pub use loss::*;

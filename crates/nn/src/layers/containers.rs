@@ -9,11 +9,16 @@ use wengert_core::{
 
 use crate::Module;
 
-/// Modules one after the other. Its parameters are named by number, `0.weight`, as in PyTorch.
+/// Modules that run one after the other.
+///
+/// * Input: that of the first module. Output: that of the last one. Without modules, the input is returned.
+/// * Parameters: those of the modules, named by position, such as `0.weight` and `2.bias`.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html>
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
-/// use wengert_core::Tensor;
+/// use wengert_core::{Params, Tensor, evaluate};
 /// use wengert_nn::{Linear, Module, Relu, Sequential};
 ///
 /// let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -21,26 +26,27 @@ use crate::Module;
 ///     .then(Linear::new(4, 8, &mut rng))
 ///     .then(Relu)
 ///     .then(Linear::new(8, 2, &mut rng));
-/// let y = wengert_core::evaluate(|tape| net.forward(tape.constant(&Tensor::ones([3, 4]))));
+/// let y = evaluate(|tape| net.forward(tape.constant(&Tensor::ones([3, 4]))));
 /// assert_eq!(y.shape(), [3, 2].into());
+/// assert!(net.param("2.weight").is_some());
 /// ```
 pub struct Sequential<F: Float = f32> {
     layers: Vec<Box<dyn Module<F> + Send + Sync>>,
 }
 
 impl<F: Float> Sequential<F> {
-    /// No modules: the identity.
+    /// Returns a sequence without modules.
     pub fn new() -> Self {
         Self { layers: Vec::new() }
     }
 
-    /// These modules and one more.
+    /// Appends a module.
     pub fn then(mut self, layer: impl Module<F> + Send + Sync + 'static) -> Self {
         self.layers.push(Box::new(layer));
         self
     }
 
-    /// The modules, so that some can be run by themselves.
+    /// Returns the modules, for example to run only some of them.
     pub fn layers(&self) -> &[Box<dyn Module<F> + Send + Sync>] {
         &self.layers
     }
@@ -60,15 +66,14 @@ impl<F: Float> Debug for Sequential<F> {
 
 impl<F: Float> Params<F> for Sequential<F> {
     fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
-        self.layers.iter().enumerate().for_each(|(i, layer)| layer.visit(path.index(i), visit));
+        Params::<F>::visit(&*self.layers, path, visit);
     }
     fn visit_mut<'a>(
         &'a mut self,
         path: Path<'_>,
         visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
     ) {
-        let layers = self.layers.iter_mut().enumerate();
-        layers.for_each(|(i, layer)| layer.visit_mut(path.index(i), visit));
+        Params::<F>::visit_mut(&mut *self.layers, path, visit);
     }
 }
 
@@ -82,68 +87,29 @@ impl<F: Float> Module<F> for Sequential<F> {
     }
 }
 
-/// The input itself.
+/// A sum of the input and a module's output, `x + body(x)`.
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html>
-#[derive(Clone, Copy, Debug)]
-pub struct Identity;
-
-params_generic! { plain Identity {} }
-
-impl<F: Float> Module<F> for Identity {
-    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        let _layer = x.tape().layer("Identity");
-        x
-    }
-}
-
-/// Axes made one: at first all but that of the examples, `[n, ..]` to `[n, features]`.
+/// * Input and output: any shape that the body keeps.
+/// * Parameters: those of the body, under `body`.
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html>
-#[derive(Clone, Copy, Debug)]
-pub struct Flatten {
-    first: isize,
-    last: isize,
-}
-
-impl Flatten {
-    /// Axis 1 to the last.
-    pub fn new() -> Self {
-        Self::axes(1, -1)
-    }
-
-    /// The axes from `first` to `last`, both included.
-    pub fn axes(first: isize, last: isize) -> Self {
-        Self { first, last }
-    }
-}
-
-impl Default for Flatten {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-params_generic! { plain Flatten {; first, last } }
-
-impl<F: Float> Module<F> for Flatten {
-    #[track_caller]
-    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        let _layer = x.tape().layer("Flatten");
-        x.flatten_axes(self.first, self.last)
-    }
-}
-
-/// `x + body(x)`; <https://arxiv.org/abs/1512.03385>. The body's parameters are named `body.weight` and
-/// so on, as in a PyTorch module with an attribute of that name.
+/// He et al. 2015, <https://arxiv.org/abs/1512.03385>.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{Module, Relu, Residual};
+///
+/// let x = Tensor::<f64>::from([-1.0, 2.0]);
+/// let y = evaluate(|tape| Residual::new(Relu).forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([-1.0, 4.0]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Residual<M> {
-    /// What is added to the input; it keeps the shape.
+    /// The module whose output is added.
     pub body: M,
 }
 
 impl<M> Residual<M> {
-    /// Around this module.
+    /// Returns a residual connection around `body`.
     pub fn new(body: M) -> Self {
         Self { body }
     }
@@ -168,17 +134,90 @@ impl<F: Float, M: Module<F>> Module<F> for Residual<M> {
         let _layer = x.tape().layer("Residual");
         let y = self.body.forward(x);
         if y.shape() != x.shape() {
-            ShapeError::new(format!("the body makes {:?} of {:?}", y.shape(), x.shape()))
-                .in_operation("Residual")
-                .raise();
+            let message =
+                format!("the body changes the shape, from {:?} to {:?}", x.shape(), y.shape());
+            ShapeError::new(message).in_operation("Residual").raise();
         }
         x + y
     }
 }
 
+/// The identity.
+///
+/// * Input and output: any shape.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html>
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{Identity, Module};
+///
+/// let x = Tensor::<f32>::ones([2]);
+/// assert_eq!(evaluate(|tape| Identity.forward(tape.constant(&x))), x);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Identity;
+
+params_generic! { plain Identity {} }
+
+impl<F: Float> Module<F> for Identity {
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Identity");
+        x
+    }
+}
+
+/// A layer that merges adjacent axes into one, by default all but the first.
+///
+/// * Input `[n, ..]`, output `[n, features]`.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html>
+///
+/// ```
+/// use wengert_nn::{Flatten, check_shapes};
+///
+/// assert_eq!(check_shapes::<f32>(&Flatten::new(), [64, 16, 5, 5]), Ok([64, 400].into()));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Flatten {
+    start_axis: isize,
+    end_axis: isize,
+}
+
+impl Flatten {
+    /// Returns a layer that merges axis 1 to the last.
+    pub fn new() -> Self {
+        Self::axes(1, -1)
+    }
+
+    /// Returns a layer that merges the axes from `start_axis` to `end_axis`, both included. Negative numbers count
+    /// from the end.
+    pub fn axes(start_axis: isize, end_axis: isize) -> Self {
+        Self { start_axis, end_axis }
+    }
+}
+
+impl Default for Flatten {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+params_generic! { plain Flatten {; start_axis, end_axis } }
+
+impl<F: Float> Module<F> for Flatten {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Flatten");
+        x.flatten_axes(self.start_axis, self.end_axis)
+    }
+}
+
 type Function<F> = dyn for<'t> Fn(Var<'t, F>) -> Var<'t, F> + Send + Sync;
 
-/// A function without parameters as a module, for a step between others.
+/// A function without parameters as a module.
+///
+/// * Input and output: those of the function.
 ///
 /// ```
 /// use wengert_core::{Tensor, UnaryOps, evaluate};
@@ -193,7 +232,7 @@ pub struct Lambda<F: Float = f32> {
 }
 
 impl<F: Float> Lambda<F> {
-    /// This function; a clone shares it.
+    /// Returns a module that calls `f`. Clones share the function.
     pub fn new(f: impl for<'t> Fn(Var<'t, F>) -> Var<'t, F> + Send + Sync + 'static) -> Self {
         Self { function: Arc::new(f) }
     }

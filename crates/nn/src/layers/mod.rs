@@ -1,8 +1,14 @@
-//! Layers, a subject to a file.
+//! Layers. Most are a [`Module`](crate::Module): one variable in, one out.
 //!
-//! A new layer has its file, its `mod` and `pub use` here, and a name below if it holds tensors.
+//! Parameters have PyTorch's names and initial distributions, so that its checkpoints load by name. Layers
+//! without parameters have no precision; the others take it as a type parameter, which the preludes of the crate
+//! `wengert` fill in.
 
-use wengert_core::{Float, MovementOps, Shape, Var};
+// A new layer has its file, its `mod` and `pub use` here, and a row below if it holds tensors.
+
+use std::fmt::Display;
+
+use wengert_core::{Float, MovementOps, Shape, ShapeError, Var};
 
 mod activation;
 mod attention;
@@ -78,10 +84,35 @@ macro_rules! layers_of_precision {
     };
 }
 
-/// One number for each channel, shaped to meet axis 1 of `x`.
+/// Picks the name of a layer that exists over one and over two axes.
+const fn name_by_axes(axes: usize, [one, two]: [&'static str; 2]) -> &'static str {
+    match axes {
+        1 => one,
+        2 => two,
+        _ => panic!("there is no such layer over more than two axes"),
+    }
+}
+
+/// Reshapes `[channels]`, one number for each channel, so that it broadcasts along axis 1 of shape `x`.
 #[track_caller]
 fn along_channels<F: Float>(each: Var<'_, F>, x: Shape) -> Var<'_, F> {
     let mut shape = [1; wengert_core::MAX_RANK];
     shape[0] = x[1];
     each.reshape(&shape[..x.rank() - 1])
+}
+
+/// Panics with a shape mistake: what the layer expected, and the shape that it found.
+#[cold]
+#[track_caller]
+fn mismatch(layer: &str, expected: impl Display, found: Shape) -> ! {
+    let message = format!("expected input {expected}, found {found:?}");
+    ShapeError::new(message).in_operation(layer).raise()
+}
+
+/// Checks that a bias has one number for each output.
+#[track_caller]
+fn expect_bias(layer: &str, bias: Option<Shape>, outputs: usize) {
+    if let Some(found) = bias {
+        assert!(*found == [outputs], "{layer}: bias: expected shape [{outputs}], found {found:?}");
+    }
 }

@@ -1,5 +1,5 @@
-//! Recurrent layers, attention, transformer blocks and positions against PyTorch, and what their masks,
-//! states and shape mistakes must do.
+//! Recurrent layers, attention, transformer blocks and positions against PyTorch; their masks, states and shape
+//! mistakes.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
@@ -19,7 +19,7 @@ fn holds<M: Params<f64>>(case: &str, model: M, f: impl for<'t> Fn(&M, &[Var<'t>]
 
 // Recurrent layers.
 
-/// Outputs and final states, from zeros or from the state that the case has among its inputs.
+/// Compares outputs and final states, from zeros or from the state among the inputs of the case.
 fn recurs<C: RecurrentCell<N>, const N: usize>(case: &str, layer: Recurrent<C, N, f64>) {
     pytorch::agrees(FIXTURE, case, layer, |layer, x| {
         let (y, last) = match x.len() {
@@ -30,7 +30,7 @@ fn recurs<C: RecurrentCell<N>, const N: usize>(case: &str, layer: Recurrent<C, N
     });
 }
 
-/// The cases that each kind of layer has.
+/// Compares the cases that every kind of layer has.
 fn recurs_in_all_settings<C: RecurrentCell<N>, const N: usize>(
     kind: &str,
     layer: RecurrentBuilder<C, N, f64>,
@@ -79,7 +79,7 @@ fn a_recurrent_layer_names_its_parameters_as_pytorch() {
     assert_eq!(names, expected);
     let shape = |name: &str| layer.param(name).unwrap().value().shape();
     assert_eq!(shape("weight_ih_l1_reverse"), [12, 8].into());
-    // All within 1 / sqrt(4), and not much closer.
+    // The largest is within 1 / sqrt(4), and close to it.
     let flat = layer.flatten().abs().max().item();
     assert!((0.49..=0.5).contains(&flat), "{flat}");
 }
@@ -121,7 +121,7 @@ fn dropout_between_recurrent_layers_is_for_training() {
     assert_ne!(trained(0.5, 1), evaluated(0.0));
     assert_ne!(trained(0.5, 1), trained(0.5, 2));
     assert_eq!(trained(0.5, 1), trained(0.5, 1));
-    // Only a layer that another follows drops.
+    // The last layer does not drop.
     let layer = Rnn::builder(3, 4).dropout(0.5).build(&mut rng());
     let tape = wengert::seeded(1).tape();
     let y = layer.forward(tape.constant(&x)).value();
@@ -130,7 +130,7 @@ fn dropout_between_recurrent_layers_is_for_training() {
 
 // Attention.
 
-/// What PyTorch's cases have as masks.
+/// The boolean `attn_mask` of PyTorch's cases.
 fn blocked() -> Tensor {
     tensor![
         [0.0, 0.0, 1.0, 0.0, 0.0],
@@ -162,7 +162,7 @@ fn a_query_that_sees_nothing_gives_zero() {
         Tensor::randn([2, 3, 4], &mut rng()),
         Tensor::randn([2, 3, 2], &mut rng()),
     );
-    // The second query sees nothing at all, the first nothing that causality leaves.
+    // The second query sees no key, the first none that the causal mask leaves.
     let mask = masks::from_bool(&tensor![[1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]]);
     let causal = Attention::new().causal();
     let tape = Tape::new();
@@ -190,12 +190,12 @@ fn dropout_of_weights_keeps_their_mean() {
     let (q, v) = (tape.constant(&q), tape.constant(&v));
     let k = tape.constant(&Tensor::zeros([500, 20, 4]));
     let y = Attention::new().dropout(0.25).forward(q, k, v).value();
-    // 10,000 weights of 1 / 20, of deviation sqrt(1 / 3) / 20 each: four deviations of the mean.
+    // 10,000 weights of 1 / 20, each with standard deviation sqrt(1 / 3) / 20: four of them of the mean.
     assert!((y.mean().item() - 1.0).abs() < 4.0 * (1.0f64 / 3.0 / 1e4).sqrt());
     assert!(y.as_slice().iter().any(|y| (y - 1.0).abs() > 0.05));
 }
 
-/// The layer as the case of `layers.json` has it, in a module.
+/// A model that names the layer as the case of `layers.json` does.
 struct Attending {
     attention: MultiHeadAttention,
 }
@@ -240,7 +240,7 @@ fn masks_of_several_heads() {
 }
 
 #[test]
-fn the_first_values_of_attention_are_those_of_pytorch() {
+fn initial_values_of_attention_are_those_of_pytorch() {
     let layer = MultiHeadAttention::new(64, 4, &mut rng());
     let largest = |x: &Tensor| x.abs().max().item();
     let within = |x: &Tensor, bound: f64| (0.99 * bound..=bound).contains(&largest(x));
@@ -320,7 +320,7 @@ fn rotary_products_depend_on_the_distance_alone() {
         }
         assert!((product(1, 0) - product(0, 0)).abs() > 1e-3);
     }
-    // In a layer: causal attention that sees only how far apart positions are.
+    // In a layer the rotation changes the output.
     let layer = heads().rotary(RotaryPositions::new(10, 4));
     let x = Tensor::randn([1, 4, 8], &mut rng());
     let turned = evaluate(|tape| attend(&layer, tape.constant(&x)));
@@ -329,10 +329,10 @@ fn rotary_products_depend_on_the_distance_alone() {
 
 // Mistakes.
 
-/// Something that must fail.
+/// A call that must panic.
 type Mistake = for<'t> fn(&'t Tape) -> Var<'t>;
 
-/// The panic of `f`, which must be at a line of this file.
+/// Returns the message of the panic of `f`, which must be at a line of this file.
 fn mistake(f: Mistake) -> String {
     use std::sync::{Arc, Mutex};
     let file = Arc::new(Mutex::new(String::new()));
@@ -358,39 +358,39 @@ fn a_shape_mistake_names_layer_shapes_and_line() {
     let cases: [(Mistake, &str); 9] = [
         (
             |t| Lstm::new(3, 4, &mut rng()).forward(on(t, [2, 5, 4])),
-            "LSTM: input [2, 5, 4] is not [batch, time >= 1, 3]",
+            "LSTM: expected input [batch, time >= 1, 3], found [2, 5, 4]",
         ),
         (
             |t| Gru::new(3, 4, &mut rng()).forward(on(t, [2, 0, 3])),
-            "GRU: input [2, 0, 3] is not [batch, time >= 1, 3]",
+            "GRU: expected input [batch, time >= 1, 3], found [2, 0, 3]",
         ),
         (
             |t| Rnn::new(3, 4, &mut rng()).forward_from(on(t, [2, 5, 3]), [on(t, [2, 4])]).0,
-            "RNN: state [2, 4] for input [2, 5, 3] is not [1, 2, 4]",
+            "RNN: expected state [1, 2, 4], found [2, 4]",
         ),
         (
             |t| Module::forward(&heads(), on(t, [2, 5, 6])),
-            "MultiheadAttention: input [2, 5, 6] is not [.., time, 8]",
+            "MultiheadAttention: expected input [.., time, 8], found [2, 5, 6]",
         ),
         (
             |t| block().masked(on(t, [5, 4])).forward(on(t, [2, 5, 8])),
-            "Attention: mask [5, 4] does not repeat into [2, 2, 5, 5] [.., time, keys]",
+            "Attention: mask [5, 4] does not broadcast to [2, 2, 5, 5] [.., time, keys]",
         ),
         (
             |t| Attention::new().forward(on(t, [5, 8]), on(t, [5, 7]), on(t, [5, 8])),
-            "Attention: queries [5, 8] and keys [5, 7] are not [.., time, width]",
+            "Attention: expected queries [.., time, width] and keys [.., keys, width], found [5, 8] and [5, 7]",
         ),
         (
             |t| SinusoidalPositions::new(4, 8).forward(on(t, [2, 5, 8])),
-            "SinusoidalPositions: input [2, 5, 8] from position 0 ends at 5, of 4",
+            "SinusoidalPositions: input [2, 5, 8] from position 0 ends at 5, after 4",
         ),
         (
             |t| RotaryPositions::new(4, 8).forward(on(t, [2, 3, 6])),
-            "RotaryPositions: input [2, 3, 6] is not [.., time, 8]",
+            "RotaryPositions: expected input [.., time, 8], found [2, 3, 6]",
         ),
         (
             |t| t.constant(&masks::key_padding(&Tensor::zeros([5]))),
-            "key_padding: [5] is not [batch, keys]",
+            "key_padding: expected [batch, keys], found [5]",
         ),
     ];
     for (f, expected) in cases {

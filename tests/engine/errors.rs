@@ -133,7 +133,7 @@ fn layers_and_losses() {
     fails! { layer.forward(of(&[2, 5])), "linear: [2, 5] and weight [3, 4] do not chain (5 against 4)" }
     fails! { layer.forward(of(&[6, 2, 5])), "linear: [6, 2, 5] and weight [3, 4] do not chain (5 against 4)" }
     fails! { layer.forward(of(&[5])), "linear: [5] and weight [3, 4] do not chain (5 against 4)" }
-    fails! { plain.forward(of(&[2, 5])), "matmul: [2, 5] x [3, 4] do not chain (5 against 4)" }
+    fails! { plain.forward(of(&[2, 5])), "matmul: [2, 5] x [3, 4] do not chain (5 against 4), in Linear" }
     fails! { of(&[2, 4]).linear(&layer.weight, &zeros(&[2])), "linear: weight [3, 4] and bias [2] disagree (3 against 2)" }
     fails! { Linear::from_tensors(zeros(&[3, 4]), Some(zeros(&[4]))), "Linear: bias: expected shape [3], found [4]" }
     fails! { of(&[2, 3]).cross_entropy([1, 3]), "cross_entropy: index 3 at place 1 is out of range (0..3)" }
@@ -236,28 +236,54 @@ fn a_mistake_in_a_model_is_at_the_line_of_the_model() {
 }
 
 #[test]
-fn a_mistake_behind_dyn_names_the_module() {
+fn a_mistake_behind_dyn_is_at_the_line_of_the_model() {
     let net: Box<dyn Module> = Box::new(Net { hidden: linear(4, 3) });
     let error = caught(|| drop(evaluate(|tape| net.forward(tape.constant(&zeros(&[2, 5]))))));
-    assert_eq!(error.message, format!("{MISTAKE}, in Net"));
-    assert_eq!((&*error.file, error.line), (file!(), line_of_net()));
-    let layer: Box<dyn Module> = Box::new(linear(4, 3));
-    let error = caught(|| drop(evaluate(|tape| layer.forward(tape.constant(&zeros(&[2, 5]))))));
-    assert_eq!(error.message, format!("{MISTAKE}, in Linear"));
+    assert_eq!((&*error.message, &*error.file, error.line), (MISTAKE, file!(), line_of_net()));
+}
+
+/// The message of a mistake in a sequence, for an input of this shape.
+fn mistake_of(net: &Sequential, shape: &[usize]) -> String {
+    caught(|| drop(evaluate(|tape| net.forward(tape.constant(&zeros(shape)))))).message
 }
 
 #[test]
-fn a_mistake_in_a_sequence_names_the_place() {
+fn a_mistake_in_a_sequence_has_the_name_of_the_parameter() {
     let inner = || Sequential::new().then(Relu).then(linear(4, 3));
     let net = inner().then(linear(3, 5)).then(inner());
-    let run = |net: &Sequential, columns| {
-        let x = zeros(&[2, columns]);
-        caught(|| drop(evaluate(|tape| net.forward(tape.constant(&x))))).message
-    };
-    assert_eq!(run(&net, 5), format!("{MISTAKE}, in layers.1"));
-    assert_eq!(run(&net, 4), format!("{MISTAKE}, in layers.3.layers.1"));
-    let net = Sequential::new().then(Relu).then(Relu).then(linear(4, 3));
-    assert_eq!(run(&net, 5), format!("{MISTAKE}, in layers.2"));
+    assert!(net.param("1.weight").is_some() && net.param("3.1.weight").is_some());
+    assert_eq!(mistake_of(&net, &[2, 5]), format!("{MISTAKE}, in 1"));
+    assert_eq!(mistake_of(&net, &[2, 4]), format!("{MISTAKE}, in 3.1"));
+    let net = Sequential::new().then(Relu).then(Residual::new(inner()));
+    assert!(net.param("1.body.1.weight").is_some());
+    assert_eq!(mistake_of(&net, &[2, 5]), format!("{MISTAKE}, in 1.body.1"));
+}
+
+#[test]
+fn a_mistake_in_a_sequence_names_the_layer() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let net = Sequential::new().then(Relu).then(linear(4, 3).without_bias());
+    let message = "matmul: [2, 5] x [3, 4] do not chain (5 against 4), in 1 (Linear)";
+    assert_eq!(mistake_of(&net, &[2, 5]), message);
+    let net = Sequential::new().then(BatchNorm1d::new(3));
+    let message = "BatchNorm1d: expected input [n, channels] or [n, channels, length] with 3 channels, \
+                   found [2, 5], in 0";
+    assert_eq!(mistake_of(&net, &[2, 5]), message);
+    let net = Sequential::new().then(Lambda::new(|x| x.reshape([7])));
+    let message = "reshape: [2, 3] to [7] (6 elements against 7), in 0 (Lambda)";
+    assert_eq!(mistake_of(&net, &[2, 3]), message);
+    let net = Sequential::new().then(TransformerBlock::new(4, 2, 8, rng));
+    let message = "MultiheadAttention: expected input [.., time, 4], found [2, 3, 6], \
+                   in 0 (TransformerEncoderLayer)";
+    assert_eq!(mistake_of(&net, &[2, 3, 6]), message);
+    // The tape has no layer open after a mistake.
+    let tape = Tape::new();
+    let x = tape.constant(&zeros(&[2, 5]));
+    caught(|| _ = linear(4, 3).without_bias().forward(x));
+    assert_eq!(
+        caught(|| _ = x.reshape([7])).message,
+        "reshape: [2, 5] to [7] (10 elements against 7)"
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn each_layer_has_its_row_and_they_add_up() {
             "0 Net  [5, 3] 0 0",
             "1 Sequential body [5, 8] 0 0",
             "2 Linear body.0 [5, 8] 40 200",
-            "2 ReLU  [5, 8] 0 0",
+            "2 ReLU body.1 [5, 8] 0 0",
             "2 Linear body.2 [5, 8] 72 360",
             "1 Linear head [5, 3] 24 120",
         ]
@@ -98,16 +98,16 @@ fn numbers_are_those_of_torchinfo() {
         [
             "0 Sequential  [64, 10] 0 0",
             "1 Conv2d 0 [64, 6, 28, 28] 156 7827456",
-            "1 ReLU  [64, 6, 28, 28] 0 0",
-            "1 MaxPool2d  [64, 6, 14, 14] 0 0",
+            "1 ReLU 1 [64, 6, 28, 28] 0 0",
+            "1 MaxPool2d 2 [64, 6, 14, 14] 0 0",
             "1 Conv2d 3 [64, 16, 10, 10] 2416 15462400",
-            "1 ReLU  [64, 16, 10, 10] 0 0",
-            "1 MaxPool2d  [64, 16, 5, 5] 0 0",
-            "1 Flatten  [64, 400] 0 0",
+            "1 ReLU 4 [64, 16, 10, 10] 0 0",
+            "1 MaxPool2d 5 [64, 16, 5, 5] 0 0",
+            "1 Flatten 6 [64, 400] 0 0",
             "1 Linear 7 [64, 120] 48120 3079680",
-            "1 ReLU  [64, 120] 0 0",
+            "1 ReLU 8 [64, 120] 0 0",
             "1 Linear 9 [64, 84] 10164 650496",
-            "1 ReLU  [64, 84] 0 0",
+            "1 ReLU 10 [64, 84] 0 0",
             "1 Linear 11 [64, 10] 850 54400",
         ]
     );
@@ -124,7 +124,7 @@ fn the_shape_is_that_of_a_run() {
 #[test]
 fn a_shape_that_does_not_fit_is_an_error_with_its_place() {
     let error = check_shapes(&net(), [7, 5]).unwrap_err().to_string();
-    assert_eq!(error, "linear: [7, 5] and weight [8, 4] do not chain (5 against 4), in layers.0");
+    assert_eq!(error, "linear: [7, 5] and weight [8, 4] do not chain (5 against 4), in 0");
     assert!(summary(&net(), []).is_err());
 }
 

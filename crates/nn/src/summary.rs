@@ -180,6 +180,19 @@ impl Layer {
         self.name = common_holder(own.chain(inner));
     }
 
+    /// Names the layers inside this one that no parameter names, by their place in this one.
+    fn name_by_place(&mut self) {
+        for layer in &mut self.inner {
+            if let (true, Some(place)) = (layer.name.is_empty(), layer.trace.place) {
+                let joint = if self.name.is_empty() { "" } else { "." };
+                layer.name = format!("{}{joint}{place}", self.name);
+            }
+            if !layer.name.is_empty() {
+                layer.name_by_place();
+            }
+        }
+    }
+
     /// Appends the rows of this layer and of those inside it.
     fn add_rows(
         &self,
@@ -218,13 +231,15 @@ impl Summary {
         layers.iter_mut().for_each(|layer| layer.name_by_params(params));
         let root = LayerTrace {
             kind: "",
+            place: None,
             depth: 0,
             output: trace.output,
             params: params.iter().map(|param| param.id).collect(),
             multiply_adds: trace.multiply_adds,
             values: trace.values,
         };
-        let root = Layer { trace: root, name: String::new(), inner: layers };
+        let mut root = Layer { trace: root, name: String::new(), inner: layers };
+        root.name_by_place();
         let mut rows = Vec::new();
         root.add_rows(0, params, width, &mut Vec::new(), &mut rows);
         rows[0].layer = name.to_owned();

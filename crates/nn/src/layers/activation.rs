@@ -170,7 +170,7 @@ impl<F: Float> Module<F> for PRelu<F> {
         let mut weight = x.tape().param(&self.weight);
         if channels != 1 {
             if shape.get(1) != Some(&channels) {
-                mismatch("PReLU", format_args!("[n, {channels}, ..]"), shape);
+                mismatch("PReLU", x, format_args!("[n, {channels}, ..]"));
             }
             weight = super::along_channels(weight, shape);
         }

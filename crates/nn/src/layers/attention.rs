@@ -1,12 +1,10 @@
 //! Attention: scaled dot products, and the layer with several heads.
 
 use rand::Rng;
-use wengert_core::{
-    Float, MovementOps, Operand, Param, ReduceOps, ShapeError, Tensor, Var, params_generic,
-};
+use wengert_core::{Float, MovementOps, Operand, Param, ReduceOps, Tensor, Var, params_generic};
 
-use super::mismatch;
 use super::positions::RotaryPositions;
+use super::{mismatch, refuse};
 use crate::{Dropout, Linear, Module, init, masks, validate};
 
 const MULTI_HEAD: &str = "MultiheadAttention";
@@ -104,7 +102,7 @@ impl Attention {
         if !found.expands_to(expected) {
             let message =
                 format!("mask {found:?} does not broadcast to {expected:?} [.., time, keys]");
-            ShapeError::new(message).in_operation("Attention").raise();
+            refuse("Attention", query, message);
         }
         let scores = self.hide_later_keys(scores + mask);
         // The softmax of a row without keys is 0 / 0. Such a row gets other scores before the softmax and
@@ -123,7 +121,7 @@ impl Attention {
             let message = format!(
                 "expected queries [.., time, width] and keys [.., keys, width], found {q:?} and {k:?}"
             );
-            ShapeError::new(message).in_operation("Attention").raise();
+            refuse("Attention", query, message);
         }
         let width = q[q.rank() - 1] as f64;
         let scale = self.scale.unwrap_or(width.sqrt().recip());
@@ -275,7 +273,7 @@ impl<F: Float> MultiHeadAttention<F> {
         for (part, x) in heads.iter_mut().enumerate() {
             let shape = x.shape();
             if shape.rank() < 2 || shape[shape.rank() - 1] != width {
-                mismatch(MULTI_HEAD, format_args!("[.., time, {width}]"), shape);
+                mismatch(MULTI_HEAD, *x, format_args!("[.., time, {width}]"));
             }
             let weight = weight.narrow(0, part * width, width);
             let y = match bias {

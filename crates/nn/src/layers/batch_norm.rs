@@ -1,11 +1,10 @@
 //! Batch normalization.
 
 use wengert_core::{
-    Buffer, Float, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor, UnaryOps, Var,
-    params_of_precision,
+    Buffer, Float, MovementOps, Param, ReduceOps, Shape, Tensor, UnaryOps, Var, params_of_precision,
 };
 
-use super::{along_channels, mismatch, name_by_axes, norm};
+use super::{along_channels, mismatch, name_by_axes, norm, refuse};
 use crate::{Module, validate};
 
 /// Batch normalization of `[n, channels]` or `[n, channels, length]`; see [`BatchNorm`].
@@ -113,7 +112,8 @@ impl<const AXES: usize, F: Float> BatchNorm<AXES, F> {
     }
 
     #[track_caller]
-    fn expect_input(&self, shape: Shape) {
+    fn expect_input(&self, x: Var<'_, F>) {
+        let shape = x.shape();
         let expected = match AXES {
             1 => "[n, channels] or [n, channels, length]",
             _ => "[n, channels, height, width]",
@@ -121,17 +121,18 @@ impl<const AXES: usize, F: Float> BatchNorm<AXES, F> {
         let is_expected = shape.rank() == AXES + 2 || AXES == 1 && shape.rank() == 2;
         if !is_expected || shape[1] != self.num_features {
             let channels = self.num_features;
-            mismatch(Self::NAME, format_args!("{expected} with {channels} channels"), shape);
+            mismatch(Self::NAME, x, format_args!("{expected} with {channels} channels"));
         }
     }
 
     /// Refuses a batch with fewer than two values for each channel.
     #[track_caller]
-    fn expect_batch(shape: Shape) {
+    fn expect_batch(x: Var<'_, F>) {
+        let shape = x.shape();
         let values = shape.numel() / shape[1].max(1);
         if values < 2 {
             let message = format!("{shape:?} has {values} for each channel, a variance needs two");
-            ShapeError::new(message).in_operation(Self::NAME).raise();
+            refuse(Self::NAME, x, message);
         }
     }
 
@@ -176,7 +177,7 @@ impl<const AXES: usize, F: Float> Module<F> for BatchNorm<AXES, F> {
         let tape = x.tape();
         let _layer = tape.layer(Self::NAME);
         let shape = x.shape();
-        self.expect_input(shape);
+        self.expect_input(x);
         let (deviation, variance) = match (&self.running_mean, &self.running_var) {
             (Some(mean), Some(var)) if !tape.is_training() => {
                 let [mean, var] =
@@ -184,7 +185,7 @@ impl<const AXES: usize, F: Float> Module<F> for BatchNorm<AXES, F> {
                 (x - mean, var)
             }
             (mean, var) => {
-                Self::expect_batch(shape);
+                Self::expect_batch(x);
                 let (deviation, variance) = norm::centered(x, batch_axes(shape));
                 if tape.is_training()
                     && let (Some(mean), Some(var)) = (mean, var)

@@ -4,9 +4,10 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use wengert_core::{
-    Float, Leaf, LeafMut, MovementOps, Params, Path, ShapeError, Var, params_generic,
+    Float, LayerName, Leaf, LeafMut, MovementOps, Params, Path, Var, params_generic,
 };
 
+use super::refuse;
 use crate::Module;
 
 /// Modules that run one after the other.
@@ -132,11 +133,14 @@ impl<F: Float, M: Module<F>> Module<F> for Residual<M> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("Residual");
-        let y = self.body.forward(x);
+        let y = {
+            let _part = x.tape().layer(LayerName::Field("body"));
+            self.body.forward(x)
+        };
         if y.shape() != x.shape() {
             let message =
                 format!("the body changes the shape, from {:?} to {:?}", x.shape(), y.shape());
-            ShapeError::new(message).in_operation("Residual").raise();
+            refuse("Residual", x, message);
         }
         x + y
     }

@@ -91,7 +91,7 @@ impl<F: Float> Module<F> for Dropout2d {
         let _layer = x.tape().layer("Dropout2d");
         let shape = x.shape();
         if shape.rank() != 4 {
-            mismatch("Dropout2d", "[n, channels, height, width]", shape);
+            mismatch("Dropout2d", x, "[n, channels, height, width]");
         }
         apply_dropout("Dropout2d", x, self.p, shape.with(2, 1).with(3, 1))
     }

@@ -101,12 +101,18 @@ fn along_channels<F: Float>(each: Var<'_, F>, x: Shape) -> Var<'_, F> {
     each.reshape(&shape[..x.rank() - 1])
 }
 
-/// Panics with a shape mistake: what the layer expected, and the shape that it found.
+/// Panics with a shape mistake of a layer.
 #[cold]
 #[track_caller]
-fn mismatch(layer: &str, expected: impl Display, found: Shape) -> ! {
-    let message = format!("expected input {expected}, found {found:?}");
-    ShapeError::new(message).in_operation(layer).raise()
+fn refuse<F: Float>(layer: &str, x: Var<'_, F>, message: String) -> ! {
+    x.tape().raise(ShapeError::new(message).in_operation(layer))
+}
+
+/// Panics with a shape mistake: the input that the layer expected, and the shape that it found.
+#[cold]
+#[track_caller]
+fn mismatch<F: Float>(layer: &str, x: Var<'_, F>, expected: impl Display) -> ! {
+    refuse(layer, x, format!("expected input {expected}, found {:?}", x.shape()))
 }
 
 /// Checks that a bias has one number for each output.

@@ -2,11 +2,11 @@
 
 use wengert_core::ops::SubtractMean;
 use wengert_core::{
-    Axes, Float, MAX_RANK, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor, UnaryOps,
-    Value, Var, params_generic,
+    Axes, Float, MAX_RANK, MovementOps, Param, ReduceOps, Shape, Tensor, UnaryOps, Value, Var,
+    params_generic,
 };
 
-use super::{along_channels, mismatch};
+use super::{along_channels, mismatch, refuse};
 use crate::{Module, validate};
 
 /// Layer normalization, `(x - mean) / sqrt(var + eps) * weight + bias`, with the mean and the biased variance of
@@ -78,7 +78,7 @@ impl<F: Float> Module<F> for LayerNorm<F> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("LayerNorm");
-        let axes = last_axes("LayerNorm", x.shape(), self.normalized_shape);
+        let axes = last_axes("LayerNorm", x, self.normalized_shape);
         let (deviation, variance) = centered(x, axes);
         let mut y = deviation * variance.add_scalar(self.eps).rsqrt();
         if let Some(weight) = &self.weight {
@@ -147,7 +147,7 @@ impl<F: Float> Module<F> for RmsNorm<F> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("RMSNorm");
-        let axes = last_axes("RMSNorm", x.shape(), self.normalized_shape);
+        let axes = last_axes("RMSNorm", x, self.normalized_shape);
         let y = x * x.square().mean_axes(axes, true).add_scalar(self.eps).rsqrt();
         match &self.weight {
             Some(weight) => y * weight,
@@ -229,7 +229,7 @@ impl<F: Float> Module<F> for GroupNorm<F> {
         let _layer = x.tape().layer("GroupNorm");
         let (shape, channels) = (x.shape(), self.num_channels);
         if shape.get(1) != Some(&channels) {
-            mismatch("GroupNorm", format_args!("[n, {channels}, ..]"), shape);
+            mismatch("GroupNorm", x, format_args!("[n, {channels}, ..]"));
         }
         let group_size = shape[1..].iter().product::<usize>() / self.num_groups;
         let grouped = x.reshape([shape[0], self.num_groups, group_size]);
@@ -256,13 +256,14 @@ pub(super) fn centered<'t, F: Float>(x: Var<'t, F>, axes: &[isize]) -> (Var<'t, 
     (deviation, deviation.square().mean_axes(axes, true))
 }
 
-/// Returns the last axes of shape `x`, which must be `normalized_shape`.
+/// Returns the last axes of `x`, whose shape must end in `normalized_shape`.
 #[track_caller]
-fn last_axes(layer: &str, x: Shape, normalized_shape: Shape) -> &'static [isize] {
+fn last_axes<F: Float>(layer: &str, x: Var<'_, F>, normalized_shape: Shape) -> &'static [isize] {
     const FROM_THE_END: [isize; MAX_RANK] = [-1, -2, -3, -4, -5, -6, -7, -8];
-    if !x.ends_with(&normalized_shape) {
-        let message = format!("expected input ending in {normalized_shape:?}, found {x:?}");
-        ShapeError::new(message).in_operation(layer).raise();
+    if !x.shape().ends_with(&normalized_shape) {
+        let message =
+            format!("expected input ending in {normalized_shape:?}, found {:?}", x.shape());
+        refuse(layer, x, message);
     }
     &FROM_THE_END[..normalized_shape.rank()]
 }

@@ -316,11 +316,7 @@ impl<F: Float> Module<F> for Upsample {
         match x.shape().rank() {
             3 => x.upsample_nearest1d(self.scale_factor[1]),
             4 => x.upsample_nearest2d(self.scale_factor),
-            _ => mismatch(
-                "Upsample",
-                "[n, channels, length] or [n, channels, height, width]",
-                x.shape(),
-            ),
+            _ => mismatch("Upsample", x, "[n, channels, length] or [n, channels, height, width]"),
         }
     }
 }

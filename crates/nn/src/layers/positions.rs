@@ -1,8 +1,8 @@
 //! Positions in a sequence: added as waves, or applied as rotations of queries and keys.
 
-use wengert_core::{Float, MovementOps, Shape, ShapeError, Tensor, Var, params_generic};
+use wengert_core::{Float, MovementOps, Tensor, Var, params_generic};
 
-use super::mismatch;
+use super::{mismatch, refuse};
 use crate::Module;
 
 /// Sinusoidal positions: adds `sin(t / 10000^(2i / width))` to column `2i` of position `t`, and the cosine of the
@@ -48,7 +48,7 @@ impl<F: Float> SinusoidalPositions<F> {
     pub fn forward_at<'t>(&self, x: Var<'t, F>, offset: usize) -> Var<'t, F> {
         let _layer = x.tape().layer("SinusoidalPositions");
         let [length, width] = [0, 1].map(|axis| self.table.shape()[axis]);
-        let time = expect_sequence("SinusoidalPositions", x.shape(), width, offset, length);
+        let time = expect_sequence("SinusoidalPositions", x, width, offset, length);
         x + &self.table.narrow(0, offset, time)
     }
 }
@@ -131,7 +131,7 @@ impl<F: Float> RotaryPositions<F> {
     pub fn forward_at<'t>(&self, x: Var<'t, F>, offset: usize) -> Var<'t, F> {
         let _layer = x.tape().layer("RotaryPositions");
         let (shape, [length, pairs]) = (x.shape(), [0, 1].map(|axis| self.cosines.shape()[axis]));
-        let time = expect_sequence("RotaryPositions", shape, 2 * pairs, offset, length);
+        let time = expect_sequence("RotaryPositions", x, 2 * pairs, offset, length);
         // The two columns of a pair lie along an axis of their own.
         let (axis, pair) = if self.interleaved { (-1, [pairs, 2]) } else { (-2, [2, pairs]) };
         let split = [&shape[..shape.rank() - 1], &pair].concat();
@@ -158,14 +158,23 @@ fn frequency(base: f64, i: usize, width: usize) -> f64 {
 
 /// Returns the number of positions of `[.., time, width]`, which must lie within the table.
 #[track_caller]
-fn expect_sequence(layer: &str, x: Shape, width: usize, offset: usize, length: usize) -> usize {
-    if x.rank() < 2 || x[x.rank() - 1] != width {
-        mismatch(layer, format_args!("[.., time, {width}]"), x);
+fn expect_sequence<F: Float>(
+    layer: &str,
+    x: Var<'_, F>,
+    width: usize,
+    offset: usize,
+    length: usize,
+) -> usize {
+    let shape = x.shape();
+    if shape.rank() < 2 || shape[shape.rank() - 1] != width {
+        mismatch(layer, x, format_args!("[.., time, {width}]"));
     }
-    let end = offset + x[x.rank() - 2];
-    if end > length {
-        let message = format!("input {x:?} from position {offset} ends at {end}, after {length}");
-        ShapeError::new(message).in_operation(layer).raise();
+    let time = shape[shape.rank() - 2];
+    if offset + time > length {
+        let end = offset + time;
+        let message =
+            format!("input {shape:?} from position {offset} ends at {end}, after {length}");
+        refuse(layer, x, message);
     }
-    end - offset
+    time
 }

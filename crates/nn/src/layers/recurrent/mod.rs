@@ -6,14 +6,12 @@ mod weights;
 use std::marker::PhantomData;
 
 use rand::Rng;
-use wengert_core::{
-    Float, Leaf, LeafMut, MovementOps, Operand, Params, Path, Shape, ShapeError, Tensor, Var,
-};
+use wengert_core::{Float, Leaf, LeafMut, MovementOps, Operand, Params, Path, Shape, Tensor, Var};
 
 pub use cell::{GruCell, LstmCell, RecurrentCell, RnnCell};
 use weights::Weights;
 
-use super::mismatch;
+use super::{mismatch, refuse};
 use crate::{Dropout, Module, validate};
 
 /// A stack of recurrent layers, written as [`Rnn`], [`Lstm`] or [`Gru`].
@@ -232,7 +230,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
         let shape = x.shape();
         if shape.rank() != 3 || shape[2] != self.input_size || shape[1] == 0 {
             let input_size = self.input_size;
-            mismatch(C::NAME, format_args!("[batch, time >= 1, {input_size}]"), shape);
+            mismatch(C::NAME, x, format_args!("[batch, time >= 1, {input_size}]"));
         }
         let (batch, hidden_size) = (shape[0], self.hidden_size);
         let expected = self.state_shape(batch);
@@ -242,7 +240,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
             let given = before.shape();
             if given != expected {
                 let message = format!("expected state {expected:?}, found {given:?}");
-                ShapeError::new(message).in_operation(C::NAME).raise();
+                refuse(C::NAME, x, message);
             }
         }
 

@@ -133,19 +133,20 @@ fn layers_and_losses() {
     fails! { layer.forward(of(&[2, 5])), "linear: [2, 5] and weight [3, 4] do not chain (5 against 4)" }
     fails! { layer.forward(of(&[6, 2, 5])), "linear: [6, 2, 5] and weight [3, 4] do not chain (5 against 4)" }
     fails! { layer.forward(of(&[5])), "linear: [5] and weight [3, 4] do not chain (5 against 4)" }
-    fails! { plain.forward(of(&[2, 5])), "matmul: [2, 5] x [3, 4] do not chain (5 against 4)" }
+    fails! { plain.forward(of(&[2, 5])), "matmul: [2, 5] x [3, 4] do not chain (5 against 4), in Linear" }
     fails! { of(&[2, 4]).linear(&layer.weight, &zeros(&[2])), "linear: weight [3, 4] and bias [2] disagree (3 against 2)" }
-    fails! { Linear::from_tensors(zeros(&[3, 4]), Some(zeros(&[4]))), "Linear: weight [3, 4] and bias [4] disagree" }
+    fails! { Linear::from_tensors(zeros(&[3, 4]), Some(zeros(&[4]))), "Linear: bias: expected shape [3], found [4]" }
     fails! { of(&[2, 3]).cross_entropy([1, 3]), "cross_entropy: index 3 at place 1 is out of range (0..3)" }
-    fails! { of(&[2, 3]).cross_entropy([1, 2, 0]), "cross_entropy: [2, 3] at labels [3] (one label to a row is needed)" }
+    fails! { of(&[]).cross_entropy([0]), "cross_entropy: a scalar has no axis of classes" }
+    fails! { of(&[2, 3]).cross_entropy([1, 2, 0]), "cross_entropy: [2, 3] needs labels of shape [2], found [3]" }
     fails! { of(&[2, 3]).cross_entropy_with([255, 3], CrossEntropy::new().ignore_index(255)), "cross_entropy: index 3 at place 1 is out of range (0..3)" }
-    fails! { of(&[2, 3]).cross_entropy(&zeros(&[3])), "cross_entropy: [2, 3] against [3] (the shapes must agree)" }
-    fails! { of(&[2, 3]).cross_entropy_with(&zeros(&[2, 3]), CrossEntropy::new().ignore_index(1)), "cross_entropy: ignore_index goes with labels, not with soft targets" }
-    fails! { of(&[2, 3]).cross_entropy_with([0, 1], CrossEntropy::new().weight(&zeros(&[2]))), "cross_entropy: weight [2] is not one number to each of 3 classes" }
+    fails! { of(&[2, 3]).cross_entropy(&zeros(&[3])), "cross_entropy: expected probabilities of shape [2, 3], found [3]" }
+    fails! { of(&[2, 3]).cross_entropy_with(&zeros(&[2, 3]), CrossEntropy::new().ignore_index(1)), "cross_entropy: ignore_index needs labels, not probabilities" }
+    fails! { of(&[2, 3]).cross_entropy_with([0, 1], CrossEntropy::new().weight(&zeros(&[2]))), "cross_entropy: weight: expected shape [3], found [2]" }
     fails! { CrossEntropy::new().label_smoothing(1.5), "CrossEntropy: label_smoothing must be in 0..=1, not 1.5" }
     fails! { of(&[2, 3]).nll([3, 0]), "nll: index 3 at place 0 is out of range (0..3)" }
-    fails! { of(&[]).nll([0]), "nll: a scalar has no last axis of classes" }
-    fails! { of(&[2, 3]).nll_with([2, 0], Nll::new().weight(&zeros(&[3, 1]))), "nll: weight [3, 1] is not one number to each of 3 classes" }
+    fails! { of(&[]).nll([0]), "nll: a scalar has no axis of classes" }
+    fails! { of(&[2, 3]).nll_with([2, 0], Nll::new().weight(&zeros(&[3, 1]))), "nll: weight: expected shape [3], found [3, 1]" }
     fails! { of(&[2, 3]).multi_margin([2, 5]), "multi_margin: index 5 at place 1 is out of range (0..3)" }
     fails! { MultiMargin::new().p(3), "MultiMargin: p must be 1 or 2, not 3" }
     fails! { Huber::new().delta(-1.0), "Huber: delta must be above 0, not -1" }
@@ -159,9 +160,52 @@ fn layers_and_losses() {
     fails! { of(&[2, 3]).half_sse(&zeros(&[2])), "half_sse: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     fails! { of(&[2, 3]).bce_with_logits(&zeros(&[2])), "bce_with_logits: [2, 3] and [2] do not broadcast (3 against 2 in axis -1)" }
     // Sixteen losses where four are meant.
-    fails! { of(&[4, 1]).l1(&zeros(&[4])), "l1: a target [4] makes [4, 4] of the prediction [4, 1]" }
+    fails! { of(&[4, 1]).l1(&zeros(&[4])), "l1: target [4] does not broadcast to the prediction [4, 1], both broadcast to [4, 4]" }
     fails! { Param::new(zeros(&[2])).set(zeros(&[3])), "set: a parameter of shape [2] was handed [3]" }
     fails! { tape.update_buffer(&Buffer::new(zeros(&[2])), of(&[3])), "update_buffer: a buffer of shape [2] was handed [3]" }
+}
+
+#[test]
+#[rustfmt::skip]
+fn settings_are_checked_where_the_layer_is_made() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let options = ConvOptions::new();
+    fails! { Conv1d::new(2, 3, 0, options, rng), "Conv1d: kernel_size must be 1 or above, not [0]" }
+    fails! { Conv2d::new(2, 3, [3, 0], options, rng), "Conv2d: kernel_size must be 1 or above, not [3, 0]" }
+    fails! { Conv2d::new(2, 3, 3, options.groups(2), rng), "Conv2d: 2 groups do not divide 2 inputs and 3 outputs" }
+    fails! { Conv2d::from_tensors(zeros(&[3, 2, 3]), None, options),
+             "Conv2d: weight: expected 4 axes, [out_channels, in_channels / groups, ..kernel_size], found [3, 2, 3]" }
+    fails! { MaxPool1d::new(0), "MaxPool1d: kernel_size must be 1 or above, not [0]" }
+    fails! { AvgPool2d::new([2, 0]), "AvgPool2d: kernel_size must be 1 or above, not [2, 0]" }
+    fails! { AdaptiveAvgPool2d::new(0), "AdaptiveAvgPool2d: output_size must be 1 or above, not [0, 0]" }
+    fails! { Upsample::new(0), "Upsample: scale_factor must be 1 or above, not [0, 0]" }
+    fails! { BatchNorm1d::new(3).eps(-1.0), "BatchNorm1d: eps must be 0 or above, not -1" }
+    fails! { BatchNorm2d::new(3).momentum(1.5), "BatchNorm2d: momentum must be in 0..=1, not 1.5" }
+    fails! { LayerNorm::new([3]).eps(f64::NAN), "LayerNorm: eps must be 0 or above, not NaN" }
+    fails! { RmsNorm::new([3]).eps(-1.0), "RMSNorm: eps must be 0 or above, not -1" }
+    fails! { GroupNorm::new(2, 4).eps(-1.0), "GroupNorm: eps must be 0 or above, not -1" }
+    fails! { GroupNorm::new(0, 4), "GroupNorm: 0 groups do not divide 4 channels" }
+    fails! { Dropout::new(1.5), "Dropout: p must be in 0..=1, not 1.5" }
+    fails! { Dropout2d::new(-0.5), "Dropout2d: p must be in 0..=1, not -0.5" }
+    fails! { Attention::new().dropout(1.5), "Attention: dropout must be in 0..=1, not 1.5" }
+    fails! { MultiHeadAttention::new(8, 3, rng), "MultiheadAttention: 3 heads do not divide a width of 8" }
+    fails! { TransformerBlock::new(4, 2, 8, rng).dropout(2.0), "TransformerEncoderLayer: dropout must be in 0..=1, not 2" }
+    fails! { Lstm::builder(3, 4).dropout(2.0), "LSTM: dropout must be in 0..=1, not 2" }
+    fails! { Gru::builder(3, 4).num_layers(0).build(rng), "GRU: num_layers must be 1 or above, not 0" }
+    fails! { Embedding::new(5, 3, rng).padding_idx(5), "Embedding: padding_idx 5 is out of range (0..5)" }
+    fails! { RotaryPositions::new(4, 3), "RotaryPositions: width must be even, not 3" }
+}
+
+#[test]
+#[rustfmt::skip]
+fn dropout_without_a_key_names_itself() {
+    let tape = Tape::new();
+    let x = tape.constant(&zeros(&[2, 3, 4, 4]));
+    let message = |layer: &str| format!(
+        "{layer}: this tape has no key to draw from; record with `seeded(key).gradients(..)`, another key for each step"
+    );
+    fails! { Dropout::new(0.5).forward(x), message("Dropout") }
+    fails! { Dropout2d::new(0.5).forward(x), message("Dropout2d") }
 }
 
 /// A model of somebody's own.
@@ -192,28 +236,54 @@ fn a_mistake_in_a_model_is_at_the_line_of_the_model() {
 }
 
 #[test]
-fn a_mistake_behind_dyn_names_the_module() {
+fn a_mistake_behind_dyn_is_at_the_line_of_the_model() {
     let net: Box<dyn Module> = Box::new(Net { hidden: linear(4, 3) });
     let error = caught(|| drop(evaluate(|tape| net.forward(tape.constant(&zeros(&[2, 5]))))));
-    assert_eq!(error.message, format!("{MISTAKE}, in Net"));
-    assert_eq!((&*error.file, error.line), (file!(), line_of_net()));
-    let layer: Box<dyn Module> = Box::new(linear(4, 3));
-    let error = caught(|| drop(evaluate(|tape| layer.forward(tape.constant(&zeros(&[2, 5]))))));
-    assert_eq!(error.message, format!("{MISTAKE}, in Linear"));
+    assert_eq!((&*error.message, &*error.file, error.line), (MISTAKE, file!(), line_of_net()));
+}
+
+/// The message of a mistake in a sequence, for an input of this shape.
+fn mistake_of(net: &Sequential, shape: &[usize]) -> String {
+    caught(|| drop(evaluate(|tape| net.forward(tape.constant(&zeros(shape)))))).message
 }
 
 #[test]
-fn a_mistake_in_a_sequence_names_the_place() {
+fn a_mistake_in_a_sequence_has_the_name_of_the_parameter() {
     let inner = || Sequential::new().then(Relu).then(linear(4, 3));
     let net = inner().then(linear(3, 5)).then(inner());
-    let run = |net: &Sequential, columns| {
-        let x = zeros(&[2, columns]);
-        caught(|| drop(evaluate(|tape| net.forward(tape.constant(&x))))).message
-    };
-    assert_eq!(run(&net, 5), format!("{MISTAKE}, in layers.1"));
-    assert_eq!(run(&net, 4), format!("{MISTAKE}, in layers.3.layers.1"));
-    let net = Sequential::new().then(Relu).then(Relu).then(linear(4, 3));
-    assert_eq!(run(&net, 5), format!("{MISTAKE}, in layers.2"));
+    assert!(net.param("1.weight").is_some() && net.param("3.1.weight").is_some());
+    assert_eq!(mistake_of(&net, &[2, 5]), format!("{MISTAKE}, in 1"));
+    assert_eq!(mistake_of(&net, &[2, 4]), format!("{MISTAKE}, in 3.1"));
+    let net = Sequential::new().then(Relu).then(Residual::new(inner()));
+    assert!(net.param("1.body.1.weight").is_some());
+    assert_eq!(mistake_of(&net, &[2, 5]), format!("{MISTAKE}, in 1.body.1"));
+}
+
+#[test]
+fn a_mistake_in_a_sequence_names_the_layer() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let net = Sequential::new().then(Relu).then(linear(4, 3).without_bias());
+    let message = "matmul: [2, 5] x [3, 4] do not chain (5 against 4), in 1 (Linear)";
+    assert_eq!(mistake_of(&net, &[2, 5]), message);
+    let net = Sequential::new().then(BatchNorm1d::new(3));
+    let message = "BatchNorm1d: expected input [n, channels] or [n, channels, length] with 3 channels, \
+                   found [2, 5], in 0";
+    assert_eq!(mistake_of(&net, &[2, 5]), message);
+    let net = Sequential::new().then(Lambda::new(|x| x.reshape([7])));
+    let message = "reshape: [2, 3] to [7] (6 elements against 7), in 0 (Lambda)";
+    assert_eq!(mistake_of(&net, &[2, 3]), message);
+    let net = Sequential::new().then(TransformerBlock::new(4, 2, 8, rng));
+    let message = "MultiheadAttention: expected input [.., time, 4], found [2, 3, 6], \
+                   in 0 (TransformerEncoderLayer)";
+    assert_eq!(mistake_of(&net, &[2, 3, 6]), message);
+    // The tape has no layer open after a mistake.
+    let tape = Tape::new();
+    let x = tape.constant(&zeros(&[2, 5]));
+    caught(|| _ = linear(4, 3).without_bias().forward(x));
+    assert_eq!(
+        caught(|| _ = x.reshape([7])).message,
+        "reshape: [2, 5] to [7] (10 elements against 7)"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a model is made of, told without running it, and held against a run.
+//! Summaries of models, inferred without running them, against a run and against torchinfo.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
@@ -22,7 +22,7 @@ fn net() -> Net {
     Net { body: body.then(Linear::new(8, 8, rng)), head: Linear::new(8, 3, rng).without_bias() }
 }
 
-/// Depth, layer, name, output, parameters and multiply-adds of each row.
+/// Returns depth, layer, name, output, parameters and multiply-adds of each row.
 fn rows(summary: &Summary) -> Vec<String> {
     let row = |r: &wengert::Row| {
         let wengert::Row { depth, layer, name, output, params, multiply_adds, .. } = r;
@@ -42,7 +42,7 @@ fn each_layer_has_its_row_and_they_add_up() {
             "0 Net  [5, 3] 0 0",
             "1 Sequential body [5, 8] 0 0",
             "2 Linear body.0 [5, 8] 40 200",
-            "2 ReLU  [5, 8] 0 0",
+            "2 ReLU body.1 [5, 8] 0 0",
             "2 Linear body.2 [5, 8] 72 360",
             "1 Linear head [5, 3] 24 120",
         ]
@@ -56,6 +56,23 @@ fn each_layer_has_its_row_and_they_add_up() {
     let printed = found.to_string();
     assert!(printed.contains("    \u{251c}\u{2500}Linear: 2-3"), "{printed}");
     assert!(printed.contains("Total params: 136\nTrainable params: 112\n"), "{printed}");
+}
+
+#[test]
+fn sizes_are_printed_in_a_unit_that_fits() {
+    let printed = summary(&net(), [5, 4]).unwrap().to_string();
+    for line in [
+        "Total mult-adds: 680",
+        "Input size: 80 B",
+        "Values on the tape: 700 B",
+        "Params size: 544 B",
+        "Estimated total size: 1.32 KB",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} in\n{printed}");
+    }
+    let large = Linear::from_tensors(Tensor::zeros([1000, 1000]), None);
+    let printed = summary(&large, [1000, 1000]).unwrap().to_string();
+    assert!(printed.contains("Params size: 4.00 MB\n"), "{printed}");
 }
 
 /// `tests/interop/summary.py` prints what torchinfo says of this net.
@@ -81,16 +98,16 @@ fn numbers_are_those_of_torchinfo() {
         [
             "0 Sequential  [64, 10] 0 0",
             "1 Conv2d 0 [64, 6, 28, 28] 156 7827456",
-            "1 ReLU  [64, 6, 28, 28] 0 0",
-            "1 MaxPool2d  [64, 6, 14, 14] 0 0",
+            "1 ReLU 1 [64, 6, 28, 28] 0 0",
+            "1 MaxPool2d 2 [64, 6, 14, 14] 0 0",
             "1 Conv2d 3 [64, 16, 10, 10] 2416 15462400",
-            "1 ReLU  [64, 16, 10, 10] 0 0",
-            "1 MaxPool2d  [64, 16, 5, 5] 0 0",
-            "1 Flatten  [64, 400] 0 0",
+            "1 ReLU 4 [64, 16, 10, 10] 0 0",
+            "1 MaxPool2d 5 [64, 16, 5, 5] 0 0",
+            "1 Flatten 6 [64, 400] 0 0",
             "1 Linear 7 [64, 120] 48120 3079680",
-            "1 ReLU  [64, 120] 0 0",
+            "1 ReLU 8 [64, 120] 0 0",
             "1 Linear 9 [64, 84] 10164 650496",
-            "1 ReLU  [64, 84] 0 0",
+            "1 ReLU 10 [64, 84] 0 0",
             "1 Linear 11 [64, 10] 850 54400",
         ]
     );
@@ -105,9 +122,9 @@ fn the_shape_is_that_of_a_run() {
 }
 
 #[test]
-fn what_does_not_fit_is_an_error_that_says_where() {
+fn a_shape_that_does_not_fit_is_an_error_with_its_place() {
     let error = check_shapes(&net(), [7, 5]).unwrap_err().to_string();
-    assert_eq!(error, "linear: [7, 5] and weight [8, 4] do not chain (5 against 4), in layers.0");
+    assert_eq!(error, "linear: [7, 5] and weight [8, 4] do not chain (5 against 4), in 0");
     assert!(summary(&net(), []).is_err());
 }
 
@@ -123,7 +140,7 @@ fn a_tied_weight_is_counted_once() {
 }
 
 #[test]
-fn a_model_too_large_to_be_run_is_summed_up_at_once() {
+fn a_model_too_large_to_run_has_a_summary() {
     let layer = Linear::from_tensors(Tensor::zeros([1000, 1000]), None);
     let found = summary(&layer, [1_000_000_000, 1000]).unwrap();
     assert_eq!(found.multiply_adds, 1_000_000_000_000_000);

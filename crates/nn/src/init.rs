@@ -1,15 +1,31 @@
-//! Initial values of weights, drawn from a generator that the caller hands over.
+//! Initial values of weights, drawn from a generator that the caller passes.
 //!
-//! A weight has shape `[outputs, inputs, ..]`; what follows the first two extents is the window of a
-//! convolution. Its fan-in is `inputs` times the window, its fan-out `outputs` times the window.
+//! A weight has shape `[outputs, inputs, ..]`; the axes after the first two are the kernel of a convolution. Its
+//! fan-in is `inputs` times the size of the kernel, its fan-out `outputs` times that size.
 //!
-//! The short forms have PyTorch's defaults; `.._with` says the rest. Definitions are those of
+//! The short forms have PyTorch's defaults, the forms `.._with` all settings. Source of the definitions:
 //! <https://docs.pytorch.org/docs/stable/nn.init.html>.
+//!
+//! ```
+//! use rand::{SeedableRng, rngs::ChaCha8Rng};
+//! use wengert_core::{Tensor, UnaryOps, ReduceOps};
+//! use wengert_nn::init;
+//!
+//! let rng = &mut ChaCha8Rng::seed_from_u64(0);
+//! let weight: Tensor<f64> = init::xavier_uniform([2, 4], rng);
+//! // Within sqrt(6 / (fan_in + fan_out)).
+//! assert!(weight.abs().max().item() <= 1.0);
+//! ```
 
 use rand::{Rng, RngExt};
 use wengert_core::{Float, MovementOps, Shape, Tensor, UnaryOps};
 
-/// Fan-in and fan-out of a weight of this shape.
+/// Returns fan-in and fan-out of a weight of this shape.
+///
+/// ```
+/// // A convolution from 3 to 8 channels with a kernel of 5 x 5.
+/// assert_eq!(wengert_nn::init::fans([8, 3, 5, 5].into()), (75, 200));
+/// ```
 ///
 /// # Panics
 /// If the shape has fewer than two axes.
@@ -20,13 +36,13 @@ pub fn fans(shape: Shape) -> (usize, usize) {
     (shape[1] * window, shape[0] * window)
 }
 
-/// What is to keep its variance: the signal on its way forward, or the gradient on its way back.
+/// The fan that scales a Kaiming initializer. Default: `In`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Fan {
-    /// The signal: a unit sums over the fan-in.
+    /// The fan-in, which keeps the variance of the values in the forward pass.
     #[default]
     In,
-    /// The gradient: it sums over the fan-out.
+    /// The fan-out, which keeps the variance of the gradients in the backward pass.
     Out,
 }
 
@@ -38,25 +54,33 @@ impl Fan {
     }
 }
 
-/// What comes after a layer; see [`calculate_gain`].
+/// A nonlinearity that follows a layer, for [`calculate_gain`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Nonlinearity {
-    /// Nothing, or another linear layer or convolution.
+    /// The identity: another linear layer or convolution follows.
     Linear,
-    /// A sigmoid.
+    /// The sigmoid.
     Sigmoid,
-    /// A hyperbolic tangent.
+    /// The hyperbolic tangent.
     Tanh,
-    /// A relu.
+    /// The rectified linear unit.
     Relu,
-    /// A leaky relu with this slope.
+    /// The leaky rectified linear unit with this slope below 0.
     LeakyRelu(f64),
-    /// A selu.
+    /// The scaled exponential linear unit.
     Selu,
 }
 
-/// By how much deviations are to grow so that the nonlinearity behind keeps the variance: 1, for a tanh
-/// 5/3, for a relu `sqrt(2)`, for a leaky one `sqrt(2 / (1 + slope^2))`, for a selu 3/4.
+/// Returns the gain with which weights should be scaled so that the nonlinearity keeps the variance.
+///
+/// It is 1 for the identity and the sigmoid, 5/3 for tanh, `sqrt(2)` for ReLU, `sqrt(2 / (1 + slope^2))` for
+/// leaky ReLU and 3/4 for SELU.
+///
+/// ```
+/// use wengert_nn::init::{Nonlinearity, calculate_gain};
+///
+/// assert_eq!(calculate_gain(Nonlinearity::Tanh), 5.0 / 3.0);
+/// ```
 pub fn calculate_gain(nonlinearity: Nonlinearity) -> f64 {
     match nonlinearity {
         Nonlinearity::Linear | Nonlinearity::Sigmoid => 1.0,
@@ -67,63 +91,71 @@ pub fn calculate_gain(nonlinearity: Nonlinearity) -> f64 {
     }
 }
 
-/// The same value everywhere.
+/// Returns a tensor filled with `value`.
 #[track_caller]
 pub fn constant<F: Float>(shape: impl Into<Shape>, value: f64) -> Tensor<F> {
     Tensor::full(shape, F::of(value))
 }
 
-/// Uniform between `-bound` and `bound`.
+/// Draws from the uniform distribution between `-bound` and `bound`.
 #[track_caller]
 pub fn uniform<F: Float>(shape: impl Into<Shape>, bound: f64, rng: &mut impl Rng) -> Tensor<F> {
     Tensor::uniform(shape, -bound, bound, rng)
 }
 
-/// Normal with mean 0.
+/// Draws from the normal distribution with mean 0 and this standard deviation.
 #[track_caller]
-pub fn normal<F: Float>(shape: impl Into<Shape>, deviation: f64, rng: &mut impl Rng) -> Tensor<F> {
-    Tensor::randn(shape, rng).mul_scalar(deviation)
+pub fn normal<F: Float>(shape: impl Into<Shape>, std: f64, rng: &mut impl Rng) -> Tensor<F> {
+    Tensor::randn(shape, rng).mul_scalar(std)
 }
 
-/// Normal with this mean and deviation, given that it lies between `low` and `high`; PyTorch's
-/// `trunc_normal_`, where the borders are -2 and 2 by default (not multiples of the deviation).
+/// Draws from the normal distribution with this mean and standard deviation, conditioned on lying between `low` and
+/// `high`: PyTorch's `trunc_normal_`, whose default is `[-2.0, 2.0]`.
+///
+/// The bounds are absolute, not multiples of the standard deviation.
 ///
 /// # Panics
-/// If `low` is not below `high`, or the deviation not above 0.
+/// If `low` is not below `high`, or the standard deviation not above 0.
 #[track_caller]
 pub fn truncated_normal<F: Float>(
     shape: impl Into<Shape>,
     mean: f64,
-    deviation: f64,
+    std: f64,
     [low, high]: [f64; 2],
     rng: &mut impl Rng,
 ) -> Tensor<F> {
     assert!(
-        low < high && deviation > 0.0,
-        "truncated_normal: a deviation of {deviation} between {low} and {high}"
+        low < high && std > 0.0,
+        "truncated_normal: expected low < high and std > 0, found low {low}, high {high}, std {std}"
     );
-    let (below, above) = ((low - mean) / deviation, (high - mean) / deviation);
-    // Rejection from uniform draws, in units of the deviation. The density is largest at `mode`, and nine
-    // deviations from there it is smaller than what a draw of 53 bits can hit.
+    let (below, above) = ((low - mean) / std, (high - mean) / std);
+    // Rejection sampling from uniform draws, in units of the standard deviation. The density is largest at `mode`.
+    // Nine standard deviations from there it is below the resolution of a draw of 53 bits.
     let mode = 0f64.clamp(below, above);
     let (below, above) = (below.max(mode - 9.0), above.min(mode + 9.0));
     Tensor::from_fn(shape, |_| {
         loop {
             let z = below + (above - below) * rng.random::<f64>();
             if rng.random::<f64>() < ((mode * mode - z * z) / 2.0).exp() {
-                return F::of((mean + deviation * z).clamp(low, high));
+                return F::of((mean + std * z).clamp(low, high));
             }
         }
     })
 }
 
-/// Uniform within `sqrt(6 / (fan_in + fan_out))`; Glorot and Bengio 2010.
+/// Draws from the uniform distribution within `sqrt(6 / (fan_in + fan_out))`; Glorot and Bengio 2010.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn xavier_uniform<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     xavier_uniform_with(shape, 1.0, rng)
 }
 
-/// Uniform within `gain * sqrt(6 / (fan_in + fan_out))`.
+/// Draws from the uniform distribution within `gain * sqrt(6 / (fan_in + fan_out))`.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn xavier_uniform_with<F: Float>(
     shape: impl Into<Shape>,
@@ -135,13 +167,19 @@ pub fn xavier_uniform_with<F: Float>(
     uniform(shape, gain * (6.0 / (fan_in + fan_out) as f64).sqrt(), rng)
 }
 
-/// Normal with variance `2 / (fan_in + fan_out)`; Glorot and Bengio 2010.
+/// Draws from the normal distribution with variance `2 / (fan_in + fan_out)`; Glorot and Bengio 2010.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn xavier_normal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     xavier_normal_with(shape, 1.0, rng)
 }
 
-/// Normal with deviation `gain * sqrt(2 / (fan_in + fan_out))`.
+/// Draws from the normal distribution with standard deviation `gain * sqrt(2 / (fan_in + fan_out))`.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn xavier_normal_with<F: Float>(
     shape: impl Into<Shape>,
@@ -153,13 +191,19 @@ pub fn xavier_normal_with<F: Float>(
     normal(shape, gain * (2.0 / (fan_in + fan_out) as f64).sqrt(), rng)
 }
 
-/// Uniform within `sqrt(6 / fan_in)`, for layers before a ReLU; He et al. 2015.
+/// Draws from the uniform distribution within `sqrt(6 / fan_in)`, for layers before a ReLU; He et al. 2015.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn kaiming_uniform<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     kaiming_uniform_with(shape, Fan::In, calculate_gain(Nonlinearity::Relu), rng)
 }
 
-/// Uniform within `gain * sqrt(3 / fan)`.
+/// Draws from the uniform distribution within `gain * sqrt(3 / fan)`.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn kaiming_uniform_with<F: Float>(
     shape: impl Into<Shape>,
@@ -171,13 +215,19 @@ pub fn kaiming_uniform_with<F: Float>(
     uniform(shape, gain * (3.0 / fan.of(shape)).sqrt(), rng)
 }
 
-/// Normal with variance `2 / fan_in`, for layers before a ReLU; He et al. 2015.
+/// Draws from the normal distribution with variance `2 / fan_in`, for layers before a ReLU; He et al. 2015.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn kaiming_normal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tensor<F> {
     kaiming_normal_with(shape, Fan::In, calculate_gain(Nonlinearity::Relu), rng)
 }
 
-/// Normal with deviation `gain / sqrt(fan)`.
+/// Draws from the normal distribution with standard deviation `gain / sqrt(fan)`.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn kaiming_normal_with<F: Float>(
     shape: impl Into<Shape>,
@@ -189,8 +239,9 @@ pub fn kaiming_normal_with<F: Float>(
     normal(shape, gain / fan.of(shape).sqrt(), rng)
 }
 
-/// A weight whose rows, or whose columns where there are fewer of them, are orthonormal; the axes behind
-/// the first count as one. Uniform among all such; Saxe et al. 2013.
+/// Draws a weight whose rows are orthonormal, or whose columns if there are fewer of them; Saxe et al. 2013.
+///
+/// The axes after the first count as one. The draw is uniform among all such weights.
 ///
 /// # Panics
 /// If the shape has fewer than two axes.
@@ -199,7 +250,10 @@ pub fn orthogonal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tens
     orthogonal_with(shape, 1.0, rng)
 }
 
-/// [`orthogonal`], times the gain.
+/// Draws a weight as [`orthogonal`] does and multiplies it by the gain.
+///
+/// # Panics
+/// If the shape has fewer than two axes.
 #[track_caller]
 pub fn orthogonal_with<F: Float>(
     shape: impl Into<Shape>,
@@ -211,8 +265,8 @@ pub fn orthogonal_with<F: Float>(
     let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
     let (count, length) = (rows.min(columns), rows.max(columns));
     let mut vectors = Tensor::<f64>::randn([count, length], rng);
-    // Gram and Schmidt, each vector twice, after which it is orthogonal to all digits. The diagonal of R is
-    // positive, which makes the distribution uniform: no signs are left to be mended.
+    // Gram-Schmidt, twice for each vector, after which it is orthogonal to all digits. The diagonal of R is positive,
+    // so the distribution is uniform without a correction of signs.
     for k in 0..count {
         let (before, rest) = vectors.as_mut_slice().split_at_mut(k * length);
         let vector = &mut rest[..length];
@@ -246,7 +300,7 @@ mod tests {
         x.abs().max().item()
     }
 
-    /// The extremes of 20,000 uniform draws come within a thousandth of the bound.
+    /// Asserts a uniform distribution: the extremes of 20,000 draws come within a thousandth of the bound.
     fn assert_uniform_within(x: &Tensor<f64>, bound: f64) {
         assert!((0.999 * bound..bound).contains(&largest(x)), "{} of {bound}", largest(x));
         assert!((x.std(0).item() / (bound / 3f64.sqrt()) - 1.0).abs() < 0.02);
@@ -258,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_and_deviations_are_pytorchs() {
+    fn bounds_and_standard_deviations_are_those_of_pytorch() {
         // Fan-in 50 * 4 = 200, fan-out 100 * 4 = 400.
         let shape = [100, 50, 2, 2];
         let rng = &mut rng();
@@ -277,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn gains_are_pytorchs() {
+    fn gains_are_those_of_pytorch() {
         // torch.nn.init.calculate_gain, as it prints them.
         let gain = calculate_gain;
         assert_eq!(gain(Nonlinearity::Linear), 1.0);
@@ -288,7 +342,7 @@ mod tests {
         assert_eq!(gain(Nonlinearity::Selu), 0.75);
     }
 
-    /// Mean, deviation and borders; mean and deviation of what is left between them.
+    /// Mean, standard deviation and bounds; mean and standard deviation of the truncated distribution.
     const TRUNCATED: [(f64, f64, [f64; 2], [f64; 2]); 5] = [
         (0.0, 1.0, [-2.0, 2.0], [0.0, 0.879626]),
         (0.0, 0.02, [-2.0, 2.0], [0.0, 0.02]),
@@ -297,7 +351,7 @@ mod tests {
         (-4.0, 1.0, [-2.0, 2.0], [-1.62678, 0.338051]),
     ];
 
-    /// Mean and deviation of 40,000 draws, against numbers of scipy.stats.truncnorm.
+    /// Mean and standard deviation of 40,000 draws, against numbers of scipy.stats.truncnorm.
     #[test]
     fn truncated_normals_have_their_moments() {
         for (mean, deviation, [low, high], expected) in TRUNCATED {

@@ -1,40 +1,45 @@
-//! Layers, losses and optimizers on the tape of `wengert-core`. Users take it through the crate
-//! `wengert`.
+//! Layers, losses and optimizers on the tape of `wengert-core`. The crate `wengert` re-exports all of it; its preludes
+//! fix the precision.
 //!
-//! * A [`Module`] maps one variable to another and shows its parameters by dotted name. There are
-//!   [`Linear`], convolutions, pools, norms, recurrent layers, attention, activations, and
-//!   [`Sequential`]; a model of your own is a struct, `params!`, and one method.
-//! * [`Loss`] gives predictions their losses as methods: `x.mse(&y)` is the mean,
-//!   `x.mse_with(&y, Reduction::Sum)` the sum. A loss that has more to set has a struct of settings,
-//!   such as [`CrossEntropy`], which stands where the [`Reduction`] stands.
-//! * [`init`] draws initial weights from a generator that you hand over.
-//! * [`summary`] prints what a model is made of; [`check_shapes`] tells whether an input fits, beforehand.
-//! * [`optim`] has the optimizers: rules in a chain, chosen by a recipe in TOML.
+//! * [`Module`]: one variable in, one out. [`layers`] has [`Linear`], [`Conv2d`], [`BatchNorm2d`], [`Lstm`],
+//!   [`MultiHeadAttention`] and more, [`Sequential`] stacks them.
+//! * [`Loss`]: losses as methods of a prediction. `x.mse(&y)` is the mean, `x.mse_with(&y, Reduction::Sum)` the sum;
+//!   settings such as [`CrossEntropy`] stand in the place of the [`Reduction`].
+//! * [`init`]: initial weights, drawn from a generator that the caller passes.
+//! * [`masks`]: masks of attention.
+//! * [`summary()`]: the layers of a model with shapes, parameters and costs. [`check_shapes`] checks an input shape.
+//! * [`optim`]: optimizers, chains of rules that TOML configures.
+//!
+//! ```
+//! use rand::{SeedableRng, rngs::ChaCha8Rng};
+//! use wengert_core::{Tensor, gradients};
+//! use wengert_nn::{Linear, Loss, Module, Relu, Sequential, optim::Optimizer};
+//!
+//! let rng = &mut ChaCha8Rng::seed_from_u64(0);
+//! let mut net = Sequential::<f32>::new()
+//!     .then(Linear::new(4, 8, rng))
+//!     .then(Relu)
+//!     .then(Linear::new(8, 2, rng));
+//! let mut optimizer = Optimizer::from_toml("kind = 'adam'\nlr = 1e-2").unwrap();
+//! let x = Tensor::ones([3, 4]);
+//! let (loss, grads) = gradients(|tape| net.forward(tape.constant(&x)).cross_entropy([0, 1, 1]));
+//! optimizer.step(&mut net, &grads);
+//! assert!(loss > 0.0);
+//! ```
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod init;
-mod layers;
-mod loss;
+pub mod layers;
+pub mod loss;
 pub mod masks;
 mod module;
 pub mod optim;
 mod pattern;
 mod summary;
+mod validate;
 
-pub use layers::{
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
-    AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d, Celu, Conv1d, Conv2d, Dropout, Dropout2d, Elu,
-    Embedding, Flatten, Gelu, GeluTanh, GroupNorm, Gru, GruCell, Hardsigmoid, Hardswish, Hardtanh,
-    Identity, Lambda, LayerNorm, LeakyRelu, Linear, LogSigmoid, LogSoftmax, Lstm, LstmCell,
-    MaxPool1d, MaxPool2d, Mish, MultiHeadAttention, PRelu, Recurrent, RecurrentBuilder,
-    RecurrentCell, Relu, Relu6, Residual, RmsNorm, Rnn, RnnCell, RotaryPositions, Selu, Sigmoid,
-    Silu, SinusoidalPositions, Softmax, Softplus, Softsign, Tanh, TransformerBlock, Upsample,
-};
-pub use loss::{
-    Bce, BceWithLogits, CosineEmbedding, CrossEntropy, GaussianNll, HingeEmbedding, Huber, KlDiv,
-    Loss, MarginRanking, MultiMargin, Nll, PoissonNll, Reduction, SmoothL1, Target, Targets,
-    TripletMargin,
-};
-pub use module::{Module, Sequential};
+pub use layers::*;
+pub use loss::*;
+pub use module::Module;
 pub use pattern::Pattern;
 pub use summary::{Row, Summary, check_shapes, summary, summary_of};

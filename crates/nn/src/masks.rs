@@ -1,34 +1,49 @@
-//! Masks of attention: what is added to the scaled products, 0 where a query sees a key and minus infinity
-//! where it does not. They broadcast, and two of them add up to both.
+//! Masks of attention.
+//!
+//! A mask is added to the scores: 0 where a query may see a key, minus infinity where it may not. Masks
+//! broadcast to `[batch, heads, time, keys]`, and the sum of two masks hides what either hides.
+//!
+//! ```
+//! use wengert_core::Tensor;
+//! use wengert_nn::masks;
+//!
+//! let mask = masks::causal::<f32>(2, 2) + masks::from_bool(&Tensor::from([[1.0, 0.0], [0.0, 0.0]]));
+//! let inf = f32::INFINITY;
+//! assert_eq!(mask, Tensor::from([[-inf, -inf], [0.0, 0.0]]));
+//! ```
 
 use wengert_core::{Float, MovementOps, ShapeError, Tensor};
 
-/// Minus infinity where `blocked` is not 0: of shape `[time, keys]`, or any that broadcasts to
-/// `[batch, heads, time, keys]`. It is PyTorch's boolean `attn_mask` of `MultiheadAttention`, in which
-/// True blocks.
-pub fn blocked<F: Float>(blocked: &Tensor<F>) -> Tensor<F> {
-    blocked.where_cond(f64::NEG_INFINITY, 0.0)
+/// Returns a mask that hides keys where `hidden` is not 0.
+///
+/// * Shape: `[time, keys]`, or any other that broadcasts to `[batch, heads, time, keys]`.
+///
+/// This is the boolean `attn_mask` of PyTorch's `MultiheadAttention`, where True hides a key.
+pub fn from_bool<F: Float>(hidden: &Tensor<F>) -> Tensor<F> {
+    hidden.where_cond(f64::NEG_INFINITY, 0.0)
 }
 
-/// From `[batch, keys]`, not 0 where a key only fills up its sequence, the mask
-/// `[batch, 1, 1, keys]` that hides such keys from all queries of all heads: PyTorch's boolean
-/// `key_padding_mask`.
+/// Returns a mask that hides the keys which only pad their sequence, from all queries and heads.
+///
+/// * `padding`: `[batch, keys]`, not 0 where a key is padding. Mask: `[batch, 1, 1, keys]`.
+///
+/// This is the boolean `key_padding_mask` of PyTorch's `MultiheadAttention`.
 ///
 /// # Panics
-/// If `padding` is no matrix.
+/// If `padding` has another number of axes.
 #[track_caller]
 pub fn key_padding<F: Float>(padding: &Tensor<F>) -> Tensor<F> {
     match *padding.shape() {
-        [batch, keys] => blocked(&padding.reshape([batch, 1, 1, keys])),
+        [batch, keys] => from_bool(&padding.reshape([batch, 1, 1, keys])),
         _ => {
-            let message = format!("{:?} is not [batch, keys]", padding.shape());
+            let message = format!("expected [batch, keys], found {:?}", padding.shape());
             ShapeError::new(message).in_operation("key_padding").raise()
         }
     }
 }
 
-/// Query `i` sees the keys up to number `i`: `[time, keys]`.
+/// Returns the mask `[time, keys]` that hides from query `i` the keys after key `i`.
 pub fn causal<F: Float>(time: usize, keys: usize) -> Tensor<F> {
-    let blocked = F::of(f64::NEG_INFINITY);
-    Tensor::from_fn([time, keys], |i| if i % keys > i / keys { blocked } else { F::ZERO })
+    let hidden = F::of(f64::NEG_INFINITY);
+    Tensor::from_fn([time, keys], |i| if i % keys > i / keys { hidden } else { F::ZERO })
 }

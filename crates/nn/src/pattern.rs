@@ -1,11 +1,11 @@
-//! Patterns over dotted names.
+//! Patterns over the dotted names of parameters.
 
 use std::fmt;
 
-/// A pattern over dotted names: `*` stands for any characters, dots among them, so that `*.bias`
-/// is every bias at any depth and `encoder.*` all of the encoder. `**` means the same.
+/// A pattern over dotted names, such as those of parameters.
 ///
-/// A star that stopped at dots would miss, without a word, what lies deeper than its author thought.
+/// `*` matches any characters, including dots: `*.bias` matches every bias at any depth, `encoder.*` every name in the
+/// encoder. If it stopped at dots, a pattern would silently miss deeper names. `**` is the same as `*`.
 ///
 /// ```
 /// use wengert_nn::Pattern;
@@ -16,18 +16,18 @@ use std::fmt;
 pub struct Pattern(String);
 
 impl Pattern {
-    /// The pattern that this text spells.
+    /// Returns the pattern with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Pattern(text.into())
     }
 
-    /// Whether the whole of `name` fits.
+    /// Returns whether the pattern matches the whole name.
     pub fn matches(&self, name: &str) -> bool {
         let mut pieces = self.0.split('*');
         let first = pieces.next().unwrap_or("");
         let Some(mut rest) = name.strip_prefix(first) else { return false };
         let Some(last) = pieces.next_back() else { return rest.is_empty() };
-        // What stands between two stars is found as early as it can be, which leaves most to the rest.
+        // Each piece between two stars is matched as early as possible, which leaves most to the rest.
         for piece in pieces {
             let Some(at) = rest.find(piece) else { return false };
             rest = &rest[at + piece.len()..];

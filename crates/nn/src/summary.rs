@@ -1,15 +1,17 @@
-//! What a model is made of, layer by layer, and whether shapes fit: asked of a tape that infers shapes.
+//! The layers of a model with their shapes, parameters and costs, without running the model.
 
 use std::fmt;
+use std::iter::Peekable;
 
 use wengert_core::{
-    Float, LayerTrace, ParamId, Params, Shape, ShapeError, ShapeTrace, Tape, Var, eval_shape,
+    Float, LayerTrace, Leaf, ParamId, Params, Path, Shape, ShapeError, ShapeTrace, Tape, Var,
+    eval_shape,
 };
 
 use crate::Module;
 
-/// The shape that a model makes of an input of this shape, or the first shape mistake, where `forward`
-/// would panic. Nothing is computed; layers evaluate.
+/// Returns the output shape of a model for an input of this shape, or the first shape mistake, where `forward` would
+/// panic. Nothing is computed, in evaluation mode.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -17,25 +19,40 @@ use crate::Module;
 ///
 /// let layer = Linear::<f32>::new(4, 3, &mut ChaCha8Rng::seed_from_u64(0));
 /// assert_eq!(check_shapes(&layer, [64, 4]), Ok([64, 3].into()));
-/// let refused = check_shapes(&layer, [64, 5]).unwrap_err().to_string();
-/// assert_eq!(refused, "linear: [64, 5] and weight [3, 4] do not chain (5 against 4)");
+/// let mistake = check_shapes(&layer, [64, 5]).unwrap_err().to_string();
+/// assert!(mistake.starts_with("linear: [64, 5] and weight [3, 4]"));
 /// ```
 ///
 /// # Errors
-/// The shape mistake, in the words of the operation or layer.
+/// The shape mistake, with the message of the operation or layer.
 pub fn check_shapes<F: Float>(
     model: &(impl Module<F> + ?Sized),
     input: impl Into<Shape>,
 ) -> Result<Shape, ShapeError> {
     let input = input.into();
-    eval_shape(|tape| model.forward(tape.placeholder(input))).map(|found| found.output)
+    eval_shape(|tape| model.forward(tape.placeholder(input))).map(|trace| trace.output)
 }
 
-/// The layers of a model, with what each costs, for an input of this shape. Prints as a table, after
-/// torchinfo (<https://github.com/TylerYep/torchinfo>).
+/// Returns a [`Summary`] of a model for an input of this shape: a row for each layer, and totals. It prints as a
+/// table, like that of torchinfo (<https://github.com/TylerYep/torchinfo>). Nothing is computed, in evaluation mode.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use wengert_nn::{Linear, Relu, Sequential, summary};
+///
+/// let rng = &mut ChaCha8Rng::seed_from_u64(0);
+/// let net = Sequential::<f32>::new()
+///     .then(Linear::new(4, 8, rng))
+///     .then(Relu)
+///     .then(Linear::new(8, 2, rng));
+/// let summary = summary(&net, [64, 4])?;
+/// assert_eq!((summary.params, summary.rows[1].name.as_str()), (58, "0"));
+/// println!("{summary}");
+/// # Ok::<(), wengert_core::ShapeError>(())
+/// ```
 ///
 /// # Errors
-/// As [`check_shapes`].
+/// The first shape mistake, as in [`check_shapes`].
 pub fn summary<F: Float, M: Module<F> + ?Sized>(
     model: &M,
     input: impl Into<Shape>,
@@ -44,50 +61,52 @@ pub fn summary<F: Float, M: Module<F> + ?Sized>(
     summary_of(model, model.name(), |tape| model.forward(tape.placeholder(input)))
 }
 
-/// The same for a model that takes more than one variable, or tokens: `run` says how it is run, and
-/// `name` what it is called.
+/// Returns a [`Summary`] of a model that takes several variables, or tokens: `name` is the name of the model, `run`
+/// records its output.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use wengert_nn::{Embedding, summary_of};
+///
+/// let embedding = Embedding::<f32>::new(5, 3, &mut ChaCha8Rng::seed_from_u64(0));
+/// let summary = summary_of(&embedding, "Embedding", |tape| embedding.forward(tape, [4, 0]))?;
+/// assert_eq!(summary.rows[0].output, [2, 3].into());
+/// # Ok::<(), wengert_core::ShapeError>(())
+/// ```
 ///
 /// # Errors
-/// As [`check_shapes`].
+/// The first shape mistake, as in [`check_shapes`].
 pub fn summary_of<F: Float>(
     model: &(impl Params<F> + ?Sized),
     name: &str,
     run: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
 ) -> Result<Summary, ShapeError> {
-    let found = eval_shape(run)?;
+    let trace = eval_shape(run)?;
     let mut params = Vec::new();
-    model.visit(wengert_core::Path::ROOT, &mut |path, leaf| {
-        if let wengert_core::Leaf::Param(param) = leaf {
+    model.visit(Path::ROOT, &mut |path, leaf| {
+        if let Leaf::Param(param) = leaf {
             let (count, frozen) = (param.value().numel(), param.is_frozen());
-            params.push(Known { id: param.id(), name: path.to_string(), count, frozen });
+            params.push(ParamInfo { id: param.id(), name: path.to_string(), count, frozen });
         }
     });
-    Ok(Summary::new(name, &found, &params, size_of::<F>()))
+    Ok(Summary::new(name, trace, &params, size_of::<F>()))
 }
 
-/// A parameter of the model.
-struct Known {
-    id: ParamId,
-    name: String,
-    count: usize,
-    frozen: bool,
-}
-
-/// What [`summary`] returns. What a row counts is its own: what belongs to a layer inside of it is in that
-/// one's row, so that the rows add up.
+/// The layers of a model, and totals; see [`summary()`]. A row counts what belongs to the layer itself and not to a layer
+/// inside it, so that the rows add up to the totals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// The model itself, then its layers in the order in which they run.
+    /// The model, then its layers in the order in which they run.
     pub rows: Vec<Row>,
-    /// The numbers of all parameters.
+    /// The number of elements of all parameters.
     pub params: usize,
-    /// Those that are not frozen.
+    /// The number of elements of the parameters that are not frozen.
     pub trainable: usize,
-    /// Multiply-adds of one run forward: of products and convolutions, a bias as one more summand.
+    /// Multiply-adds of one forward pass, of products and convolutions; a bias counts as one more summand.
     pub multiply_adds: u64,
     /// Bytes of the input.
     pub input_bytes: usize,
-    /// Bytes of all values that a recording keeps for the way back.
+    /// Bytes of the values that a tape keeps for the backward pass.
     pub value_bytes: usize,
     /// Bytes of all parameters.
     pub param_bytes: usize,
@@ -96,15 +115,17 @@ pub struct Summary {
 /// A layer in a [`Summary`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// 0 for the model, 1 for its layers, 2 for those inside of them.
+    /// 0 for the model, 1 for its layers, 2 for the layers inside them.
     pub depth: usize,
-    /// What kind of layer.
+    /// The kind of layer.
     pub layer: String,
-    /// Its dotted name, as far as its parameters tell it.
+    /// The dotted name, as in the names of parameters. Empty for the model, and for a layer without parameters that
+    /// is in no [`Sequential`](crate::Sequential).
     pub name: String,
-    /// The shape that comes out.
+    /// The shape of the output.
     pub output: Shape,
-    /// The numbers of its parameters. One that a row above has counted, such as a tied weight, counts there.
+    /// The number of elements of its parameters. A parameter that several layers read, such as a tied weight, counts
+    /// in the first of them.
     pub params: usize,
     /// Its multiply-adds.
     pub multiply_adds: u64,
@@ -112,94 +133,151 @@ pub struct Row {
     pub value_bytes: usize,
 }
 
+/// A parameter of the model.
+struct ParamInfo {
+    id: ParamId,
+    name: String,
+    count: usize,
+    frozen: bool,
+}
+
+/// A layer with the layers inside it. The figures of its trace include theirs.
+struct Layer {
+    trace: LayerTrace,
+    name: String,
+    inner: Vec<Layer>,
+}
+
+impl Layer {
+    /// Takes the layers of this depth, which are in the order of recording, with those inside them.
+    fn nest(traces: &mut Peekable<impl Iterator<Item = LayerTrace>>, depth: usize) -> Vec<Layer> {
+        let mut layers = Vec::new();
+        while let Some(trace) = traces.next_if(|trace| trace.depth == depth) {
+            let inner = Self::nest(traces, depth + 1);
+            layers.push(Layer { trace, name: String::new(), inner });
+        }
+        layers
+    }
+
+    /// The parameters that this layer reads and none of the layers inside it.
+    fn own_params<'p>(&self, params: &'p [ParamInfo]) -> impl Iterator<Item = &'p ParamInfo> {
+        params.iter().filter(|param| {
+            let is_read = |layer: &Layer| layer.trace.params.contains(&param.id);
+            is_read(self) && !self.inner.iter().any(is_read)
+        })
+    }
+
+    /// What this layer adds to a figure of the layers inside it.
+    fn own(&self, figure: impl Fn(&LayerTrace) -> u64) -> u64 {
+        figure(&self.trace) - self.inner.iter().map(|layer| figure(&layer.trace)).sum::<u64>()
+    }
+
+    /// Names this layer and those inside it by what their parameters have in common.
+    fn name_by_params(&mut self, params: &[ParamInfo]) {
+        self.inner.iter_mut().for_each(|layer| layer.name_by_params(params));
+        let inner = self.inner.iter().map(|layer| &layer.name).filter(|name| !name.is_empty());
+        let own = self.own_params(params).map(|param| &param.name);
+        self.name = common_holder(own.chain(inner));
+    }
+
+    /// Names the layers inside this one that no parameter names, by their place in this one.
+    fn name_by_place(&mut self) {
+        for layer in &mut self.inner {
+            if let (true, Some(place)) = (layer.name.is_empty(), layer.trace.place) {
+                let joint = if self.name.is_empty() { "" } else { "." };
+                layer.name = format!("{}{joint}{place}", self.name);
+            }
+            if !layer.name.is_empty() {
+                layer.name_by_place();
+            }
+        }
+    }
+
+    /// Appends the rows of this layer and of those inside it.
+    fn add_rows(
+        &self,
+        depth: usize,
+        params: &[ParamInfo],
+        width: usize,
+        counted: &mut Vec<ParamId>,
+        rows: &mut Vec<Row>,
+    ) {
+        let mut new: Vec<_> = self.own_params(params).collect();
+        new.retain(|param| !counted.contains(&param.id));
+        counted.extend(new.iter().map(|param| param.id));
+        rows.push(Row {
+            depth,
+            layer: self.trace.kind.to_owned(),
+            name: self.name.clone(),
+            output: self.trace.output,
+            params: new.iter().map(|param| param.count).sum(),
+            multiply_adds: self.own(|trace| trace.multiply_adds),
+            value_bytes: self.own(|trace| trace.values as u64) as usize * width,
+        });
+        for layer in &self.inner {
+            layer.add_rows(depth + 1, params, width, counted, rows);
+        }
+    }
+}
+
 impl Summary {
-    fn new(name: &str, found: &ShapeTrace, params: &[Known], width: usize) -> Self {
-        let layers = &found.layers;
-        // A container is the model itself where it is the only outermost layer and has its name.
-        let outermost = layers.iter().filter(|layer| layer.depth == 0).count();
-        let is_model = outermost == 1 && layers.first().is_some_and(|layer| layer.kind == name);
+    /// `width` is the number of bytes of an element.
+    fn new(name: &str, trace: ShapeTrace, params: &[ParamInfo], width: usize) -> Self {
+        let mut layers = Layer::nest(&mut trace.layers.into_iter().peekable(), 0);
+        // A container that is the model itself has the model's name and stands alone.
+        if layers.len() == 1 && layers[0].trace.kind == name {
+            layers = layers.remove(0).inner;
+        }
+        layers.iter_mut().for_each(|layer| layer.name_by_params(params));
         let root = LayerTrace {
             kind: "",
+            place: None,
             depth: 0,
-            output: found.output,
+            output: trace.output,
             params: params.iter().map(|param| param.id).collect(),
-            multiply_adds: found.multiply_adds,
-            values: found.values,
+            multiply_adds: trace.multiply_adds,
+            values: trace.values,
         };
-        let below = layers.iter().skip(usize::from(is_model)).cloned();
-        let deeper = usize::from(!is_model);
-        let below = below.map(|layer| LayerTrace { depth: layer.depth + deeper, ..layer });
-        let layers: Vec<_> = [root].into_iter().chain(below).collect();
-        let layers = &layers[..];
-        let inside = |i: usize| {
-            let depth = layers[i].depth;
-            let all = (i + 1..layers.len()).take_while(move |inner| layers[*inner].depth > depth);
-            all.filter(move |inner| layers[*inner].depth == depth + 1)
-        };
-        let reads = |i: usize, param: &Known| -> bool { layers[i].params.contains(&param.id) };
-        let own = |i: usize| {
-            params.iter().filter(move |p| reads(i, p) && !inside(i).any(|inner| reads(inner, p)))
-        };
+        let mut root = Layer { trace: root, name: String::new(), inner: layers };
+        root.name_by_place();
+        let mut rows = Vec::new();
+        root.add_rows(0, params, width, &mut Vec::new(), &mut rows);
+        rows[0].layer = name.to_owned();
 
-        // From the last, so that what is inside of a layer has its name already.
-        let mut names = vec![String::new(); layers.len()];
-        for i in (1..layers.len()).rev() {
-            let named = inside(i).map(|inner| &names[inner]).filter(|name| !name.is_empty());
-            names[i] = common(own(i).map(|param| &param.name).chain(named).map(|n| parent(n)));
-        }
-        let mut counted: Vec<ParamId> = Vec::new();
-        let mut row = |(i, name_of_layer): (usize, String)| {
-            let layer = &layers[i];
-            let new: Vec<_> = own(i).filter(|param| !counted.contains(&param.id)).collect();
-            counted.extend(new.iter().map(|param| param.id));
-            let inner = || inside(i).map(|inner| &layers[inner]);
-            Row {
-                depth: layer.depth,
-                layer: if i == 0 { name } else { layer.kind }.to_owned(),
-                name: name_of_layer,
-                output: layer.output,
-                params: new.iter().map(|param| param.count).sum(),
-                multiply_adds: layer.multiply_adds
-                    - inner().map(|inner| inner.multiply_adds).sum::<u64>(),
-                value_bytes: (layer.values - inner().map(|inner| inner.values).sum::<usize>())
-                    * width,
-            }
+        let count = |trainable: bool| {
+            let counted = params.iter().filter(|param| !(trainable && param.frozen));
+            counted.map(|param| param.count).sum()
         };
-        let rows = names.into_iter().enumerate().map(&mut row).collect();
-        let count = |frozen: bool| -> usize {
-            params.iter().filter(|param| param.frozen == frozen).map(|param| param.count).sum()
-        };
-        let all = count(true) + count(false);
+        let all: usize = count(false);
         Summary {
             rows,
             params: all,
-            trainable: count(false),
-            multiply_adds: found.multiply_adds,
-            input_bytes: found.inputs * width,
-            value_bytes: found.values * width,
+            trainable: count(true),
+            multiply_adds: trace.multiply_adds,
+            input_bytes: trace.inputs * width,
+            value_bytes: trace.values * width,
             param_bytes: all * width,
         }
     }
 }
 
-/// The dotted name within which all of these lie.
-fn common<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
-    let first = names.next().unwrap_or("");
-    let common = names.fold(first, |mut common, name| {
+/// Returns the innermost dotted name that holds all of these.
+fn common_holder<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let common = names.map(|name| holder(name)).reduce(|mut common, name| {
         while !is_within(name, common) {
-            common = parent(common);
+            common = holder(common);
         }
         common
     });
-    common.to_owned()
+    common.unwrap_or("").to_owned()
 }
 
-/// The dotted name of what holds this.
-fn parent(name: &str) -> &str {
+/// Returns the dotted name without its last part.
+fn holder(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(holder, _)| holder)
 }
 
-/// Whether a dotted name is `holder` or lies within.
+/// Returns whether a dotted name is `holder` or lies within it.
 fn is_within(name: &str, holder: &str) -> bool {
     let rest = name.strip_prefix(holder);
     rest.is_some_and(|rest| holder.is_empty() || rest.is_empty() || rest.starts_with('.'))
@@ -207,28 +285,27 @@ fn is_within(name: &str, holder: &str) -> bool {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cells = vec![
-            ["Layer (type:depth-idx)", "Name", "Output shape", "Params", "Mult-adds", "Memory"]
-                .map(str::to_owned),
-        ];
-        let mut seen: Vec<usize> = Vec::new();
+        let heads =
+            ["Layer (type:depth-idx)", "Name", "Output shape", "Params", "Mult-adds", "Values"];
+        let mut cells = vec![heads.map(str::to_owned)];
+        let mut seen_at: Vec<usize> = Vec::new();
         for row in &self.rows {
-            seen.resize(seen.len().max(row.depth + 1), 0);
-            seen[row.depth] += 1;
+            seen_at.resize(seen_at.len().max(row.depth + 1), 0);
+            seen_at[row.depth] += 1;
             let layer = match row.depth {
                 0 => row.layer.clone(),
                 depth => {
                     let indent = "    ".repeat(depth - 1);
-                    format!("{indent}\u{251c}\u{2500}{}: {depth}-{}", row.layer, seen[depth])
+                    format!("{indent}\u{251c}\u{2500}{}: {depth}-{}", row.layer, seen_at[depth])
                 }
             };
             cells.push([
                 layer,
                 row.name.clone(),
                 format!("{:?}", row.output),
-                number(row.params as u64),
-                number(row.multiply_adds),
-                number(row.value_bytes as u64),
+                or_dashes(row.params, grouped(row.params as u64)),
+                or_dashes(row.multiply_adds, grouped(row.multiply_adds)),
+                or_dashes(row.value_bytes, size(row.value_bytes)),
             ]);
         }
         let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max();
@@ -249,29 +326,36 @@ impl fmt::Display for Summary {
                 writeln!(f, "{line}")?;
             }
         }
-        let megabytes = |bytes: usize| bytes as f64 / 1e6;
-        let Self { params, trainable, multiply_adds, .. } = self;
-        let total = self.input_bytes + self.value_bytes + self.param_bytes;
+        let Self { params, trainable, input_bytes, value_bytes, param_bytes, .. } = *self;
         writeln!(f, "{line}")?;
-        writeln!(f, "Total params: {}", grouped(*params as u64))?;
-        writeln!(f, "Trainable params: {}", grouped(*trainable as u64))?;
+        writeln!(f, "Total params: {}", grouped(params as u64))?;
+        writeln!(f, "Trainable params: {}", grouped(trainable as u64))?;
         writeln!(f, "Non-trainable params: {}", grouped((params - trainable) as u64))?;
-        writeln!(f, "Total mult-adds (M): {:.2}", *multiply_adds as f64 / 1e6)?;
+        writeln!(f, "Total mult-adds: {}", grouped(self.multiply_adds))?;
         writeln!(f, "{line}")?;
-        writeln!(f, "Input size (MB): {:.2}", megabytes(self.input_bytes))?;
-        writeln!(f, "Values on the tape (MB): {:.2}", megabytes(self.value_bytes))?;
-        writeln!(f, "Params size (MB): {:.2}", megabytes(self.param_bytes))?;
-        writeln!(f, "Estimated total size (MB): {:.2}", megabytes(total))?;
+        writeln!(f, "Input size: {}", size(input_bytes))?;
+        writeln!(f, "Values on the tape: {}", size(value_bytes))?;
+        writeln!(f, "Params size: {}", size(param_bytes))?;
+        writeln!(f, "Estimated total size: {}", size(input_bytes + value_bytes + param_bytes))?;
         write!(f, "{line}")
     }
 }
 
-/// A number of a row; two dashes for none, as torchinfo has it.
-fn number(n: u64) -> String {
-    if n == 0 { "--".to_owned() } else { grouped(n) }
+/// Returns two dashes for a figure of 0, as torchinfo does.
+fn or_dashes<N: Default + PartialEq>(figure: N, text: String) -> String {
+    if figure == N::default() { "--".to_owned() } else { text }
 }
 
-/// With a comma in front of each three digits.
+/// Formats a number of bytes in the largest unit of which there is at least one.
+fn size(bytes: usize) -> String {
+    let units = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3)];
+    match units.into_iter().find(|(_, unit)| bytes as f64 >= *unit) {
+        Some((name, unit)) => format!("{:.2} {name}", bytes as f64 / unit),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// Formats a number with a comma in front of each three digits.
 fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();

@@ -1,7 +1,6 @@
 //! Losses against PyTorch: `fixtures/layers.json` and `fixtures/losses.json` to ten digits, with every
 //! reduction and every setting; `fixtures/edge_cases_losses.json` to nine, exactly on 0, inf and NaN.
 
-use serde_json::Value as Json;
 use wengert::check_gradients;
 use wengert::f64::prelude::*;
 
@@ -13,10 +12,10 @@ const EDGES: &str = include_str!("../../fixtures/edge_cases_losses.json");
 const ALL: [(&str, Reduction); 3] =
     [("mean", Reduction::Mean), ("sum", Reduction::Sum), ("none", Reduction::None)];
 const BATCH: (&str, Reduction) = ("batchmean", Reduction::BatchMean);
-/// A setting that is on or off, as Python prints it.
+/// The values of a setting that is on or off, as Python prints them.
 const SWITCH: [(&str, bool); 2] = [("False", false), ("True", true)];
 
-/// Holds a loss to the cases of this name, one for each reduction.
+/// Compares a loss with the cases of this name, one for each reduction.
 #[track_caller]
 fn every(name: &str, loss: impl for<'t> Fn(&[Var<'t>], Reduction) -> Var<'t>) {
     for (word, reduction) in ALL {
@@ -29,9 +28,9 @@ fn holds(case: &str, loss: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>) {
     pytorch::agrees(FIXTURE, case, Function, |_, x| vec![loss(x)]);
 }
 
-/// The labels that a case has as its second input.
+/// The second input of a case as labels.
 fn labels(x: &[Var<'_>]) -> Indices {
-    pytorch::positions(&x[1].value())
+    pytorch::indices(&x[1].value())
 }
 
 fn weight() -> Tensor {
@@ -264,40 +263,17 @@ fn triplets() {
 }
 
 #[test]
-fn half_squares_is_half_of_mse() {
+fn half_sse_is_half_of_the_squared_error() {
     let x = tensor![[1.0, 2.0], [3.0, 5.0], [-1.0, 0.5]];
     let run = |f: &dyn for<'t> Fn(Var<'t>) -> Var<'t>| evaluate(|tape| f(tape.constant(&x))).item();
     // (1 + 4 + 9 + 25 + 1 + 0.25) / 2, over 6 elements.
     assert_eq!(run(&|x| x.half_sse(0.0)), 20.125);
-    assert_eq!(run(&|x| x.half_squares_with(0.0, Reduction::Mean)), 20.125 / 6.0);
+    assert_eq!(run(&|x| x.half_sse_with(0.0, Reduction::Mean)), 20.125 / 6.0);
 }
 
-/// Holds a loss to an edge case: its value, and the gradients of the sum of its elements by both
-/// sweeps, to nine digits, and exactly on 0, inf and NaN.
 #[track_caller]
 fn edge(case: &str, loss: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>) {
-    let fixture: Json = serde_json::from_str(EDGES).expect("JSON");
-    let expected = &fixture["cases"][case];
-    let close = |what: &str, ours: &Tensor, theirs: &Json| {
-        let theirs = pytorch::nested(theirs);
-        assert_eq!(ours.shape(), theirs.shape(), "{case}, {what}");
-        for (&ours, &theirs) in ours.as_slice().iter().zip(theirs.as_slice()) {
-            let same = ours == theirs || ours.is_nan() && theirs.is_nan();
-            let near = (ours - theirs).abs() <= 1e-9 * theirs.abs() && theirs.is_finite();
-            assert!(same || near, "{case}, {what}: {ours} where PyTorch has {theirs}");
-        }
-    };
-    let tape = Tape::new();
-    let inputs = expected["inputs"].as_array().expect(case).iter();
-    let x: Vec<_> = inputs.map(|x| tape.variable(&pytorch::nested(x))).collect();
-    let y = loss(&x);
-    close("value", &y.value(), &expected["value"]);
-    let (computed, recorded) = (y.sum().backward(), grad(y.sum(), &x));
-    for (i, recorded) in recorded.iter().enumerate() {
-        let theirs = &expected["grads_of_sum"][i];
-        close(&format!("gradient {i}"), computed.wrt(x[i]).expect("a gradient"), theirs);
-        close(&format!("recorded gradient {i}"), &recorded.value(), theirs);
-    }
+    pytorch::agrees_at_the_edge(EDGES, case, loss);
 }
 
 #[test]
@@ -316,7 +292,7 @@ fn cross_entropy_at_the_edge() {
     });
     edge("CE far out", |x| x[0].cross_entropy([2]));
     edge("CE far out smooth", |x| x[0].cross_entropy_with([0], smooth()));
-    // An ignored label that is a class does not count either.
+    // A label that is a class can be ignored, too.
     edge("CE ignore all mean", |x| {
         x[0].cross_entropy_with([1], CrossEntropy::new().ignore_index(1))
     });

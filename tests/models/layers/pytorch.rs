@@ -1,4 +1,4 @@
-//! What PyTorch computed, as it stands in the fixtures, and how a model is held to it.
+//! Readers of the fixtures that PyTorch computed, and comparisons with them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use wengert::Leaf;
 use wengert::Path;
 use wengert::f64::prelude::*;
 
-/// A tensor of a fixture: its shape, and its elements in row-major order.
+/// Reads `{ shape, data }`, with the elements in row-major order.
 pub(crate) fn tensor(json: &Json) -> Tensor {
     let list = |key: &str| json[key].as_array().expect(key).iter();
     let shape = list("shape").map(|n| n.as_u64().expect("an extent") as usize).collect::<Vec<_>>();
@@ -15,8 +15,8 @@ pub(crate) fn tensor(json: &Json) -> Tensor {
     Tensor::from_vec(data, &*shape)
 }
 
-/// A tensor from nested lists, in which `"inf"` and `"nan"` are numbers.
-pub(crate) fn nested(json: &Json) -> Tensor {
+/// Reads nested lists, in which `"inf"` and `"nan"` are numbers.
+fn nested(json: &Json) -> Tensor {
     fn read(json: &Json, depth: usize, extents: &mut Vec<usize>, data: &mut Vec<f64>) {
         match json {
             Json::Array(parts) => {
@@ -34,12 +34,12 @@ pub(crate) fn nested(json: &Json) -> Tensor {
     Tensor::from_vec(data, &*extents)
 }
 
-/// Positions that a fixture has as a tensor, such as tokens.
-pub(crate) fn positions(x: &Tensor) -> Indices {
+/// Converts indices that a fixture has as a tensor, such as tokens.
+pub(crate) fn indices(x: &Tensor) -> Indices {
     Indices::from_vec(x.as_slice().iter().map(|&token| token as usize).collect(), x.shape())
 }
 
-/// Equal to ten digits.
+/// Asserts that two tensors agree to ten digits.
 #[track_caller]
 pub(crate) fn assert_near(what: &str, ours: &Tensor, theirs: &Tensor) {
     assert_eq!(ours.shape(), theirs.shape(), "{what}: the shapes differ");
@@ -49,11 +49,20 @@ pub(crate) fn assert_near(what: &str, ours: &Tensor, theirs: &Tensor) {
     }
 }
 
-/// Holds a model to a case of a fixture in the format of `fixtures/layers.json`: parameters and buffers
-/// are loaded by PyTorch's names; compared are the outputs, the gradients of their weighted sum by the
-/// inputs and by each parameter (by the sweep and recorded), and the new values of the buffers.
+/// Returns a case of a fixture.
+#[track_caller]
+fn case_of(fixture: &str, case: &str) -> Json {
+    let mut fixture: Json = serde_json::from_str(fixture).expect("JSON");
+    let found = fixture["cases"][case].take();
+    assert!(found.is_object(), "the fixture has no case {case:?}");
+    found
+}
+
+/// Compares a model with a case of a fixture in the format of `fixtures/layers.json`.
 ///
-/// An input without a gradient in the fixture, such as tokens, is a constant.
+/// Parameters and buffers are loaded by PyTorch's names. Compared are the outputs, the gradients of their weighted
+/// sum by the inputs and by each parameter (by the sweep and recorded), and the new values of the buffers. An input
+/// without a gradient in the fixture, such as tokens, is a constant.
 #[track_caller]
 pub(crate) fn agrees<M: Params<f64>>(
     fixture: &str,
@@ -64,7 +73,7 @@ pub(crate) fn agrees<M: Params<f64>>(
     agrees_on(Tape::new(), fixture, case, model, forward);
 }
 
-/// The same on a tape of one's own, such as one that evaluates.
+/// Compares on a given tape, such as one in evaluation mode.
 #[track_caller]
 pub(crate) fn agrees_on<M: Params<f64>>(
     tape: Tape,
@@ -73,10 +82,8 @@ pub(crate) fn agrees_on<M: Params<f64>>(
     mut model: M,
     forward: impl for<'t> Fn(&M, &[Var<'t>]) -> Vec<Var<'t>>,
 ) {
-    let fixture: Json = serde_json::from_str(fixture).expect("JSON");
-    let expected = &fixture["cases"][case];
-    assert!(expected.is_object(), "the fixture has no case {case:?}");
-    load(case, &mut model, expected);
+    let expected = case_of(fixture, case);
+    load(case, &mut model, &expected);
 
     let inputs = expected["inputs"].as_array().expect("inputs");
     let theirs = expected["input_grads"].as_array().expect("gradients");
@@ -123,6 +130,37 @@ pub(crate) fn agrees_on<M: Params<f64>>(
         let ours = new.map_or(buffer.value(), |(_, value)| value);
         assert_near(&format!("{case}, {name} afterwards"), ours, &tensor(theirs));
     });
+}
+
+/// Compares a function with an edge case: its value, and the gradients of the sum of its elements by both sweeps, to
+/// nine digits, and exactly on 0, inf and NaN.
+#[track_caller]
+pub(crate) fn agrees_at_the_edge(
+    fixture: &str,
+    case: &str,
+    f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
+) {
+    let expected = case_of(fixture, case);
+    let close = |what: &str, ours: &Tensor, theirs: &Json| {
+        let theirs = nested(theirs);
+        assert_eq!(ours.shape(), theirs.shape(), "{case}, {what}");
+        for (&ours, &theirs) in ours.as_slice().iter().zip(theirs.as_slice()) {
+            let same = ours == theirs || ours.is_nan() && theirs.is_nan();
+            let near = (ours - theirs).abs() <= 1e-9 * theirs.abs() && theirs.is_finite();
+            assert!(same || near, "{case}, {what}: {ours} where PyTorch has {theirs}");
+        }
+    };
+    let tape = Tape::new();
+    let inputs = expected["inputs"].as_array().expect("inputs").iter();
+    let x: Vec<_> = inputs.map(|x| tape.variable(&nested(x))).collect();
+    let y = f(&x);
+    close("value", &y.value(), &expected["value"]);
+    let (computed, recorded) = (y.sum().backward(), grad(y.sum(), &x));
+    for (i, recorded) in recorded.iter().enumerate() {
+        let theirs = &expected["grads_of_sum"][i];
+        close(&format!("gradient {i}"), computed.wrt(x[i]).expect("a gradient"), theirs);
+        close(&format!("recorded gradient {i}"), &recorded.value(), theirs);
+    }
 }
 
 /// Loads parameters and buffers by name; both sides must have the same names.

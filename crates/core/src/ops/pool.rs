@@ -27,6 +27,11 @@ impl Pooling {
         Self { kernel, stride: kernel, padding: [0; 2], count_include_pad: true }
     }
 
+    /// Returns the height and the width of the window.
+    pub fn kernel_size(&self) -> [usize; 2] {
+        self.kernel
+    }
+
     /// WindowOps so many places apart.
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }

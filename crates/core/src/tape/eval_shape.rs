@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::error::catch_shape_error;
 use crate::params::param::ParamId;
-use crate::tape::record::{Content, Inputs, Kind, LayerMark, Mode, Record, Tape, Var};
+use crate::tape::record::{Content, Inputs, Kind, LayerMark, LayerName, Mode, Record, Tape, Var};
 use crate::{Float, Shape, ShapeError};
 
 /// Figures of a model's forward pass, computed without running it; see [`eval_shape`].
@@ -28,6 +28,8 @@ pub struct ShapeTrace {
 pub struct LayerTrace {
     /// Kind of the layer: the name given to [`Tape::layer`].
     pub kind: &'static str,
+    /// Place in the layer around this one, if a container named it: an index or a field.
+    pub place: Option<LayerName>,
     /// Number of layers around this one.
     pub depth: usize,
     /// Shape of the output.
@@ -89,6 +91,7 @@ impl<F: Float> Record<F> {
         let last = mark.nodes.end.saturating_sub(1);
         LayerTrace {
             kind: mark.kind,
+            place: mark.place,
             depth: mark.depth,
             output: self.nodes[mark.output.map_or(last, |id| id as usize)].shape(),
             params: self.params_read(mark.nodes.clone()),

@@ -6,9 +6,9 @@ use crate::{Float, ShapeError};
 impl<F: Float> Tape<F> {
     /// Names a layer from here until the guard is dropped.
     ///
-    /// The message of a shape mistake ends with the names of all open layers, and
-    /// [`eval_shape`](crate::eval_shape) lists the layer. Name a layer by its kind; a container names
-    /// each part by its place.
+    /// The message of a shape mistake ends with the place of the layer, as in the names of parameters, and its
+    /// kind. [`eval_shape`](crate::eval_shape) lists the layer. A layer names its kind; a container names the place of
+    /// each part, an index or a [`LayerName::Field`].
     ///
     /// ```should_panic
     /// # use wengert_core::{MovementOps, Tape, Tensor};
@@ -16,13 +16,15 @@ impl<F: Float> Tape<F> {
     /// let x = tape.constant(&Tensor::zeros([2, 3]));
     /// let _stack = tape.layer("Stack");
     /// let _first = tape.layer(0);
-    /// // Panics with "reshape: [2, 3] to [7] .., in Stack.0".
+    /// let _layer = tape.layer("Reshape");
+    /// // Panics with "reshape: [2, 3] to [7] .., in 0 (Reshape)".
     /// x.reshape([7]);
     /// ```
     #[must_use = "the layer ends where the guard is dropped"]
     pub fn layer(&self, name: impl Into<LayerName>) -> LayerGuard<'_, F> {
         let name = name.into();
         let record = &mut *self.record.borrow_mut();
+        let place = record.layers.last().copied().filter(|around| !around.is_kind());
         record.layers.push(name);
         let mut mark = None;
         if let (Some(trace), LayerName::Kind(kind)) = (&mut record.trace, name) {
@@ -30,6 +32,7 @@ impl<F: Float> Tape<F> {
             mark = Some(trace.layers.len());
             trace.layers.push(LayerMark {
                 kind,
+                place,
                 depth: trace.open,
                 nodes: start..start,
                 output: None,
@@ -37,6 +40,18 @@ impl<F: Float> Tape<F> {
             trace.open += 1;
         }
         LayerGuard { tape: self, mark }
+    }
+
+    /// Panics with a shape mistake of the layer that is being recorded, at the caller's line. The message ends with
+    /// the place of the layer. Inside [`eval_shape`](crate::eval_shape) the error is returned instead.
+    ///
+    /// # Panics
+    /// Always.
+    #[cold]
+    #[track_caller]
+    pub fn raise(&self, mistake: ShapeError) -> ! {
+        let mistake = mistake.in_layers(&self.record.borrow().layers);
+        mistake.raise()
     }
 }
 
@@ -71,17 +86,37 @@ impl<F: Float> Drop for LayerGuard<'_, F> {
     }
 }
 
+impl LayerName {
+    fn is_kind(&self) -> bool {
+        matches!(self, Self::Kind(_))
+    }
+}
+
 impl ShapeError {
-    /// Adds the layers in which the mistake happened.
+    /// Adds where the mistake happened: the place as in the names of parameters, and the kinds of the layers there,
+    /// `in 2 (Linear)`. The innermost kind is left out if the message begins with it.
     #[cold]
     pub(crate) fn in_layers(self, layers: &[LayerName]) -> Self {
-        let names = layers.iter().map(|name| match name {
-            LayerName::Kind(kind) => (*kind).to_owned(),
-            LayerName::Index(index) => index.to_string(),
-        });
-        match names.collect::<Vec<_>>().join(".") {
-            none if none.is_empty() => self,
-            path => Self::new(format!("{self}, in {path}")),
-        }
+        let message = self.to_string();
+        let operation = message.split(':').next().unwrap_or("");
+        let is_known = |name: &LayerName| name.to_string().eq_ignore_ascii_case(operation);
+        let layers = match layers {
+            [around @ .., own] if is_known(own) => around,
+            all => all,
+        };
+        let joined = |names: &[LayerName], joint: &str| {
+            names.iter().map(LayerName::to_string).collect::<Vec<_>>().join(joint)
+        };
+        let first_kind = layers.iter().rposition(|name| !name.is_kind()).map_or(0, |last| last + 1);
+        let (around, kinds) = layers.split_at(first_kind);
+        let places: Vec<_> = around.iter().copied().filter(|name| !name.is_kind()).collect();
+        let (path, kinds) = (joined(&places, "."), joined(kinds, " > "));
+        let place = match (path.is_empty(), kinds.is_empty()) {
+            (true, true) => return self,
+            (true, false) => kinds,
+            (false, true) => path,
+            (false, false) => format!("{path} ({kinds})"),
+        };
+        Self::new(format!("{self}, in {place}"))
     }
 }

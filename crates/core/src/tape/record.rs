@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::ops::Range;
 use std::panic::Location;
 
@@ -157,13 +157,15 @@ pub(crate) struct Checkpoint {
     pub(crate) output: u32,
 }
 
-/// The name of a layer: its kind, or its place in a container.
+/// The name of a layer: its kind, or its place in the layer around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LayerName {
     /// Kind of the layer, such as `"Linear"`.
     Kind(&'static str),
     /// Place in a container, from 0.
     Index(usize),
+    /// Name of the field of the model that holds the layer.
+    Field(&'static str),
 }
 
 /// What a tape that infers shapes notes beside the shapes.
@@ -180,6 +182,7 @@ pub(crate) struct Trace {
 #[derive(Debug)]
 pub(crate) struct LayerMark {
     pub(crate) kind: &'static str,
+    pub(crate) place: Option<LayerName>,
     pub(crate) depth: usize,
     pub(crate) nodes: Range<usize>,
     /// The node that the layer returns, if it is not the last.
@@ -332,6 +335,15 @@ impl<F: Float> Clone for IndexVar<'_, F> {
 }
 
 impl<F: Float> Copy for IndexVar<'_, F> {}
+
+impl fmt::Display for LayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind(name) | Self::Field(name) => f.write_str(name),
+            Self::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
 
 impl From<&'static str> for LayerName {
     fn from(kind: &'static str) -> Self {

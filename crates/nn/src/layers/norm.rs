@@ -1,87 +1,84 @@
-//! Layer, group and RMS normalisation: over the axes of one example, alike in training and evaluation.
+//! Layer, group and RMS normalization, which treat every example by itself, alike in training and evaluation.
 
 use wengert_core::ops::SubtractMean;
 use wengert_core::{
-    Axes, Float, MAX_RANK, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor, UnaryOps,
-    Value, Var, params_generic,
+    Axes, Float, MAX_RANK, MovementOps, Param, ReduceOps, Shape, Tensor, UnaryOps, Value, Var,
+    params_generic,
 };
 
-use super::along_channels;
-use crate::Module;
+use super::{along_channels, mismatch, refuse};
+use crate::{Module, validate};
 
-/// `x` less its mean over some axes, and its biased variance there, with those axes kept. In two passes,
-/// so that a large mean costs no digits and equal elements leave exactly 0.
-#[track_caller]
-pub(super) fn centered<'t, F: Float>(x: Var<'t, F>, axes: &[isize]) -> (Var<'t, F>, Var<'t, F>) {
-    let deviation = match Axes::of(x.shape(), axes) {
-        Ok(axes) => Value::apply(SubtractMean { axes }, [&x]),
-        Err(error) => error.raise(),
-    };
-    (deviation, deviation.square().mean_axes(axes, true))
-}
-
-/// The last axes of `x`, if they have these extents.
-#[track_caller]
-fn last_axes(layer: &str, x: Shape, normalized: Shape) -> &'static [isize] {
-    const FROM_THE_END: [isize; MAX_RANK] = [-1, -2, -3, -4, -5, -6, -7, -8];
-    if !x.ends_with(&normalized) {
-        ShapeError::new(format!("{x:?} does not end in {normalized:?}"))
-            .in_operation(layer)
-            .raise();
-    }
-    &FROM_THE_END[..normalized.rank()]
-}
-
-/// `(x - mean) / sqrt(var + eps) * weight + bias` with mean and biased variance over the last axes.
+/// Layer normalization, `(x - mean) / sqrt(var + eps) * weight + bias`, with the mean and the biased variance of
+/// the last axes.
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html>, <https://arxiv.org/abs/1607.06450>.
+/// * Input and output: `[.., ..normalized_shape]`.
+/// * Parameters: `weight` `[..normalized_shape]`, initially 1; `bias` `[..normalized_shape]`, initially 0.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html>, Ba et al. 2016,
+/// <https://arxiv.org/abs/1607.06450>.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{LayerNorm, Module};
+///
+/// let norm = LayerNorm::<f64>::new([2]).eps(0.0);
+/// let x = Tensor::from([[1.0, 3.0], [10.0, 30.0]]);
+/// let y = evaluate(|tape| norm.forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([[-1.0, 1.0], [-1.0, 1.0]]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct LayerNorm<F: Float = f32> {
-    /// The shape that is normalised; ones at first.
+    /// The normalized shape.
     pub weight: Option<Param<F>>,
-    /// The shape that is normalised; zeros at first.
+    /// The normalized shape.
     pub bias: Option<Param<F>>,
-    /// Added to the variance; 1e-5 at first.
+    /// Added to the variance. Default: 1e-5.
     pub eps: f64,
-    normalized: Shape,
+    normalized_shape: Shape,
 }
 
 impl<F: Float> LayerNorm<F> {
-    /// Over the last axes, which have these extents: `[width]`, `[channels, rows, columns]`.
+    /// Returns a layer that normalizes the last axes, which have this shape: `[width]`,
+    /// `[channels, height, width]`.
     #[track_caller]
     pub fn new(normalized_shape: impl Into<Shape>) -> Self {
-        let normalized = normalized_shape.into();
+        let normalized_shape = normalized_shape.into();
         Self {
-            weight: Some(Tensor::ones(normalized).into()),
-            bias: Some(Tensor::zeros(normalized).into()),
+            weight: Some(Tensor::ones(normalized_shape).into()),
+            bias: Some(Tensor::zeros(normalized_shape).into()),
             eps: 1e-5,
-            normalized,
+            normalized_shape,
         }
     }
 
-    /// With this number added to the variance.
+    /// Sets the number that is added to the variance. Default: 1e-5.
+    ///
+    /// # Panics
+    /// If it is negative.
+    #[track_caller]
     pub fn eps(self, eps: f64) -> Self {
-        Self { eps, ..self }
+        Self { eps: validate::non_negative("LayerNorm: eps", eps), ..self }
     }
 
-    /// This layer without its bias.
+    /// Removes the bias: PyTorch's `bias=False`.
     pub fn without_bias(self) -> Self {
         Self { bias: None, ..self }
     }
 
-    /// This layer without weight and bias: PyTorch's `elementwise_affine=False`.
+    /// Removes weight and bias: PyTorch's `elementwise_affine=False`.
     pub fn without_affine(self) -> Self {
         Self { weight: None, bias: None, ..self }
     }
 }
 
-params_generic! { LayerNorm { weight, bias; eps, normalized } }
+params_generic! { LayerNorm { weight, bias; eps, normalized_shape } }
 
 impl<F: Float> Module<F> for LayerNorm<F> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("LayerNorm");
-        let axes = last_axes("LayerNorm", x.shape(), self.normalized);
+        let axes = last_axes("LayerNorm", x, self.normalized_shape);
         let (deviation, variance) = centered(x, axes);
         let mut y = deviation * variance.add_scalar(self.eps).rsqrt();
         if let Some(weight) = &self.weight {
@@ -94,45 +91,63 @@ impl<F: Float> Module<F> for LayerNorm<F> {
     }
 }
 
-/// `x / sqrt(mean(x^2) + eps) * weight` with the mean over the last axes.
+/// Root mean square normalization, `x / sqrt(mean(x^2) + eps) * weight`, with the mean over the last axes.
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html>, <https://arxiv.org/abs/1910.07467>.
+/// * Input and output: `[.., ..normalized_shape]`.
+/// * Parameters: `weight` `[..normalized_shape]`, initially 1.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html>, Zhang and Sennrich 2019,
+/// <https://arxiv.org/abs/1910.07467>.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{Module, RmsNorm};
+///
+/// let norm = RmsNorm::<f64>::new([4]).eps(0.0);
+/// let x = Tensor::from([2.0, -2.0, 2.0, 2.0]);
+/// let y = evaluate(|tape| norm.forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([1.0, -1.0, 1.0, 1.0]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct RmsNorm<F: Float = f32> {
-    /// The shape that is normalised; ones at first.
+    /// The normalized shape.
     pub weight: Option<Param<F>>,
-    /// Added to the mean of the squares; at first the machine epsilon of the precision, as in PyTorch.
+    /// Added to the mean square. Default: the machine epsilon of the precision.
     pub eps: f64,
-    normalized: Shape,
+    normalized_shape: Shape,
 }
 
 impl<F: Float> RmsNorm<F> {
-    /// Over the last axes, which have these extents.
+    /// Returns a layer that normalizes the last axes, which have this shape.
     #[track_caller]
     pub fn new(normalized_shape: impl Into<Shape>) -> Self {
-        let normalized = normalized_shape.into();
-        let weight = Some(Tensor::ones(normalized).into());
-        Self { weight, eps: F::EPSILON.to_f64(), normalized }
+        let normalized_shape = normalized_shape.into();
+        let weight = Some(Tensor::ones(normalized_shape).into());
+        Self { weight, eps: F::EPSILON.to_f64(), normalized_shape }
     }
 
-    /// With this number added to the mean of the squares.
+    /// Sets the number that is added to the mean square. Default: the machine epsilon of the precision.
+    ///
+    /// # Panics
+    /// If it is negative.
+    #[track_caller]
     pub fn eps(self, eps: f64) -> Self {
-        Self { eps, ..self }
+        Self { eps: validate::non_negative("RMSNorm: eps", eps), ..self }
     }
 
-    /// This layer without its weight: PyTorch's `elementwise_affine=False`.
+    /// Removes the weight: PyTorch's `elementwise_affine=False`.
     pub fn without_affine(self) -> Self {
         Self { weight: None, ..self }
     }
 }
 
-params_generic! { RmsNorm { weight; eps, normalized } }
+params_generic! { RmsNorm { weight; eps, normalized_shape } }
 
 impl<F: Float> Module<F> for RmsNorm<F> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("RMSNorm");
-        let axes = last_axes("RMSNorm", x.shape(), self.normalized);
+        let axes = last_axes("RMSNorm", x, self.normalized_shape);
         let y = x * x.square().mean_axes(axes, true).add_scalar(self.eps).rsqrt();
         match &self.weight {
             Some(weight) => y * weight,
@@ -141,67 +156,83 @@ impl<F: Float> Module<F> for RmsNorm<F> {
     }
 }
 
-/// Channels (axis 1) in groups, each normalised by its own mean and biased variance, then weighted by
-/// channel: `[n, channels, ..]` to the same.
+/// Group normalization: divides the channels (axis 1) into groups, normalizes each group by its own mean and biased
+/// variance, and applies a weight and a bias to each channel.
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html>, <https://arxiv.org/abs/1803.08494>.
+/// * Input and output: `[n, num_channels, ..]`.
+/// * Parameters: `weight` `[num_channels]`, initially 1; `bias` `[num_channels]`, initially 0.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html>, Wu and He 2018,
+/// <https://arxiv.org/abs/1803.08494>.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{GroupNorm, Module};
+///
+/// let norm = GroupNorm::<f64>::new(2, 4).eps(0.0);
+/// let x = Tensor::from([[1.0, 3.0, 10.0, 30.0]]);
+/// let y = evaluate(|tape| norm.forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([[-1.0, 1.0, -1.0, 1.0]]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct GroupNorm<F: Float = f32> {
-    /// Shape `[channels]`; ones at first.
+    /// Shape `[num_channels]`.
     pub weight: Option<Param<F>>,
-    /// Shape `[channels]`; zeros at first.
+    /// Shape `[num_channels]`.
     pub bias: Option<Param<F>>,
-    /// Added to the variance; 1e-5 at first.
+    /// Added to the variance. Default: 1e-5.
     pub eps: f64,
-    groups: usize,
-    channels: usize,
+    num_groups: usize,
+    num_channels: usize,
 }
 
 impl<F: Float> GroupNorm<F> {
-    /// So many groups of so many channels in all.
+    /// Returns a layer that divides `num_channels` channels into `num_groups` groups.
     ///
     /// # Panics
     /// If the groups do not divide the channels.
     #[track_caller]
-    pub fn new(groups: usize, channels: usize) -> Self {
+    pub fn new(num_groups: usize, num_channels: usize) -> Self {
         assert!(
-            groups > 0 && channels.is_multiple_of(groups),
-            "GroupNorm: {groups} groups do not divide {channels} channels"
+            num_groups > 0 && num_channels.is_multiple_of(num_groups),
+            "GroupNorm: {num_groups} groups do not divide {num_channels} channels"
         );
         Self {
-            weight: Some(Tensor::ones([channels]).into()),
-            bias: Some(Tensor::zeros([channels]).into()),
+            weight: Some(Tensor::ones([num_channels]).into()),
+            bias: Some(Tensor::zeros([num_channels]).into()),
             eps: 1e-5,
-            groups,
-            channels,
+            num_groups,
+            num_channels,
         }
     }
 
-    /// With this number added to the variance.
+    /// Sets the number that is added to the variance. Default: 1e-5.
+    ///
+    /// # Panics
+    /// If it is negative.
+    #[track_caller]
     pub fn eps(self, eps: f64) -> Self {
-        Self { eps, ..self }
+        Self { eps: validate::non_negative("GroupNorm: eps", eps), ..self }
     }
 
-    /// This layer without weight and bias.
+    /// Removes weight and bias: PyTorch's `affine=False`.
     pub fn without_affine(self) -> Self {
         Self { weight: None, bias: None, ..self }
     }
 }
 
-params_generic! { GroupNorm { weight, bias; eps, groups, channels } }
+params_generic! { GroupNorm { weight, bias; eps, num_groups, num_channels } }
 
 impl<F: Float> Module<F> for GroupNorm<F> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("GroupNorm");
-        let (shape, channels) = (x.shape(), self.channels);
+        let (shape, channels) = (x.shape(), self.num_channels);
         if shape.get(1) != Some(&channels) {
-            ShapeError::new(format!("{shape:?} has not {channels} channels in axis 1"))
-                .in_operation("GroupNorm")
-                .raise();
+            mismatch("GroupNorm", x, format_args!("[n, {channels}, ..]"));
         }
-        let inside = shape[1..].iter().product::<usize>() / self.groups;
-        let grouped = x.reshape([shape[0], self.groups, inside]);
+        let group_size = shape[1..].iter().product::<usize>() / self.num_groups;
+        let grouped = x.reshape([shape[0], self.num_groups, group_size]);
         let (deviation, variance) = centered(grouped, &[-1]);
         let mut y = (deviation * variance.add_scalar(self.eps).rsqrt()).reshape(shape);
         if let Some(weight) = &self.weight {
@@ -212,4 +243,27 @@ impl<F: Float> Module<F> for GroupNorm<F> {
         }
         y
     }
+}
+
+/// Returns `x` minus its mean over the axes, and its biased variance there; both keep the axes. The two passes
+/// lose no digits to a large mean, and equal elements leave exactly 0.
+#[track_caller]
+pub(super) fn centered<'t, F: Float>(x: Var<'t, F>, axes: &[isize]) -> (Var<'t, F>, Var<'t, F>) {
+    let deviation = match Axes::of(x.shape(), axes) {
+        Ok(axes) => Value::apply(SubtractMean { axes }, [&x]),
+        Err(error) => error.raise(),
+    };
+    (deviation, deviation.square().mean_axes(axes, true))
+}
+
+/// Returns the last axes of `x`, whose shape must end in `normalized_shape`.
+#[track_caller]
+fn last_axes<F: Float>(layer: &str, x: Var<'_, F>, normalized_shape: Shape) -> &'static [isize] {
+    const FROM_THE_END: [isize; MAX_RANK] = [-1, -2, -3, -4, -5, -6, -7, -8];
+    if !x.shape().ends_with(&normalized_shape) {
+        let message =
+            format!("expected input ending in {normalized_shape:?}, found {:?}", x.shape());
+        refuse(layer, x, message);
+    }
+    &FROM_THE_END[..normalized_shape.rank()]
 }

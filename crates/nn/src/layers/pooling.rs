@@ -1,88 +1,322 @@
-//! Pooling and upsampling as modules, around the operations of the same name.
+//! Pooling and upsampling.
 
 use wengert_core::ops::Pair;
-use wengert_core::{Float, Pooling, ShapeError, Var, WindowOps, params_generic};
+use wengert_core::{Float, Pooling, Var, WindowOps, params_generic, params_of_precision};
 
-use crate::Module;
+use super::{mismatch, name_by_axes};
+use crate::{Module, validate};
 
-macro_rules! pools {
-    ($($(#[$doc:meta])* $Layer:ident($field:ident: $Field:ty) $method:ident,
-        $given:ident: $Given:ty => $stored:expr;)*) => {$(
-        $(#[$doc])*
-        ///
-        #[doc = concat!("<https://docs.pytorch.org/docs/stable/generated/torch.nn.",
-            stringify!($Layer), ".html>")]
-        #[derive(Clone, Copy, Debug)]
-        pub struct $Layer {
-            $field: $Field,
-        }
-
-        impl $Layer {
-            #[doc = concat!("See [`WindowOps::", stringify!($method), "`].")]
-            pub fn new($given: $Given) -> Self {
-                Self { $field: $stored }
-            }
-        }
-
-        params_generic! { plain $Layer {; $field } }
-
-        impl<F: Float> Module<F> for $Layer {
-            #[track_caller]
-            fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-                let _layer = x.tape().layer(stringify!($Layer));
-                x.$method(self.$field)
-            }
-        }
-    )*};
-}
-
-pools! {
-    /// The largest element under a window that slides along the last axis.
-    MaxPool1d(window: Pooling) max_pool1d, window: impl Into<Pooling> => window.into();
-    /// The largest element under a window that slides over the last two axes.
-    MaxPool2d(window: Pooling) max_pool2d, window: impl Into<Pooling> => window.into();
-    /// The mean under a window that slides along the last axis.
-    AvgPool1d(window: Pooling) avg_pool1d, window: impl Into<Pooling> => window.into();
-    /// The mean under a window that slides over the last two axes.
-    AvgPool2d(window: Pooling) avg_pool2d, window: impl Into<Pooling> => window.into();
-    /// The largest elements of so many cells of the last axis.
-    AdaptiveMaxPool1d(output: usize) adaptive_max_pool1d, output: usize => output;
-    /// The largest elements of so many cells of the last two axes.
-    AdaptiveMaxPool2d(output: [usize; 2]) adaptive_max_pool2d, output: impl Pair => output.pair();
-    /// The means of so many cells of the last axis.
-    AdaptiveAvgPool1d(output: usize) adaptive_avg_pool1d, output: usize => output;
-    /// The means of so many cells of the last two axes.
-    AdaptiveAvgPool2d(output: [usize; 2]) adaptive_avg_pool2d, output: impl Pair => output.pair();
-}
-
-/// Each element repeated: `[n, c, l]` to `[n, c, l * columns]`, `[n, c, h, w]` to
-/// `[n, c, h * rows, w * columns]`.
+/// The maximum of windows that slide along the last axis; see [`MaxPool`].
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html>, in its mode `nearest`.
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html>
+pub type MaxPool1d = MaxPool<1>;
+
+/// The maximum of windows that slide over the last two axes; see [`MaxPool`].
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html>
+pub type MaxPool2d = MaxPool<2>;
+
+/// A layer that takes the maximum of each window, written as [`MaxPool1d`] or [`MaxPool2d`].
+///
+/// * Input `[.., size]` along each of the last `AXES` axes, output
+///   `[.., (size + 2 * padding - kernel_size) / stride + 1]`, rounded down.
+/// * [`Pooling`] sets kernel size, stride and padding; a number is the kernel size alone. Default: stride equal
+///   to the kernel size, padding 0.
+///   Padding counts as minus infinity. The first of equal elements receives the gradient.
+///
+/// ```
+/// use wengert_core::{Tensor, Pooling, evaluate};
+/// use wengert_nn::{Module, MaxPool2d};
+///
+/// let x = Tensor::<f32>::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]);
+/// let pool = MaxPool2d::new(Pooling::new(2).stride(1));
+/// let y = evaluate(|tape| pool.forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([[5.0, 6.0], [8.0, 9.0]]));
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Upsample {
-    factor: [usize; 2],
+pub struct MaxPool<const AXES: usize> {
+    window: Pooling,
 }
 
-impl Upsample {
-    /// So many times: one number for all axes, or one for rows and one for columns.
-    pub fn new(factor: impl Pair) -> Self {
-        Self { factor: factor.pair() }
+impl<const AXES: usize> MaxPool<AXES> {
+    const NAME: &'static str = name_by_axes(AXES, ["MaxPool1d", "MaxPool2d"]);
+
+    /// Returns a layer with this window: a kernel size, `[height, width]`, or a [`Pooling`].
+    ///
+    /// # Panics
+    /// If the kernel is empty.
+    #[track_caller]
+    pub fn new(window: impl Into<Pooling>) -> Self {
+        Self { window: expect_window::<AXES>(Self::NAME, window.into()) }
     }
 }
 
-params_generic! { plain Upsample {; factor } }
+params_of_precision! { [const AXES: usize, F: Float] F; MaxPool<AXES> {; window } }
+
+impl<const AXES: usize, F: Float> Module<F> for MaxPool<AXES> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer(Self::NAME);
+        match AXES {
+            1 => x.max_pool1d(self.window),
+            _ => x.max_pool2d(self.window),
+        }
+    }
+}
+
+/// The mean of windows that slide along the last axis; see [`AvgPool`].
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html>
+pub type AvgPool1d = AvgPool<1>;
+
+/// The mean of windows that slide over the last two axes; see [`AvgPool`].
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html>
+pub type AvgPool2d = AvgPool<2>;
+
+/// A layer that takes the mean of each window, written as [`AvgPool1d`] or [`AvgPool2d`].
+///
+/// * Input `[.., size]` along each of the last `AXES` axes, output
+///   `[.., (size + 2 * padding - kernel_size) / stride + 1]`, rounded down.
+/// * [`Pooling`] sets kernel size, stride and padding; a number is the kernel size alone. Default: stride equal
+///   to the kernel size, padding 0.
+///   Padding counts as 0, unless the window sets `count_include_pad(false)`.
+///
+/// ```
+/// use wengert_core::{Tensor, Pooling, evaluate};
+/// use wengert_nn::{Module, AvgPool2d};
+///
+/// let x = Tensor::<f32>::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]);
+/// let pool = AvgPool2d::new(Pooling::new(2).stride(1));
+/// let y = evaluate(|tape| pool.forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([[3.0, 4.0], [6.0, 7.0]]));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct AvgPool<const AXES: usize> {
+    window: Pooling,
+}
+
+impl<const AXES: usize> AvgPool<AXES> {
+    const NAME: &'static str = name_by_axes(AXES, ["AvgPool1d", "AvgPool2d"]);
+
+    /// Returns a layer with this window: a kernel size, `[height, width]`, or a [`Pooling`].
+    ///
+    /// # Panics
+    /// If the kernel is empty.
+    #[track_caller]
+    pub fn new(window: impl Into<Pooling>) -> Self {
+        Self { window: expect_window::<AXES>(Self::NAME, window.into()) }
+    }
+}
+
+params_of_precision! { [const AXES: usize, F: Float] F; AvgPool<AXES> {; window } }
+
+impl<const AXES: usize, F: Float> Module<F> for AvgPool<AXES> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer(Self::NAME);
+        match AXES {
+            1 => x.avg_pool1d(self.window),
+            _ => x.avg_pool2d(self.window),
+        }
+    }
+}
+
+/// The maximum of a fixed number of cells of the last axis; see [`AdaptiveMaxPool`].
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool1d.html>
+pub type AdaptiveMaxPool1d = AdaptiveMaxPool<1>;
+
+/// The maximum of a fixed number of cells of the last two axes; see [`AdaptiveMaxPool`].
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html>
+pub type AdaptiveMaxPool2d = AdaptiveMaxPool<2>;
+
+/// A layer that divides each of the last `AXES` axes into a fixed number of cells and takes the maximum of each,
+/// written as [`AdaptiveMaxPool1d`] or [`AdaptiveMaxPool2d`].
+///
+/// Cell `i` of an axis covers the elements from `i * size / output_size`, rounded down, to
+/// `(i + 1) * size / output_size`, rounded up.
+///
+/// * Input `[.., size]` along each of the last `AXES` axes, output `[.., output_size]`.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{AdaptiveMaxPool1d, Module};
+///
+/// let x = Tensor::<f32>::from([1.0, 2.0, 3.0, 4.0]);
+/// let y = evaluate(|tape| AdaptiveMaxPool1d::new(2).forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([2.0, 4.0]));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct AdaptiveMaxPool<const AXES: usize> {
+    output_size: [usize; 2],
+}
+
+impl AdaptiveMaxPool<1> {
+    /// Returns a layer with this output size.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn new(output_size: usize) -> Self {
+        Self { output_size: expect_output_size(Self::NAME, [output_size; 2]) }
+    }
+}
+
+impl AdaptiveMaxPool<2> {
+    /// Returns a layer with this output size: one number for both axes, or `[height, width]`.
+    ///
+    /// # Panics
+    /// If a size is 0.
+    #[track_caller]
+    pub fn new(output_size: impl Pair) -> Self {
+        Self { output_size: expect_output_size(Self::NAME, output_size.pair()) }
+    }
+}
+
+impl<const AXES: usize> AdaptiveMaxPool<AXES> {
+    const NAME: &'static str = name_by_axes(AXES, ["AdaptiveMaxPool1d", "AdaptiveMaxPool2d"]);
+}
+
+params_of_precision! { [const AXES: usize, F: Float] F; AdaptiveMaxPool<AXES> {; output_size } }
+
+impl<const AXES: usize, F: Float> Module<F> for AdaptiveMaxPool<AXES> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer(Self::NAME);
+        match AXES {
+            1 => x.adaptive_max_pool1d(self.output_size[1]),
+            _ => x.adaptive_max_pool2d(self.output_size),
+        }
+    }
+}
+
+/// The mean of a fixed number of cells of the last axis; see [`AdaptiveAvgPool`].
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool1d.html>
+pub type AdaptiveAvgPool1d = AdaptiveAvgPool<1>;
+
+/// The mean of a fixed number of cells of the last two axes; see [`AdaptiveAvgPool`].
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html>
+pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
+
+/// A layer that divides each of the last `AXES` axes into a fixed number of cells and takes the mean of each,
+/// written as [`AdaptiveAvgPool1d`] or [`AdaptiveAvgPool2d`].
+///
+/// Cell `i` of an axis covers the elements from `i * size / output_size`, rounded down, to
+/// `(i + 1) * size / output_size`, rounded up.
+///
+/// * Input `[.., size]` along each of the last `AXES` axes, output `[.., output_size]`.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{AdaptiveAvgPool1d, Module};
+///
+/// let x = Tensor::<f32>::from([1.0, 2.0, 3.0, 4.0]);
+/// let y = evaluate(|tape| AdaptiveAvgPool1d::new(2).forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([1.5, 3.5]));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct AdaptiveAvgPool<const AXES: usize> {
+    output_size: [usize; 2],
+}
+
+impl AdaptiveAvgPool<1> {
+    /// Returns a layer with this output size.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn new(output_size: usize) -> Self {
+        Self { output_size: expect_output_size(Self::NAME, [output_size; 2]) }
+    }
+}
+
+impl AdaptiveAvgPool<2> {
+    /// Returns a layer with this output size: one number for both axes, or `[height, width]`.
+    ///
+    /// # Panics
+    /// If a size is 0.
+    #[track_caller]
+    pub fn new(output_size: impl Pair) -> Self {
+        Self { output_size: expect_output_size(Self::NAME, output_size.pair()) }
+    }
+}
+
+impl<const AXES: usize> AdaptiveAvgPool<AXES> {
+    const NAME: &'static str = name_by_axes(AXES, ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d"]);
+}
+
+params_of_precision! { [const AXES: usize, F: Float] F; AdaptiveAvgPool<AXES> {; output_size } }
+
+impl<const AXES: usize, F: Float> Module<F> for AdaptiveAvgPool<AXES> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer(Self::NAME);
+        match AXES {
+            1 => x.adaptive_avg_pool1d(self.output_size[1]),
+            _ => x.adaptive_avg_pool2d(self.output_size),
+        }
+    }
+}
+
+/// Returns the window if its kernel has elements along each of the last `AXES` axes.
+#[track_caller]
+fn expect_window<const AXES: usize>(layer: &str, window: Pooling) -> Pooling {
+    let kernel_size = window.kernel_size();
+    let used: [usize; AXES] = std::array::from_fn(|axis| kernel_size[2 - AXES + axis]);
+    validate::nonzero(&format!("{layer}: kernel_size"), used);
+    window
+}
+
+#[track_caller]
+fn expect_output_size(layer: &str, output_size: [usize; 2]) -> [usize; 2] {
+    validate::nonzero(&format!("{layer}: output_size"), output_size)
+}
+
+/// Upsampling that repeats each element: PyTorch's mode `nearest`.
+///
+/// * Input `[n, channels, length]`, output `[n, channels, length * factor]`; or input
+///   `[n, channels, height, width]`, output `[n, channels, height * rows, width * columns]`.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html>
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{Module, Upsample};
+///
+/// let x = Tensor::<f32>::from([[[1.0, 2.0]]]);
+/// let y = evaluate(|tape| Upsample::new(3).forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([[[1.0, 1.0, 1.0, 2.0, 2.0, 2.0]]]));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Upsample {
+    scale_factor: [usize; 2],
+}
+
+impl Upsample {
+    /// Returns a layer with this factor: one number for every axis, or `[rows, columns]`.
+    ///
+    /// # Panics
+    /// If a factor is 0.
+    #[track_caller]
+    pub fn new(scale_factor: impl Pair) -> Self {
+        Self { scale_factor: validate::nonzero("Upsample: scale_factor", scale_factor.pair()) }
+    }
+}
+
+params_generic! { plain Upsample {; scale_factor } }
 
 impl<F: Float> Module<F> for Upsample {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("Upsample");
         match x.shape().rank() {
-            3 => x.upsample_nearest1d(self.factor[1]),
-            4 => x.upsample_nearest2d(self.factor),
-            _ => ShapeError::new(format!("{:?} is not [n, c, l] or [n, c, h, w]", x.shape()))
-                .in_operation("Upsample")
-                .raise(),
+            3 => x.upsample_nearest1d(self.scale_factor[1]),
+            4 => x.upsample_nearest2d(self.scale_factor),
+            _ => mismatch("Upsample", x, "[n, channels, length] or [n, channels, height, width]"),
         }
     }
 }

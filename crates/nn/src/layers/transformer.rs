@@ -1,37 +1,52 @@
-//! The block that transformers are stacked of.
+//! The block of a transformer.
 
 use rand::Rng;
 use wengert_core::{Float, Operand, UnaryOps, Var, params_generic};
 
-use crate::{Dropout, LayerNorm, Linear, Module, MultiHeadAttention};
+use super::attention::Masked;
+use crate::{Dropout, LayerNorm, Linear, Module, MultiHeadAttention, validate};
 
-/// Self-attention and two linear layers, each added to what went in and normalised; from
-/// `[.., time, width]` to the same. This is PyTorch's `TransformerEncoderLayer` with `batch_first=True`,
-/// parameters named as there. With [`TransformerBlock::causal`] it is the block of a decoder such as GPT.
+const NAME: &str = "TransformerEncoderLayer";
+
+/// The block of a transformer: self-attention and a feed-forward network, each with a residual connection and a
+/// normalization.
 ///
-/// * Normalised afterwards (Vaswani et al. 2017): `x = norm1(x + attention(x))`,
-///   `norm2(x + linear2(relu(linear1(x))))`.
-/// * With [`TransformerBlock::norm_first`]: `x = x + attention(norm1(x))`,
+/// * Normalized after each part, as in Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>:
+///   `x = norm1(x + attention(x))`, then `norm2(x + linear2(relu(linear1(x))))`.
+/// * With [`TransformerBlock::norm_first`]: `x = x + attention(norm1(x))`, then
 ///   `x + linear2(relu(linear1(norm2(x))))`.
+/// * With [`TransformerBlock::causal`] it is the block of a decoder such as GPT.
+/// * Input and output: `[.., time, d_model]`. This is PyTorch's `batch_first=True`.
+/// * Parameters: those of `self_attn`, `linear1`, `linear2`, `norm1` and `norm2`, as in PyTorch.
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html>
+/// PyTorch's default is `dropout=0.1`, here it is 0:
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoderLayer.html>.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use wengert_nn::{TransformerBlock, check_shapes};
+///
+/// let rng = &mut ChaCha8Rng::seed_from_u64(0);
+/// let block = TransformerBlock::<f32>::new(8, 2, 32, rng).causal().norm_first();
+/// assert_eq!(check_shapes(&block, [4, 10, 8]), Ok([4, 10, 8].into()));
+/// ```
 #[derive(Clone, Debug)]
 pub struct TransformerBlock<F: Float = f32> {
-    /// Attention of the sequence to itself.
+    /// The self-attention.
     pub self_attn: MultiHeadAttention<F>,
-    /// From the width to the wider layer.
+    /// The first layer of the feed-forward network, `d_model` to `dim_feedforward`.
     pub linear1: Linear<F>,
-    /// And back.
+    /// The second layer of the feed-forward network, `dim_feedforward` to `d_model`.
     pub linear2: Linear<F>,
-    /// Beside the attention.
+    /// The normalization of the self-attention.
     pub norm1: LayerNorm<F>,
-    /// Beside the linear layers.
+    /// The normalization of the feed-forward network.
     pub norm2: LayerNorm<F>,
-    /// Whether the norms come before what they stand beside.
+    /// Whether the normalizations come before their part. Default: false.
     pub norm_first: bool,
-    /// Between the linear layers.
+    /// The function between the linear layers. Default: `relu`.
     pub activation: for<'t> fn(Var<'t, F>) -> Var<'t, F>,
-    /// On both branches, and between the linear layers.
+    /// Dropout of the outputs of both parts, and between the linear layers. Default: 0.
     pub dropout: Dropout,
 }
 
@@ -40,71 +55,76 @@ params_generic! {
 }
 
 impl<F: Float> TransformerBlock<F> {
-    /// With `feedforward` numbers between the linear layers, normalised afterwards, with relu, without
-    /// dropout (PyTorch has 0.1 unless told otherwise).
+    /// Returns a block drawn from `rng`: width `d_model`, `nhead` heads, and `dim_feedforward` numbers between
+    /// the linear layers.
     ///
     /// # Panics
     /// If the heads do not divide the width.
     #[track_caller]
-    pub fn new(width: usize, heads: usize, feedforward: usize, rng: &mut impl Rng) -> Self {
+    pub fn new(d_model: usize, nhead: usize, dim_feedforward: usize, rng: &mut impl Rng) -> Self {
         Self {
-            self_attn: MultiHeadAttention::new(width, heads, rng),
-            linear1: Linear::new(width, feedforward, rng),
-            linear2: Linear::new(feedforward, width, rng),
-            norm1: LayerNorm::new([width]),
-            norm2: LayerNorm::new([width]),
+            self_attn: MultiHeadAttention::new(d_model, nhead, rng),
+            linear1: Linear::new(d_model, dim_feedforward, rng),
+            linear2: Linear::new(dim_feedforward, d_model, rng),
+            norm1: LayerNorm::new([d_model]),
+            norm2: LayerNorm::new([d_model]),
             norm_first: false,
             activation: |x| x.relu(),
             dropout: Dropout::new(0.0),
         }
     }
 
-    /// Position `i` sees the positions up to itself only.
+    /// Hides from position `i` the positions after it.
     pub fn causal(self) -> Self {
         Self { self_attn: self.self_attn.causal(), ..self }
     }
 
-    /// The norms come before what they stand beside, which trains more easily in deep models.
+    /// Normalizes before each part instead of after it, with which deep models train more easily.
     pub fn norm_first(self) -> Self {
         Self { norm_first: true, ..self }
     }
 
-    /// Another function between the linear layers: `.activation(|x| x.gelu())`.
+    /// Sets the function between the linear layers: `.activation(|x| x.gelu())`. Default: `relu`.
     pub fn activation(self, activation: for<'t> fn(Var<'t, F>) -> Var<'t, F>) -> Self {
         Self { activation, ..self }
     }
 
-    /// In training this share is dropped: of the attention's weights, of both branches, and of what is
-    /// between the linear layers.
+    /// Sets the probability of dropout: of attention weights, of the outputs of both parts, and between the linear
+    /// layers. Default: 0.
+    ///
+    /// # Panics
+    /// If `p` is outside `0..=1`.
+    #[track_caller]
     pub fn dropout(self, p: f64) -> Self {
+        validate::fraction("TransformerEncoderLayer: dropout", p);
         Self { self_attn: self.self_attn.dropout(p), dropout: Dropout::new(p), ..self }
     }
 
-    /// With a mask that is added to the attention's scaled products and broadcasts to
-    /// `[.., heads, time, time]`; see [`masks`](crate::masks).
-    ///
-    /// # Panics
-    /// If the width is another than the block's, or the mask does not broadcast.
-    #[track_caller]
-    pub fn forward_masked<'t>(&self, x: Var<'t, F>, mask: impl Operand<'t, F>) -> Var<'t, F> {
-        let _layer = x.tape().layer("TransformerEncoderLayer");
-        let y = if self.norm_first { self.norm1.forward(x) } else { x };
-        self.after_attention(x, self.self_attn.attend_masked(y, y, y, mask))
+    /// Adds a mask: a tensor or a variable that broadcasts to `[.., nhead, time, time]`; see
+    /// [`masks`](crate::masks).
+    pub fn masked<M>(&self, mask: M) -> Masked<&Self, M> {
+        Masked { layer: self, mask }
     }
 
-    /// What the block makes of its input and of what the attention made of it.
+    /// Returns the input of the self-attention.
+    #[track_caller]
+    fn before_attention<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        if self.norm_first { self.norm1.forward(x) } else { x }
+    }
+
+    /// Returns the output of the block, given its input and the output of the self-attention.
     #[track_caller]
     fn after_attention<'t>(&self, x: Var<'t, F>, attended: Var<'t, F>) -> Var<'t, F> {
         let x = x + self.dropout.forward(attended);
         if self.norm_first {
-            return x + self.feedforward(self.norm2.forward(x));
+            return x + self.feed_forward(self.norm2.forward(x));
         }
         let x = self.norm1.forward(x);
-        self.norm2.forward(x + self.feedforward(x))
+        self.norm2.forward(x + self.feed_forward(x))
     }
 
     #[track_caller]
-    fn feedforward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+    fn feed_forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let inner = (self.activation)(self.linear1.forward(x));
         self.dropout.forward(self.linear2.forward(self.dropout.forward(inner)))
     }
@@ -113,8 +133,25 @@ impl<F: Float> TransformerBlock<F> {
 impl<F: Float> Module<F> for TransformerBlock<F> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        let _layer = x.tape().layer("TransformerEncoderLayer");
-        let y = if self.norm_first { self.norm1.forward(x) } else { x };
-        self.after_attention(x, self.self_attn.forward(y))
+        let _layer = x.tape().layer(NAME);
+        let y = self.before_attention(x);
+        self.after_attention(x, self.self_attn.forward(y, y, y))
+    }
+}
+
+impl<F: Float, M> Masked<&TransformerBlock<F>, M> {
+    /// Records the block with the mask.
+    ///
+    /// # Panics
+    /// If the width of `x` is not `d_model`, or the mask does not broadcast to `[.., nhead, time, time]`.
+    #[track_caller]
+    pub fn forward<'t>(self, x: Var<'t, F>) -> Var<'t, F>
+    where
+        M: Operand<'t, F>,
+    {
+        let Self { layer, mask } = self;
+        let _layer = x.tape().layer(NAME);
+        let y = layer.before_attention(x);
+        layer.after_attention(x, layer.self_attn.masked(mask).forward(y, y, y))
     }
 }

@@ -1,4 +1,4 @@
-//! Losses of scores or probabilities `[.., classes]` against one label to a row.
+//! Losses of scores or probabilities `[.., classes]` against labels.
 
 use wengert_core::{
     Float, Indices, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor, UnaryOps, Var,
@@ -6,39 +6,59 @@ use wengert_core::{
 
 use super::Reduction;
 use super::reduction::settings;
+use crate::validate::fraction;
 
 settings! {
     /// Settings of [`Loss::cross_entropy`](crate::Loss::cross_entropy).
+    ///
+    /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html>
+    ///
+    /// ```
+    /// use wengert_core::{Tensor, evaluate};
+    /// use wengert_nn::{CrossEntropy, Loss, Reduction};
+    ///
+    /// let logits = Tensor::<f32>::from([[2.0, 0.5, 0.1], [0.3, 0.2, 1.0]]);
+    /// let settings = CrossEntropy::new()
+    ///     .weight(&Tensor::from([1.0, 2.0, 0.5]))
+    ///     .ignore_index(255)
+    ///     .label_smoothing(0.1)
+    ///     .reduction(Reduction::Sum);
+    /// let loss = evaluate(|tape| tape.constant(&logits).cross_entropy_with([0, 255], settings));
+    /// assert!(loss.item() > 0.0);
+    /// ```
     CrossEntropy<F> {
-        /// One weight to a class. The mean divides by the sum of the weights of the rows' labels; with
-        /// soft targets by the number of rows.
+        /// Sets one weight for each class. The mean then divides by the sum of the weights of the labels; with
+        /// soft targets by the number of rows. Default: none.
         weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
-        /// A label whose rows do not count: no loss, no gradient, no part in the mean. It need not be
-        /// a class. If all rows are ignored, the mean is NaN and its gradient 0.
+        /// Sets a label whose rows are ignored: no loss, no gradient, no part in the mean. It need not be a
+        /// class. If all rows are ignored, the mean is NaN and its gradient 0. Default: none (PyTorch: -100).
         ignore_index: Option<usize> = None, |label: usize| Some(label);
-        /// The part of the target, 0 at first, that is spread evenly over all classes.
+        /// Sets the fraction of the target that is spread evenly over all classes. Default: 0.
         ///
         /// # Panics
         /// If it is outside `0..=1`.
-        label_smoothing: f64 = 0.0, |smoothing: f64| share(smoothing);
+        label_smoothing: f64 = 0.0,
+            |smoothing: f64| fraction("CrossEntropy: label_smoothing", smoothing);
     }
     /// Settings of [`Loss::nll`](crate::Loss::nll).
     Nll<F> {
-        /// One weight to a class. The mean divides by the sum of the weights of the rows' labels.
+        /// Sets one weight for each class. The mean then divides by the sum of the weights of the labels. Default:
+        /// none.
         weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
-        /// A label whose rows do not count; as [`CrossEntropy::ignore_index`].
+        /// Sets a label whose rows are ignored: no loss, no gradient, no part in the mean. It need not be a
+        /// class. Default: none (PyTorch: -100).
         ignore_index: Option<usize> = None, |label: usize| Some(label);
     }
     /// Settings of [`Loss::multi_margin`](crate::Loss::multi_margin).
     MultiMargin<F> {
-        /// The exponent, 1 (at first) or 2.
+        /// Sets the exponent, 1 or 2. Default: 1.
         ///
         /// # Panics
-        /// If it is another.
+        /// If it is another number.
         p: i32 = 1, |p: i32| one_or_two(p);
-        /// By how much the label's score should be above the others, 1 at first.
+        /// Sets how much the score of the label should be above the others. Default: 1.
         margin: f64 = 1.0, |margin: f64| margin;
-        /// One weight to a class; the mean divides by the number of rows.
+        /// Sets one weight for each class; the mean divides by the number of rows. Default: none.
         weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
     }
 }
@@ -46,31 +66,40 @@ settings! {
 const NAME: &str = "cross_entropy";
 
 #[track_caller]
-fn share(smoothing: f64) -> f64 {
-    let inside = (0.0..=1.0).contains(&smoothing);
-    assert!(inside, "CrossEntropy: label_smoothing must be in 0..=1, not {smoothing}");
-    smoothing
-}
-
-#[track_caller]
 fn one_or_two(p: i32) -> i32 {
     assert!(p == 1 || p == 2, "MultiMargin: p must be 1 or 2, not {p}");
     p
 }
 
-/// What a cross-entropy is taken against.
+/// The target of a cross-entropy, as [`Targets`] converts it.
 #[derive(Debug)]
 pub enum Target<'t, F: Float> {
-    /// One label to a row, `[..]`.
+    /// A label for each row, shape `[..]`.
     Labels(Indices),
-    /// A probability for each class, `[.., classes]`.
+    /// A probability for each class, shape `[.., classes]`.
     Soft(Var<'t, F>),
 }
 
-/// What may be the target of a cross-entropy: labels as arrays, vectors, slices or [`Indices`]; or soft
-/// targets as a variable, a parameter or a tensor.
+/// Targets of a cross-entropy: labels as an array, a vector, a slice or [`Indices`], or probabilities as a variable,
+/// a parameter or a tensor.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::Loss;
+///
+/// let logits = Tensor::<f64>::from([[2.0, 0.5]]);
+/// let hard = evaluate(|tape| tape.constant(&logits).cross_entropy([0]));
+/// let soft = evaluate(|tape| tape.constant(&logits).cross_entropy(&Tensor::from([[1.0, 0.0]])));
+/// assert_eq!(hard, soft);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a target of a cross-entropy in precision `{F}`",
+    label = "expected labels or probabilities",
+    note = "labels are `usize`: `[0, 2, 1]`, `Vec<usize>`, `&[usize]` or `Indices`",
+    note = "probabilities are a `Tensor<{F}>` by reference, a parameter or a variable"
+)]
 pub trait Targets<'t, F: Float> {
-    /// The target for predictions that are on the tape of `x`.
+    /// Returns the target for a prediction `x`.
     #[track_caller]
     fn beside(self, x: Var<'t, F>) -> Target<'t, F>;
 }
@@ -106,9 +135,12 @@ pub(super) fn cross_entropy<'t, F: Float>(
     target: impl Targets<'t, F>,
     settings: CrossEntropy<F>,
 ) -> Var<'t, F> {
+    if x.shape().rank() == 0 {
+        mistake(NAME, "a scalar has no axis of classes".into());
+    }
     match target.beside(x) {
-        Target::Labels(labels) => labelled(NAME, x.log_softmax(), labels, settings),
-        Target::Soft(target) => softly(x, target, settings),
+        Target::Labels(labels) => nll_of_labels(NAME, x.log_softmax(), labels, settings),
+        Target::Soft(target) => cross_entropy_of_probabilities(x, target, settings),
     }
 }
 
@@ -119,21 +151,21 @@ pub(super) fn nll<'t, F: Float>(
     Nll { weight, ignore_index, reduction }: Nll<F>,
 ) -> Var<'t, F> {
     let settings = CrossEntropy { weight, ignore_index, label_smoothing: 0.0, reduction };
-    labelled("nll", x, labels.into(), settings)
+    nll_of_labels("nll", x, labels.into(), settings)
 }
 
-/// The loss of log-probabilities at one label to a row.
+/// Records the loss of log-probabilities at the label of each row.
 #[track_caller]
-fn labelled<'t, F: Float>(
+fn nll_of_labels<'t, F: Float>(
     name: &str,
     x: Var<'t, F>,
     labels: Indices,
     CrossEntropy { weight, ignore_index, label_smoothing, reduction }: CrossEntropy<F>,
 ) -> Var<'t, F> {
-    let (labels, kept) = set_aside(labels, ignore_index);
+    let (labels, kept) = mask_ignored(labels, ignore_index);
     let classes = classes_of(name, x.shape(), &labels);
     if weight.is_none() && ignore_index.is_none() && label_smoothing == 0.0 {
-        return -reduction.of(x.pick(labels));
+        return -reduction.apply(x.pick(labels));
     }
     let kept = x.tape().constant(&kept.unwrap_or_else(|| Tensor::ones(labels.shape())));
     let weight = x.tape().constant(&class_weight(name, weight, classes));
@@ -143,28 +175,28 @@ fn labelled<'t, F: Float>(
         let spread = (x * weight).sum_axes(-1, false) * (label_smoothing / classes as f64);
         losses = losses * (1.0 - label_smoothing) - spread;
     }
-    // What is not selected gets no gradient, even if the mean divides by 0.
+    // The branch that is not selected gets no gradient, even if the mean divides by 0.
     let losses = kept.where_cond(losses, 0.0);
     match reduction {
         Reduction::Mean => losses.sum() / (shares * kept).sum(),
-        _ => reduction.of(losses),
+        _ => reduction.apply(losses),
     }
 }
 
-/// The cross-entropy of logits against probabilities.
+/// Records the cross-entropy of logits and probabilities.
 #[track_caller]
-fn softly<'t, F: Float>(
+fn cross_entropy_of_probabilities<'t, F: Float>(
     x: Var<'t, F>,
     target: Var<'t, F>,
     CrossEntropy { weight, ignore_index, label_smoothing, reduction }: CrossEntropy<F>,
 ) -> Var<'t, F> {
-    assert!(
-        ignore_index.is_none(),
-        "cross_entropy: ignore_index goes with labels, not with soft targets"
-    );
+    assert!(ignore_index.is_none(), "cross_entropy: ignore_index needs labels, not probabilities");
     let (logits, probabilities) = (x.shape(), target.shape());
     if logits != probabilities {
-        mistake(NAME, format!("{logits:?} against {probabilities:?} (the shapes must agree)"));
+        mistake(
+            NAME,
+            format!("expected probabilities of shape {logits:?}, found {probabilities:?}"),
+        );
     }
     let x = x.log_softmax();
     let classes = logits[logits.rank() - 1];
@@ -176,7 +208,7 @@ fn softly<'t, F: Float>(
         None => x * smooth,
         weight => x * &class_weight(NAME, weight, classes) * smooth,
     };
-    -reduction.of(terms.sum_axes(-1, false))
+    -reduction.apply(terms.sum_axes(-1, false))
 }
 
 #[track_caller]
@@ -191,17 +223,17 @@ pub(super) fn multi_margin<'t, F: Float>(
     let gaps = (x - x.pick(&labels).unsqueeze(-1) + margin).relu().powi(p);
     let losses = own.where_cond(0.0, gaps).sum_axes(-1, false) * (classes as f64).recip();
     match weight {
-        None => reduction.of(losses),
+        None => reduction.apply(losses),
         weight => {
             let weight = class_weight("multi_margin", weight, classes);
-            reduction.of(losses * x.tape().constant(&weight).index_select(0, labels))
+            reduction.apply(losses * x.tape().constant(&weight).index_select(0, labels))
         }
     }
 }
 
-/// The labels, the first class in place of an ignored one, which need not be a class; and a mask of
-/// those that are kept, if some may be ignored.
-fn set_aside<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Option<Tensor<F>>) {
+/// Replaces ignored labels, which need not be a class, by class 0, and returns a mask of the others if some may be
+/// ignored.
+fn mask_ignored<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Option<Tensor<F>>) {
     let (shape, all) = (labels.shape(), labels.as_slice());
     let Some(ignored) = ignored else {
         return (labels, None);
@@ -211,15 +243,15 @@ fn set_aside<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Opt
     (Indices::from_vec(inside, shape), Some(kept))
 }
 
-/// The number of classes, if there is one label to a row, and each is a class.
+/// Returns the number of classes if there is a label for each row, and each label is a class.
 #[track_caller]
 fn classes_of(name: &str, x: Shape, labels: &Indices) -> usize {
     let Some((&classes, rows)) = x.split_last() else {
-        mistake(name, "a scalar has no last axis of classes".into());
+        mistake(name, "a scalar has no axis of classes".into());
     };
     if *rows != *labels.shape() {
-        let labels = labels.shape();
-        mistake(name, format!("{x:?} at labels {labels:?} (one label to a row is needed)"));
+        let (expected, found) = (Shape::from(rows), labels.shape());
+        mistake(name, format!("{x:?} needs labels of shape {expected:?}, found {found:?}"));
     }
     if let Err(error) = labels.check_below(classes) {
         error.in_operation(name).raise();
@@ -227,7 +259,7 @@ fn classes_of(name: &str, x: Shape, labels: &Indices) -> usize {
     classes
 }
 
-/// The weights of the classes; ones if there are none.
+/// Returns the weights of the classes, by default ones.
 #[track_caller]
 fn class_weight<F: Float>(name: &str, weight: Option<Tensor<F>>, classes: usize) -> Tensor<F> {
     let Some(weight) = weight else {
@@ -235,7 +267,7 @@ fn class_weight<F: Float>(name: &str, weight: Option<Tensor<F>>, classes: usize)
     };
     let shape = weight.shape();
     if shape != [classes].into() {
-        mistake(name, format!("weight {shape:?} is not one number to each of {classes} classes"));
+        mistake(name, format!("weight: expected shape [{classes}], found {shape:?}"));
     }
     weight
 }

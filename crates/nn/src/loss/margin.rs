@@ -1,42 +1,43 @@
-//! Losses that ask for a margin. Their derivative at the margin itself is 0, as that of `relu` at 0.
+//! Losses with a margin. Their derivative at the margin itself is 0, like that of `relu` at 0.
 
 use wengert_core::{Float, Operand, ReduceOps, UnaryOps, Var};
 
 use super::Reduction;
-use super::reduction::{TINY, above_zero, fits, settings};
+use super::reduction::{TINY, settings, target_for};
+use crate::validate::positive;
 
 settings! {
     /// Settings of [`Loss::hinge_embedding`](crate::Loss::hinge_embedding).
     HingeEmbedding {
-        /// The distance at which what is unlike is far enough, 1 at first.
+        /// Sets the distance from which on a dissimilar pair costs nothing. Default: 1.
         margin: f64 = 1.0, |margin: f64| margin;
     }
     /// Settings of [`Loss::margin_ranking`](crate::Loss::margin_ranking).
     MarginRanking {
-        /// By how much the order must be right, 0 at first.
+        /// Sets the least difference between the larger and the smaller input. Default: 0.
         margin: f64 = 0.0, |margin: f64| margin;
     }
     /// Settings of [`Loss::cosine_embedding`](crate::Loss::cosine_embedding).
     CosineEmbedding {
-        /// The cosine at which what is unlike is far enough, 0 at first.
+        /// Sets the cosine up to which a dissimilar pair costs nothing. Default: 0.
         margin: f64 = 0.0, |margin: f64| margin;
     }
     /// Settings of [`Loss::triplet_margin`](crate::Loss::triplet_margin).
     TripletMargin {
-        /// By how much the negative should be farther away than the positive, 1 at first.
+        /// Sets how much farther away the negative should be than the positive. Default: 1.
         ///
         /// # Panics
         /// If it is not above 0.
-        margin: f64 = 1.0, |margin: f64| above_zero("TripletMargin: margin", margin);
-        /// Which norm measures distances, 2 at first.
+        margin: f64 = 1.0, |margin: f64| positive("TripletMargin: margin", margin);
+        /// Sets the norm that measures distances. Default: 2.
         ///
         /// # Panics
         /// If it is not above 0.
-        p: f64 = 2.0, |p: f64| above_zero("TripletMargin: p", p);
-        /// What is added to each difference of coordinates, 1e-6 at first.
+        p: f64 = 2.0, |p: f64| positive("TripletMargin: p", p);
+        /// Sets the number that is added to each difference of coordinates. Default: 1e-6.
         eps: f64 = 1e-6, |eps: f64| eps;
-        /// Whether the negative's distance is that to the anchor or to the positive, whichever is
-        /// smaller; at first that to the anchor.
+        /// Sets whether the distance of the negative is the smaller of those to the anchor and to the positive,
+        /// or always that to the anchor. Default: false.
         swap: bool = false, |swap: bool| swap;
     }
 }
@@ -47,8 +48,8 @@ pub(super) fn hinge<'t, F: Float>(
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
-    let target = fits("hinge", x, target);
-    reduction.of((-(x * target) + 1.0).relu())
+    let target = target_for("hinge", x, target);
+    reduction.apply((-(x * target) + 1.0).relu())
 }
 
 #[track_caller]
@@ -57,9 +58,9 @@ pub(super) fn hinge_embedding<'t, F: Float>(
     target: impl Operand<'t, F>,
     HingeEmbedding { margin, reduction }: HingeEmbedding,
 ) -> Var<'t, F> {
-    let target = fits("hinge_embedding", x, target);
+    let target = target_for("hinge_embedding", x, target);
     let like = target.greater(0.0);
-    reduction.of(like.where_cond(x, (-x + margin).relu()))
+    reduction.apply(like.where_cond(x, (-x + margin).relu()))
 }
 
 #[track_caller]
@@ -69,9 +70,9 @@ pub(super) fn margin_ranking<'t, F: Float>(
     target: impl Operand<'t, F>,
     MarginRanking { margin, reduction }: MarginRanking,
 ) -> Var<'t, F> {
-    let other = fits("margin_ranking", x, other);
-    let target = fits("margin_ranking", x, target);
-    reduction.of((-(x - other) * target + margin).relu())
+    let other = target_for("margin_ranking", x, other);
+    let target = target_for("margin_ranking", x, target);
+    reduction.apply((-(x - other) * target + margin).relu())
 }
 
 #[track_caller]
@@ -87,7 +88,7 @@ pub(super) fn cosine_embedding<'t, F: Float>(
         (x.square().sum_axes(-1, false), other.square().sum_axes(-1, false));
     let lengths = ((x_square + TINY) * (other_square + TINY)).sqrt();
     let cosine = (x * other).sum_axes(-1, false) / lengths;
-    reduction.of(like.where_cond(-cosine + 1.0, (cosine - margin).relu()))
+    reduction.apply(like.where_cond(-cosine + 1.0, (cosine - margin).relu()))
 }
 
 #[track_caller]
@@ -103,5 +104,5 @@ pub(super) fn triplet_margin<'t, F: Float>(
     if swap {
         far = far.minimum((positive - negative + eps).norm_axes(p, -1, false));
     }
-    reduction.of((near - far + margin).relu())
+    reduction.apply((near - far + margin).relu())
 }

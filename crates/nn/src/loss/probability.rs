@@ -1,27 +1,27 @@
-//! Losses of probabilities against probabilities.
+//! Losses of predicted probabilities.
 
 use wengert_core::ops::BinaryOp;
 use wengert_core::{Float, Operand, Tensor, UnaryOps, Var};
 
-use super::reduction::{TINY, fits, settings};
+use super::reduction::{TINY, settings, target_for};
 
 settings! {
     /// Settings of [`Loss::bce`](crate::Loss::bce).
     Bce<F> {
-        /// What the loss of each element is multiplied by; it broadcasts.
+        /// Sets the factor of the loss of each element; it broadcasts. Default: none.
         weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
     }
     /// Settings of [`Loss::bce_with_logits`](crate::Loss::bce_with_logits).
     BceWithLogits<F> {
-        /// What the loss of each element is multiplied by; it broadcasts.
+        /// Sets the factor of the loss of each element; it broadcasts. Default: none.
         weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
-        /// What the positive part of each loss is multiplied by; it broadcasts, so that there may be one
-        /// number to a column.
+        /// Sets the factor of the positive part of each loss; it broadcasts, for example `[classes]`.
+        /// Default: none.
         pos_weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
     }
     /// Settings of [`Loss::kl_div`](crate::Loss::kl_div).
     KlDiv {
-        /// Whether the target, too, consists of logarithms; at first not.
+        /// Sets whether the target consists of logarithms, too. Default: false.
         log_target: bool = false, |log_target: bool| log_target;
     }
 }
@@ -32,7 +32,7 @@ struct BinaryCrossEntropy;
 
 impl BinaryOp for BinaryCrossEntropy {
     fn value<F: Float>(&self, x: F, t: F) -> F {
-        // A comparison, and not `max`, so that a NaN stays one.
+        // A comparison instead of `max`, so that NaN stays NaN.
         let ln = |x: F| if x.ln() < F::of(-100.0) { F::of(-100.0) } else { x.ln() };
         (t - F::ONE) * ln(F::ONE - x) - t * ln(x)
     }
@@ -53,9 +53,9 @@ pub(super) fn bce<'t, F: Float>(
     target: impl Operand<'t, F>,
     Bce { weight, reduction }: Bce<F>,
 ) -> Var<'t, F> {
-    let target = fits("bce", x, target);
+    let target = target_for("bce", x, target);
     let losses = x.combine(BinaryCrossEntropy, &target);
-    reduction.of(weighted(losses, weight))
+    reduction.apply(weighted(losses, weight))
 }
 
 #[track_caller]
@@ -64,7 +64,7 @@ pub(super) fn bce_with_logits<'t, F: Float>(
     target: impl Operand<'t, F>,
     BceWithLogits { weight, pos_weight, reduction }: BceWithLogits<F>,
 ) -> Var<'t, F> {
-    let target = fits("bce_with_logits", x, target);
+    let target = target_for("bce_with_logits", x, target);
     // -p t ln s - (1 - t) ln(1 - s) with s = sigmoid(x), after cancelling.
     let losses = match pos_weight {
         None => x.softplus() - x * target,
@@ -73,7 +73,7 @@ pub(super) fn bce_with_logits<'t, F: Float>(
             x - x * target + slope * (-x).softplus()
         }
     };
-    reduction.of(weighted(losses, weight))
+    reduction.apply(weighted(losses, weight))
 }
 
 #[track_caller]
@@ -82,12 +82,12 @@ pub(super) fn kl_div<'t, F: Float>(
     target: impl Operand<'t, F>,
     KlDiv { log_target, reduction }: KlDiv,
 ) -> Var<'t, F> {
-    let target = fits("kl_div", x, target);
+    let target = target_for("kl_div", x, target);
     if log_target {
-        return reduction.of(target.exp() * (target - x));
+        return reduction.apply(target.exp() * (target - x));
     }
     let entropy = target.equal(0.0).where_cond(0.0, target * target.ln());
-    reduction.of(entropy - target * x)
+    reduction.apply(entropy - target * x)
 }
 
 #[track_caller]

@@ -1,24 +1,36 @@
-//! From the losses of elements or examples to one number, and the settings of losses.
+//! The reduction of losses to one number, and the settings of losses.
 
 use wengert_core::{Float, Operand, ReduceOps, ShapeError, Var};
 
-/// How the losses of the elements, or of the examples, become one number.
+/// The way in which the losses of elements or examples become one number. Default: their mean.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{Loss, Reduction};
+///
+/// let x = Tensor::<f64>::from([1.0, 3.0]);
+/// let loss = |reduction| evaluate(|tape| tape.constant(&x).mse_with(0.0, reduction));
+/// assert_eq!(loss(Reduction::Mean).item(), 5.0);
+/// assert_eq!(loss(Reduction::Sum).item(), 10.0);
+/// assert_eq!(loss(Reduction::None), Tensor::from([1.0, 9.0]));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Reduction {
-    /// Their mean; of labelled examples the mean over those that count.
+    /// Their mean; with labels, the mean over the examples that are not ignored.
     #[default]
     Mean,
     /// Their sum.
     Sum,
-    /// They stay as they are.
+    /// No reduction: the losses themselves.
     None,
-    /// Their sum over the first extent, the number of examples: PyTorch's `batchmean`.
+    /// Their sum divided by the extent of axis 0, the number of examples: PyTorch's `batchmean`.
     BatchMean,
 }
 
 impl Reduction {
+    /// Reduces the losses.
     #[track_caller]
-    pub(super) fn of<'t, F: Float>(self, losses: Var<'t, F>) -> Var<'t, F> {
+    pub(super) fn apply<'t, F: Float>(self, losses: Var<'t, F>) -> Var<'t, F> {
         match self {
             Self::Mean => losses.mean(),
             Self::Sum => losses.sum(),
@@ -31,8 +43,8 @@ impl Reduction {
     }
 }
 
-/// The settings of a loss: a struct with PyTorch's names and defaults, a method for each, and a
-/// [`Reduction`], which may stand in its place.
+/// Declares the settings of a loss: a struct with PyTorch's names and defaults and a method for each. A
+/// [`Reduction`] converts into it.
 macro_rules! settings {
     ($(
         $(#[$doc:meta])*
@@ -49,7 +61,7 @@ macro_rules! settings {
         }
 
         impl $(<$F: wengert_core::Float>)? $Name $(<$F>)? {
-            /// The defaults.
+            /// Returns the defaults.
             pub fn new() -> Self {
                 Self { $($field: $default,)* reduction: crate::Reduction::Mean }
             }
@@ -62,7 +74,7 @@ macro_rules! settings {
                 }
             )*
 
-            /// How losses become one number; at first their mean.
+            /// Sets how losses become one number. Default: their mean.
             pub fn reduction(self, reduction: crate::Reduction) -> Self {
                 Self { reduction, ..self }
             }
@@ -84,37 +96,25 @@ macro_rules! settings {
 
 pub(super) use settings;
 
-/// PyTorch's 1e-12 in divisors, which is a number of single precision.
+/// The summand 1e-12 that PyTorch has in divisors, rounded to single precision as there.
 pub(super) const TINY: f64 = 1e-12_f32 as f64;
 
-/// The number, if it is above zero; else a panic.
+/// Returns the target on the tape of the prediction, to whose shape it must broadcast. If the prediction could
+/// broadcast to the target, `[4]` beside `[4, 1]` would make sixteen losses.
 #[track_caller]
-pub(super) fn above_zero(what: &str, number: f64) -> f64 {
-    assert!(number > 0.0, "{what} must be above 0, not {number}");
-    number
-}
-
-/// The number, if it is not below zero; else a panic.
-#[track_caller]
-pub(super) fn not_negative(what: &str, number: f64) -> f64 {
-    assert!(number >= 0.0, "{what} must be 0 or above, not {number}");
-    number
-}
-
-/// What a prediction is held against, on its tape: of its shape, or repeating into it. The other way
-/// around `[4]` beside `[4, 1]` would be sixteen losses.
-#[track_caller]
-pub(super) fn fits<'t, F: Float>(
+pub(super) fn target_for<'t, F: Float>(
     loss: &str,
     x: Var<'t, F>,
     target: impl Operand<'t, F>,
 ) -> Var<'t, F> {
     let target = target.on(x.tape());
-    let (own, given) = (x.shape(), target.shape());
-    match own.broadcast(given) {
-        Ok(both) if both == own => {}
+    let (prediction, found) = (x.shape(), target.shape());
+    match prediction.broadcast(found) {
+        Ok(both) if both == prediction => {}
         Ok(both) => {
-            let message = format!("a target {given:?} makes {both:?} of the prediction {own:?}");
+            let message = format!(
+                "target {found:?} does not broadcast to the prediction {prediction:?}, both broadcast to {both:?}"
+            );
             ShapeError::new(message).in_operation(loss).raise();
         }
         Err(error) => error.in_operation(loss).raise(),

@@ -1,50 +1,51 @@
-//! Losses of numbers against numbers.
+//! Losses of predicted numbers.
 
 use std::f64::consts::PI;
 
 use wengert_core::{Float, MovementOps, Operand, UnaryOps, Var};
 
 use super::Reduction;
-use super::reduction::{above_zero, fits, not_negative, settings};
+use super::reduction::{settings, target_for};
+use crate::validate::{non_negative, positive};
 
 settings! {
     /// Settings of [`Loss::huber`](crate::Loss::huber).
     Huber {
-        /// The distance at which the parabola becomes a line, 1 at first.
+        /// Sets the distance at which the parabola becomes a line. Default: 1.
         ///
         /// # Panics
         /// If it is not above 0.
-        delta: f64 = 1.0, |delta: f64| above_zero("Huber: delta", delta);
+        delta: f64 = 1.0, |delta: f64| positive("Huber: delta", delta);
     }
     /// Settings of [`Loss::smooth_l1`](crate::Loss::smooth_l1).
     SmoothL1 {
-        /// The distance at which the parabola becomes a line, 1 at first; with 0 there is no parabola.
+        /// Sets the distance at which the parabola becomes a line; 0 leaves the line alone. Default: 1.
         ///
         /// # Panics
         /// If it is negative.
-        beta: f64 = 1.0, |beta: f64| not_negative("SmoothL1: beta", beta);
+        beta: f64 = 1.0, |beta: f64| non_negative("SmoothL1: beta", beta);
     }
     /// Settings of [`Loss::gaussian_nll`](crate::Loss::gaussian_nll).
     GaussianNll {
-        /// Whether the constant `ln(2 pi) / 2` belongs to the loss; at first not.
+        /// Sets whether the loss includes the constant `ln(2 pi) / 2`. Default: false.
         full: bool = false, |full: bool| full;
-        /// The least variance, 1e-6 at first.
+        /// Sets the least variance. Default: 1e-6.
         ///
         /// # Panics
         /// If it is not above 0.
-        eps: f64 = 1e-6, |eps: f64| above_zero("GaussianNll: eps", eps);
+        eps: f64 = 1e-6, |eps: f64| positive("GaussianNll: eps", eps);
     }
     /// Settings of [`Loss::poisson_nll`](crate::Loss::poisson_nll).
     PoissonNll {
-        /// Whether the prediction is the logarithm of the rate, as it is at first, or the rate.
+        /// Sets whether the prediction is the logarithm of the rate, or the rate itself. Default: true.
         log_input: bool = true, |log_input: bool| log_input;
-        /// Whether Stirling's approximation of `ln(target!)` belongs to the loss; at first not.
+        /// Sets whether the loss includes Stirling's approximation of `ln(target!)`. Default: false.
         full: bool = false, |full: bool| full;
-        /// What is added to a rate before its logarithm is taken, 1e-8 at first.
+        /// Sets the number that is added to a rate before its logarithm is taken. Default: 1e-8.
         ///
         /// # Panics
         /// If it is negative.
-        eps: f64 = 1e-8, |eps: f64| not_negative("PoissonNll: eps", eps);
+        eps: f64 = 1e-8, |eps: f64| non_negative("PoissonNll: eps", eps);
     }
 }
 
@@ -54,8 +55,8 @@ pub(super) fn mse<'t, F: Float>(
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
-    let target = fits("mse", x, target);
-    reduction.of((x - target).square())
+    let target = target_for("mse", x, target);
+    reduction.apply((x - target).square())
 }
 
 #[track_caller]
@@ -64,8 +65,8 @@ pub(super) fn half_sse<'t, F: Float>(
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
-    let target = fits("half_sse", x, target);
-    reduction.of((x - target).square()) * 0.5
+    let target = target_for("half_sse", x, target);
+    reduction.apply((x - target).square()) * 0.5
 }
 
 #[track_caller]
@@ -74,8 +75,8 @@ pub(super) fn l1<'t, F: Float>(
     target: impl Operand<'t, F>,
     reduction: Reduction,
 ) -> Var<'t, F> {
-    let target = fits("l1", x, target);
-    reduction.of((x - target).abs())
+    let target = target_for("l1", x, target);
+    reduction.apply((x - target).abs())
 }
 
 #[track_caller]
@@ -84,10 +85,10 @@ pub(super) fn huber<'t, F: Float>(
     target: impl Operand<'t, F>,
     Huber { delta, reduction }: Huber,
 ) -> Var<'t, F> {
-    let target = fits("huber", x, target);
+    let target = target_for("huber", x, target);
     let distance = (x - target).abs();
     let line = (distance - delta / 2.0) * delta;
-    reduction.of(distance.less(delta).where_cond(distance.square() * 0.5, line))
+    reduction.apply(distance.less(delta).where_cond(distance.square() * 0.5, line))
 }
 
 #[track_caller]
@@ -96,10 +97,10 @@ pub(super) fn smooth_l1<'t, F: Float>(
     target: impl Operand<'t, F>,
     SmoothL1 { beta, reduction }: SmoothL1,
 ) -> Var<'t, F> {
-    let target = fits("smooth_l1", x, target);
+    let target = target_for("smooth_l1", x, target);
     let distance = (x - target).abs();
     let parabola = distance.square() * (0.5 / beta);
-    reduction.of(distance.less(beta).where_cond(parabola, distance - beta / 2.0))
+    reduction.apply(distance.less(beta).where_cond(parabola, distance - beta / 2.0))
 }
 
 #[track_caller]
@@ -109,14 +110,14 @@ pub(super) fn gaussian_nll<'t, F: Float>(
     variance: impl Operand<'t, F>,
     GaussianNll { full, eps, reduction }: GaussianNll,
 ) -> Var<'t, F> {
-    let target = fits("gaussian_nll", x, target);
-    let variance = fits("gaussian_nll", x, variance);
+    let target = target_for("gaussian_nll", x, target);
+    let variance = target_for("gaussian_nll", x, variance);
     let variance = variance.on(x.tape());
-    // The least variance in place of a smaller one, and the derivative as if it were not in place.
+    // A smaller variance is replaced by the least one, with the derivative of the original.
     let least = variance - variance.stop_gradient() + eps;
     let variance = variance.less(eps).where_cond(least, variance);
     let losses = (variance.ln() + (x - target).square() / variance) * 0.5;
-    reduction.of(if full { losses + 0.5 * (2.0 * PI).ln() } else { losses })
+    reduction.apply(if full { losses + 0.5 * (2.0 * PI).ln() } else { losses })
 }
 
 #[track_caller]
@@ -125,11 +126,11 @@ pub(super) fn poisson_nll<'t, F: Float>(
     target: impl Operand<'t, F>,
     PoissonNll { log_input, full, eps, reduction }: PoissonNll,
 ) -> Var<'t, F> {
-    let target = fits("poisson_nll", x, target);
+    let target = target_for("poisson_nll", x, target);
     let losses = if log_input { x.exp() - target * x } else { x - target * (x + eps).ln() };
     if !full {
-        return reduction.of(losses);
+        return reduction.apply(losses);
     }
     let stirling = target * target.ln() - target + (target * (2.0 * PI)).ln() * 0.5;
-    reduction.of(losses + target.greater(1.0).where_cond(stirling, 0.0))
+    reduction.apply(losses + target.greater(1.0).where_cond(stirling, 0.0))
 }

@@ -4,16 +4,40 @@ use std::fmt::Debug;
 
 use wengert_core::{Float, MovementOps, UnaryOps, Var};
 
-/// One step of a recurrent layer whose state is `N` variables `[batch, hidden]`, the first of which is
-/// also its output. A cell of one's own makes a [`Recurrent`](crate::Recurrent) of one's own.
+/// One step of a recurrent layer. The state is `N` variables `[batch, hidden_size]`; the first is also the output.
+///
+/// A type that implements the trait makes a layer, [`Recurrent<Cell, N>`](crate::Recurrent):
+///
+/// ```
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use wengert_core::{Float, UnaryOps, Var};
+/// use wengert_nn::{Recurrent, RecurrentCell, check_shapes};
+///
+/// /// `h' = sin(x + h)`
+/// #[derive(Clone, Copy, Debug, Default)]
+/// struct SineCell;
+///
+/// impl RecurrentCell<1> for SineCell {
+///     const NAME: &'static str = "Sine";
+///     const GATES: usize = 1;
+///     fn step<'t, F: Float>(&self, x: Var<'t, F>, h: Var<'t, F>, _: [Var<'t, F>; 1]) -> [Var<'t, F>; 1] {
+///         [(x + h).sin()]
+///     }
+/// }
+///
+/// let layer = Recurrent::<SineCell, 1>::new(3, 4, &mut ChaCha8Rng::seed_from_u64(0));
+/// assert_eq!(check_shapes(&layer, [2, 5, 3]), Ok([2, 5, 4].into()));
+/// ```
 pub trait RecurrentCell<const N: usize>: Copy + Debug + Default + Send + Sync + 'static {
-    /// PyTorch's name of the layer.
+    /// The name of the layer, for summaries and messages.
     const NAME: &'static str;
-    /// How many times `hidden` the products have; the gates lie side by side in them.
+    /// The number of gates. The products with the weights have `GATES * hidden_size` columns, gate by gate.
     const GATES: usize;
 
-    /// The state after a step: from `x`, which is `W_ih x_t + b_ih`, from `h`, which is
-    /// `W_hh h_(t-1) + b_hh`, both `[batch, GATES * hidden]`, and from the state before.
+    /// Records the state after a step.
+    ///
+    /// `x` is `W_ih x_t + b_ih` and `h` is `W_hh h_(t-1) + b_hh`, both `[batch, GATES * hidden_size]`; `state` is the
+    /// state before the step.
     #[track_caller]
     fn step<'t, F: Float>(
         &self,
@@ -23,7 +47,7 @@ pub trait RecurrentCell<const N: usize>: Copy + Debug + Default + Send + Sync + 
     ) -> [Var<'t, F>; N];
 }
 
-/// `h' = tanh(x + h)`, or `relu` in place of `tanh`.
+/// The cell of an [`Rnn`](crate::Rnn): `h' = tanh(x + h)`, or `relu` in place of `tanh`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RnnCell {
     pub(super) relu: bool,
@@ -45,7 +69,7 @@ impl RecurrentCell<1> for RnnCell {
     }
 }
 
-/// Gates `i`, `f`, `g`, `o` of `x + h`:
+/// The cell of an [`Lstm`](crate::Lstm), with gates `i`, `f`, `g`, `o` of `x + h`:
 /// `c' = sigmoid(f) c + sigmoid(i) tanh(g)` and `h' = sigmoid(o) tanh(c')`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LstmCell;
@@ -67,9 +91,9 @@ impl RecurrentCell<2> for LstmCell {
     }
 }
 
-/// Gates `r`, `z`, `n`, of `x` and of `h`:
+/// The cell of a [`Gru`](crate::Gru), with gates `r`, `z`, `n` of `x` and of `h`:
 /// `r = sigmoid(x_r + h_r)`, `z = sigmoid(x_z + h_z)`, `n = tanh(x_n + r h_n)` and `h' = (1 - z) n + z h`.
-/// The reset gate is applied after the product with the weight, as in cuDNN.
+/// As in cuDNN, the reset gate is applied after the product with the weight.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GruCell;
 
@@ -91,13 +115,13 @@ impl RecurrentCell<1> for GruCell {
     }
 }
 
-/// The gates that lie side by side in a product.
+/// Splits a product into its gates.
 #[track_caller]
 fn gates<'t, F: Float, const G: usize>(x: Var<'t, F>) -> [Var<'t, F>; G] {
-    let hidden = x.shape()[1] / G;
+    let hidden_size = x.shape()[1] / G;
     let mut gates = [x; G];
     for (i, gate) in gates.iter_mut().enumerate() {
-        *gate = x.narrow(1, i * hidden, hidden);
+        *gate = x.narrow(1, i * hidden_size, hidden_size);
     }
     gates
 }

@@ -1,4 +1,4 @@
-//! Recurrent layers: one loop over the positions of a sequence, and a cell that says what a step is.
+//! Recurrent layers: one loop over the positions of a sequence, and a cell that defines a step.
 
 mod cell;
 mod weights;
@@ -6,27 +6,60 @@ mod weights;
 use std::marker::PhantomData;
 
 use rand::Rng;
-use wengert_core::{
-    Float, Leaf, LeafMut, MovementOps, Operand, Params, Path, Shape, ShapeError, Tensor, Var,
-};
+use wengert_core::{Float, Leaf, LeafMut, MovementOps, Operand, Params, Path, Shape, Tensor, Var};
 
 pub use cell::{GruCell, LstmCell, RecurrentCell, RnnCell};
 use weights::Weights;
 
-use crate::{Dropout, Module};
+use super::{mismatch, refuse};
+use crate::{Dropout, Module, validate};
 
-/// A stack of recurrent layers, from `[batch, time, inputs]` to `[batch, time, hidden]`, or to
-/// `[batch, time, 2 * hidden]` if it runs in both directions. This is PyTorch with `batch_first=True`;
-/// parameters are named as there: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`,
-/// `weight_ih_l0_reverse`, ..
+/// A stack of recurrent layers, written as [`Rnn`], [`Lstm`] or [`Gru`].
 ///
-/// A state is `N` tensors `[layers * directions, batch, hidden]`, in the order layer by layer, in each
-/// forward and then reverse. [`Module::forward`] starts from zeros; to start elsewhere, or to go on one
-/// position at a time, there is [`Recurrent::forward_from`].
+/// * Input `[batch, time, input_size]`, output `[batch, time, hidden_size]`, or `[batch, time, 2 * hidden_size]` if
+///   bidirectional. This is PyTorch's `batch_first=True`.
+/// * State: `N` tensors `[num_layers * directions, batch, hidden_size]`, layer by layer, each forward and then
+///   reverse.
+/// * Parameters of layer 0: `weight_ih_l0` `[gates * hidden_size, input_size]`, `weight_hh_l0`
+///   `[gates * hidden_size, hidden_size]`, `bias_ih_l0` and `bias_hh_l0` `[gates * hidden_size]`; of its reverse
+///   direction `weight_ih_l0_reverse` and so on. All start uniform within `1 / sqrt(hidden_size)`.
+///
+/// [`Module::forward`] starts from a state of zeros, [`Recurrent::forward_from`] from any other, and returns the
+/// last one.
+#[derive(Clone, Debug)]
+pub struct Recurrent<C, const N: usize, F: Float = f32> {
+    cell: C,
+    input_size: usize,
+    hidden_size: usize,
+    /// The parameters of each layer and direction.
+    weights: Vec<Weights<F>>,
+    bidirectional: bool,
+    dropout: Dropout,
+}
+
+/// An Elman network, `h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh)`; see [`Recurrent`].
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html>, Elman 1990.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
-/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{Rnn, check_shapes};
+///
+/// let rnn = Rnn::<f32>::builder(3, 4).relu().build(&mut ChaCha8Rng::seed_from_u64(0));
+/// assert_eq!(check_shapes(&rnn, [2, 5, 3]), Ok([2, 5, 4].into()));
+/// ```
+pub type Rnn<F = f32> = Recurrent<RnnCell, 1, F>;
+
+/// Long short-term memory, a recurrent layer with the state `[h, c]`; see [`Recurrent`].
+///
+/// With `z = W_ih x_t + b_ih + W_hh h_(t-1) + b_hh` split into the gates `i`, `f`, `g`, `o`, a step is
+/// `c_t = sigmoid(f) c_(t-1) + sigmoid(i) tanh(g)` and `h_t = sigmoid(o) tanh(c_t)`.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html>, Hochreiter and Schmidhuber 1997.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use wengert_core::{MovementOps, Tape, Tensor, evaluate};
 /// use wengert_nn::{Lstm, Module};
 ///
 /// let lstm = Lstm::<f32>::new(3, 4, &mut ChaCha8Rng::seed_from_u64(0));
@@ -34,51 +67,53 @@ use crate::{Dropout, Module};
 /// let whole = evaluate(|tape| lstm.forward(tape.constant(&x)));
 /// assert_eq!(whole.shape(), [2, 5, 4].into());
 ///
-/// // The same one position at a time, with the state carried over.
-/// let mut state = lstm.zeros(2);
+/// // One position at a time, with the state carried over.
+/// let mut state = lstm.zero_state(2);
 /// for t in 0..5 {
-///     let tape = wengert_core::Tape::evaluating();
+///     let tape = Tape::evaluating();
 ///     let [h, c] = &state;
 ///     let (_, next) = lstm.forward_from(tape.constant(&x).narrow(1, t, 1), [h, c]);
 ///     state = next.map(|state| state.value());
 /// }
-/// # use wengert_core::MovementOps;
 /// assert_eq!(state[0].as_slice()[..4], whole.as_slice()[16..20]);
 /// ```
-#[derive(Clone, Debug)]
-pub struct Recurrent<C, const N: usize, F: Float = f32> {
-    cell: C,
-    inputs: usize,
-    hidden: usize,
-    /// One for each layer and direction.
-    weights: Vec<Weights<F>>,
-    bidirectional: bool,
-    dropout: Dropout,
-}
-
-/// `h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh)`; Elman 1990.
-///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html>
-pub type Rnn<F = f32> = Recurrent<RnnCell, 1, F>;
-
-/// Long short-term memory, whose state is `[h, c]`; Hochreiter and Schmidhuber 1997. The gates are
-/// stacked in the order input, forget, cell, output.
-///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html>
 pub type Lstm<F = f32> = Recurrent<LstmCell, 2, F>;
 
-/// The gated recurrent unit; Cho et al. 2014. The gates are stacked in the order reset, update, new.
+/// A gated recurrent unit, a recurrent layer with the state `[h]`; see [`Recurrent`].
 ///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html>
+/// With `x = W_ih x_t + b_ih` and `h = W_hh h_(t-1) + b_hh` split into the gates `r`, `z`, `n`, a step is
+/// `r = sigmoid(x_r + h_r)`, `z = sigmoid(x_z + h_z)`, `n = tanh(x_n + r h_n)` and
+/// `h_t = (1 - z) n + z h_(t-1)`.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html>, Cho et al. 2014,
+/// <https://arxiv.org/abs/1406.1078>.
+///
+/// ```
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use wengert_nn::{Gru, check_shapes};
+///
+/// let rng = &mut ChaCha8Rng::seed_from_u64(0);
+/// let gru = Gru::<f32>::builder(3, 4).num_layers(2).bidirectional().build(rng);
+/// assert_eq!(check_shapes(&gru, [2, 5, 3]), Ok([2, 5, 8].into()));
+/// ```
 pub type Gru<F = f32> = Recurrent<GruCell, 1, F>;
 
-/// What a recurrent layer is made with: `Lstm::builder(3, 4).layers(2).bidirectional().build(rng)`.
+/// Settings of a recurrent layer, from [`Recurrent::builder`].
+///
+/// ```
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use wengert_nn::{Lstm, check_shapes};
+///
+/// let rng = &mut ChaCha8Rng::seed_from_u64(0);
+/// let lstm = Lstm::<f32>::builder(3, 4).num_layers(2).bidirectional().dropout(0.1).build(rng);
+/// assert_eq!(check_shapes(&lstm, [2, 5, 3]), Ok([2, 5, 8].into()));
+/// ```
 #[derive(Clone, Debug)]
 pub struct RecurrentBuilder<C, const N: usize, F: Float = f32> {
     cell: C,
-    inputs: usize,
-    hidden: usize,
-    layers: usize,
+    input_size: usize,
+    hidden_size: usize,
+    num_layers: usize,
     bidirectional: bool,
     bias: bool,
     dropout: f64,
@@ -86,74 +121,80 @@ pub struct RecurrentBuilder<C, const N: usize, F: Float = f32> {
 }
 
 impl<C: RecurrentCell<N>, const N: usize, F: Float> RecurrentBuilder<C, N, F> {
-    /// So many layers, each of which reads the outputs of the one before; 1 unless told otherwise.
-    pub fn layers(self, layers: usize) -> Self {
-        Self { layers, ..self }
+    /// Sets the number of layers; each reads the outputs of the one before. Default: 1.
+    pub fn num_layers(self, num_layers: usize) -> Self {
+        Self { num_layers, ..self }
     }
 
-    /// Each layer reads the sequence from both ends, with weights of their own; the outputs lie side by
-    /// side, forward first.
+    /// Adds to each layer a second direction, from the last position to the first, with its own weights. The outputs
+    /// are joined along the width, forward first.
     pub fn bidirectional(self) -> Self {
         Self { bidirectional: true, ..self }
     }
 
-    /// Without biases.
+    /// Removes the biases: PyTorch's `bias=False`.
     pub fn without_bias(self) -> Self {
         Self { bias: false, ..self }
     }
 
-    /// In training each layer but the last drops this share of its outputs.
-    pub fn dropout(self, p: f64) -> Self {
-        Self { dropout: p, ..self }
-    }
-
-    /// The layer, its parameters uniform within `1 / sqrt(hidden)`.
+    /// Sets the probability of dropout of the outputs of all layers but the last. Default: 0.
     ///
     /// # Panics
-    /// If there are no layers, or the dropout is not from 0 to 1.
+    /// If `p` is outside `0..=1`.
+    #[track_caller]
+    pub fn dropout(self, p: f64) -> Self {
+        Self { dropout: validate::fraction(&format!("{}: dropout", C::NAME), p), ..self }
+    }
+
+    /// Returns the layer, drawn from `rng`.
+    ///
+    /// # Panics
+    /// If `num_layers` is 0.
     #[track_caller]
     pub fn build(self, rng: &mut impl Rng) -> Recurrent<C, N, F> {
-        let Self { cell, inputs, hidden, layers, bidirectional, bias, dropout, .. } = self;
-        assert!(layers > 0, "{}: there are no layers", C::NAME);
+        let Self {
+            cell, input_size, hidden_size, num_layers, bidirectional, bias, dropout, ..
+        } = self;
+        assert!(num_layers > 0, "{}: num_layers must be 1 or above, not 0", C::NAME);
         let mut weights = Vec::new();
-        for layer in 0..layers {
-            let inputs = match (layer, bidirectional) {
-                (0, _) => inputs,
-                (_, false) => hidden,
-                (_, true) => 2 * hidden,
+        for layer in 0..num_layers {
+            let input_size = match (layer, bidirectional) {
+                (0, _) => input_size,
+                (_, false) => hidden_size,
+                (_, true) => 2 * hidden_size,
             };
             for reverse in [false, true] {
                 if bidirectional || !reverse {
-                    let extents = [C::GATES * hidden, inputs, hidden];
+                    let extents = [C::GATES * hidden_size, input_size, hidden_size];
                     weights.push(Weights::new(layer, reverse, extents, bias, rng));
                 }
             }
         }
         let dropout = Dropout::new(dropout);
-        Recurrent { cell, inputs, hidden, weights, bidirectional, dropout }
+        Recurrent { cell, input_size, hidden_size, weights, bidirectional, dropout }
     }
 }
 
 impl<F: Float> RecurrentBuilder<RnnCell, 1, F> {
-    /// With `relu` in the place of `tanh`.
+    /// Uses `relu` in place of `tanh`: PyTorch's `nonlinearity='relu'`.
     pub fn relu(self) -> Self {
         Self { cell: RnnCell { relu: true }, ..self }
     }
 }
 
 impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
-    /// One layer with biases, in one direction.
-    pub fn new(inputs: usize, hidden: usize, rng: &mut impl Rng) -> Self {
-        Self::builder(inputs, hidden).build(rng)
+    /// Returns one layer in one direction, with biases, drawn from `rng`.
+    pub fn new(input_size: usize, hidden_size: usize, rng: &mut impl Rng) -> Self {
+        Self::builder(input_size, hidden_size).build(rng)
     }
 
-    /// More than one layer, both directions, no biases, dropout.
-    pub fn builder(inputs: usize, hidden: usize) -> RecurrentBuilder<C, N, F> {
+    /// Returns settings, for several layers, both directions, no biases or dropout.
+    pub fn builder(input_size: usize, hidden_size: usize) -> RecurrentBuilder<C, N, F> {
         RecurrentBuilder {
             cell: C::default(),
-            inputs,
-            hidden,
-            layers: 1,
+            input_size,
+            hidden_size,
+            num_layers: 1,
             bidirectional: false,
             bias: true,
             dropout: 0.0,
@@ -161,22 +202,23 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
         }
     }
 
-    /// The state that [`Module::forward`] starts from.
-    pub fn zeros(&self, batch: usize) -> [Tensor<F>; N] {
+    /// Returns a state of zeros, from which [`Module::forward`] starts.
+    pub fn zero_state(&self, batch: usize) -> [Tensor<F>; N] {
         std::array::from_fn(|_| Tensor::zeros(self.state_shape(batch)))
     }
 
     fn state_shape(&self, batch: usize) -> Shape {
-        [self.weights.len(), batch, self.hidden].into()
+        [self.weights.len(), batch, self.hidden_size].into()
     }
 
-    /// The outputs, and the state after the last position, from a state of one's own: zeros, what an
-    /// encoder left, or the state after the sequence before, as variables (derivatives flow through) or
-    /// as tensors.
+    /// Records the outputs and the state after the last position, starting from `state`.
+    ///
+    /// The parts of the state are variables, through which derivatives flow, or tensors: for example the last
+    /// state of an encoder, or that of the sequence before.
     ///
     /// # Panics
-    /// If `x` is not `[batch, time, inputs]` with at least one position, or a part of the state not
-    /// `[layers * directions, batch, hidden]`.
+    /// If `x` is not `[batch, time, input_size]` with at least one position, or a part of the state not
+    /// `[num_layers * directions, batch, hidden_size]`.
     #[track_caller]
     pub fn forward_from<'t>(
         &self,
@@ -186,20 +228,19 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
         let tape = x.tape();
         let mark = tape.layer(C::NAME);
         let shape = x.shape();
-        if shape.rank() != 3 || shape[2] != self.inputs || shape[1] == 0 {
-            let inputs = self.inputs;
-            let message = format!("input {shape:?} is not [batch, time >= 1, {inputs}]");
-            ShapeError::new(message).in_operation(C::NAME).raise();
+        if shape.rank() != 3 || shape[2] != self.input_size || shape[1] == 0 {
+            let input_size = self.input_size;
+            mismatch(C::NAME, x, format_args!("[batch, time >= 1, {input_size}]"));
         }
-        let (batch, hidden) = (shape[0], self.hidden);
+        let (batch, hidden_size) = (shape[0], self.hidden_size);
         let expected = self.state_shape(batch);
         let mut before = [x; N];
         for (before, given) in before.iter_mut().zip(state) {
             *before = given.on(tape);
             let given = before.shape();
             if given != expected {
-                let message = format!("state {given:?} for input {shape:?} is not {expected:?}");
-                ShapeError::new(message).in_operation(C::NAME).raise();
+                let message = format!("expected state {expected:?}, found {given:?}");
+                refuse(C::NAME, x, message);
             }
         }
 
@@ -213,7 +254,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
             for weights in layer {
                 let mut own = before;
                 for part in &mut own {
-                    *part = part.narrow(0, after[0].len(), 1).reshape([batch, hidden]);
+                    *part = part.narrow(0, after[0].len(), 1).reshape([batch, hidden_size]);
                 }
                 let (output, last) = weights.run(&self.cell, y, own);
                 outputs.push(output);
@@ -246,11 +287,11 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Params<F> for Recurrent<C, N
 }
 
 impl<C: RecurrentCell<N>, const N: usize, F: Float> Module<F> for Recurrent<C, N, F> {
-    /// The outputs from a state of zeros.
+    /// Records the outputs, starting from a state of zeros.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let batch = x.shape().first().copied().unwrap_or(0);
-        let zeros = self.zeros(batch);
+        let zeros = self.zero_state(batch);
         self.forward_from(x, zeros.each_ref()).0
     }
     fn name(&self) -> &'static str {

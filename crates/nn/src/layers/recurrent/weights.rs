@@ -6,35 +6,37 @@ use wengert_core::{Float, Leaf, LeafMut, MovementOps, Param, Params, Path, Var};
 use super::RecurrentCell;
 use crate::init;
 
+/// The parameters of one layer in one direction.
 #[derive(Clone, Debug)]
 pub(super) struct Weights<F: Float> {
-    /// Shape `[gates * hidden, inputs]`.
+    /// Shape `[GATES * hidden_size, input_size]`.
     weight_ih: Param<F>,
-    /// Shape `[gates * hidden, hidden]`.
+    /// Shape `[GATES * hidden_size, hidden_size]`.
     weight_hh: Param<F>,
-    /// Shape `[gates * hidden]`, as the other bias.
+    /// Shape `[GATES * hidden_size]`.
     bias_ih: Option<Param<F>>,
+    /// Shape `[GATES * hidden_size]`.
     bias_hh: Option<Param<F>>,
-    /// Made once, because a model is visited at each step of an optimizer.
+    /// The parameters' names. An optimizer visits the model at each step, so they are made once.
     names: [String; 4],
-    /// From the last position to the first.
+    /// Whether the layer runs from the last position to the first.
     reverse: bool,
 }
 
 impl<F: Float> Weights<F> {
-    /// Uniform within `1 / sqrt(hidden)`, drawn in the order of declaration.
+    /// Returns weights uniform within `1 / sqrt(hidden_size)`, drawn in the order of declaration.
     pub(super) fn new(
         layer: usize,
         reverse: bool,
-        [outputs, inputs, hidden]: [usize; 3],
+        [outputs, input_size, hidden_size]: [usize; 3],
         bias: bool,
         rng: &mut impl Rng,
     ) -> Self {
-        let bound = (hidden.max(1) as f64).sqrt().recip();
+        let bound = (hidden_size.max(1) as f64).sqrt().recip();
         let direction = if reverse { "_reverse" } else { "" };
         Self {
-            weight_ih: init::uniform([outputs, inputs], bound, rng).into(),
-            weight_hh: init::uniform([outputs, hidden], bound, rng).into(),
+            weight_ih: init::uniform([outputs, input_size], bound, rng).into(),
+            weight_hh: init::uniform([outputs, hidden_size], bound, rng).into(),
             bias_ih: bias.then(|| init::uniform([outputs], bound, rng).into()),
             bias_hh: bias.then(|| init::uniform([outputs], bound, rng).into()),
             names: ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
@@ -43,8 +45,9 @@ impl<F: Float> Weights<F> {
         }
     }
 
-    /// The outputs `[batch, time, hidden]` for `[batch, time, inputs]`, and the state after the last
-    /// step. The product with the inputs is one for all positions; the loop has what must wait.
+    /// Records the outputs `[batch, time, hidden_size]` for `[batch, time, input_size]`, and the state after the last
+    /// step. The inputs of all positions are multiplied at once; the loop has only the steps that depend on the
+    /// state.
     #[track_caller]
     pub(super) fn run<'t, C: RecurrentCell<N>, const N: usize>(
         &self,
@@ -54,7 +57,7 @@ impl<F: Float> Weights<F> {
     ) -> (Var<'t, F>, [Var<'t, F>; N]) {
         let tape = x.tape();
         let (batch, time) = (x.shape()[0], x.shape()[1]);
-        let [width, hidden] = [0, 1].map(|axis| self.weight_hh.value().shape()[axis]);
+        let [width, hidden_size] = [0, 1].map(|axis| self.weight_hh.value().shape()[axis]);
         let (w_ih, w_hh) = (tape.param(&self.weight_ih), tape.param(&self.weight_hh));
         let (b_ih, b_hh) = (
             self.bias_ih.as_ref().map(|bias| tape.param(bias)),
@@ -68,12 +71,12 @@ impl<F: Float> Weights<F> {
             state = cell.step(x.narrow(1, t * width, width), h, state);
             outputs[t] = state[0];
         }
-        let y = Var::concat(&outputs, 1).reshape([batch, time, hidden]);
+        let y = Var::concat(&outputs, 1).reshape([batch, time, hidden_size]);
         (y, state)
     }
 }
 
-/// `x weight^T + bias`.
+/// Records `x weight^T + bias`.
 #[track_caller]
 fn product<'t, F: Float>(
     x: Var<'t, F>,

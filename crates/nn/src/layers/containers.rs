@@ -1,0 +1,258 @@
+//! Modules that connect others.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use wengert_core::{
+    Float, LayerName, Leaf, LeafMut, MovementOps, Params, Path, Var, params_generic,
+};
+
+use super::refuse;
+use crate::Module;
+
+/// Modules that run one after the other.
+///
+/// * Input: that of the first module. Output: that of the last one. Without modules, the input is returned.
+/// * Parameters: those of the modules, named by position, such as `0.weight` and `2.bias`.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html>
+///
+/// ```
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use wengert_core::{Params, Tensor, evaluate};
+/// use wengert_nn::{Linear, Module, Relu, Sequential};
+///
+/// let mut rng = ChaCha8Rng::seed_from_u64(0);
+/// let net = Sequential::<f32>::new()
+///     .then(Linear::new(4, 8, &mut rng))
+///     .then(Relu)
+///     .then(Linear::new(8, 2, &mut rng));
+/// let y = evaluate(|tape| net.forward(tape.constant(&Tensor::ones([3, 4]))));
+/// assert_eq!(y.shape(), [3, 2].into());
+/// assert!(net.param("2.weight").is_some());
+/// ```
+pub struct Sequential<F: Float = f32> {
+    layers: Vec<Box<dyn Module<F> + Send + Sync>>,
+}
+
+impl<F: Float> Sequential<F> {
+    /// Returns a sequence without modules.
+    pub fn new() -> Self {
+        Self { layers: Vec::new() }
+    }
+
+    /// Appends a module.
+    pub fn then(mut self, layer: impl Module<F> + Send + Sync + 'static) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Returns the modules, for example to run only some of them.
+    pub fn layers(&self) -> &[Box<dyn Module<F> + Send + Sync>] {
+        &self.layers
+    }
+}
+
+impl<F: Float> Default for Sequential<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Float> Debug for Sequential<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.layers.iter().map(|layer| layer.name())).finish()
+    }
+}
+
+impl<F: Float> Params<F> for Sequential<F> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
+        Params::<F>::visit(&*self.layers, path, visit);
+    }
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
+    ) {
+        Params::<F>::visit_mut(&mut *self.layers, path, visit);
+    }
+}
+
+impl<F: Float> Module<F> for Sequential<F> {
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Sequential");
+        self.layers.iter().enumerate().fold(x, |x, (i, layer)| {
+            let _part = x.tape().layer(i);
+            layer.forward(x)
+        })
+    }
+}
+
+/// A sum of the input and a module's output, `x + body(x)`.
+///
+/// * Input and output: any shape that the body keeps.
+/// * Parameters: those of the body, under `body`.
+///
+/// He et al. 2015, <https://arxiv.org/abs/1512.03385>.
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{Module, Relu, Residual};
+///
+/// let x = Tensor::<f64>::from([-1.0, 2.0]);
+/// let y = evaluate(|tape| Residual::new(Relu).forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([-1.0, 4.0]));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Residual<M> {
+    /// The module whose output is added.
+    pub body: M,
+}
+
+impl<M> Residual<M> {
+    /// Returns a residual connection around `body`.
+    pub fn new(body: M) -> Self {
+        Self { body }
+    }
+}
+
+impl<F: Float, M: Params<F>> Params<F> for Residual<M> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
+        self.body.visit(path.field("body"), visit);
+    }
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
+    ) {
+        self.body.visit_mut(path.field("body"), visit);
+    }
+}
+
+impl<F: Float, M: Module<F>> Module<F> for Residual<M> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Residual");
+        let y = {
+            let _part = x.tape().layer(LayerName::Field("body"));
+            self.body.forward(x)
+        };
+        if y.shape() != x.shape() {
+            let message =
+                format!("the body changes the shape, from {:?} to {:?}", x.shape(), y.shape());
+            refuse("Residual", x, message);
+        }
+        x + y
+    }
+}
+
+/// The identity.
+///
+/// * Input and output: any shape.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html>
+///
+/// ```
+/// use wengert_core::{Tensor, evaluate};
+/// use wengert_nn::{Identity, Module};
+///
+/// let x = Tensor::<f32>::ones([2]);
+/// assert_eq!(evaluate(|tape| Identity.forward(tape.constant(&x))), x);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Identity;
+
+params_generic! { plain Identity {} }
+
+impl<F: Float> Module<F> for Identity {
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Identity");
+        x
+    }
+}
+
+/// A layer that merges adjacent axes into one, by default all but the first.
+///
+/// * Input `[n, ..]`, output `[n, features]`.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html>
+///
+/// ```
+/// use wengert_nn::{Flatten, check_shapes};
+///
+/// assert_eq!(check_shapes::<f32>(&Flatten::new(), [64, 16, 5, 5]), Ok([64, 400].into()));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Flatten {
+    start_axis: isize,
+    end_axis: isize,
+}
+
+impl Flatten {
+    /// Returns a layer that merges axis 1 to the last.
+    pub fn new() -> Self {
+        Self::axes(1, -1)
+    }
+
+    /// Returns a layer that merges the axes from `start_axis` to `end_axis`, both included. Negative numbers count
+    /// from the end.
+    pub fn axes(start_axis: isize, end_axis: isize) -> Self {
+        Self { start_axis, end_axis }
+    }
+}
+
+impl Default for Flatten {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+params_generic! { plain Flatten {; start_axis, end_axis } }
+
+impl<F: Float> Module<F> for Flatten {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Flatten");
+        x.flatten_axes(self.start_axis, self.end_axis)
+    }
+}
+
+type Function<F> = dyn for<'t> Fn(Var<'t, F>) -> Var<'t, F> + Send + Sync;
+
+/// A function without parameters as a module.
+///
+/// * Input and output: those of the function.
+///
+/// ```
+/// use wengert_core::{Tensor, UnaryOps, evaluate};
+/// use wengert_nn::{Lambda, Module, Sequential};
+///
+/// let net = Sequential::<f64>::new().then(Lambda::new(|x| x.square() + 1.0));
+/// assert_eq!(evaluate(|tape| net.forward(tape.constant(&Tensor::scalar(3.0)))).item(), 10.0);
+/// ```
+#[derive(Clone)]
+pub struct Lambda<F: Float = f32> {
+    function: Arc<Function<F>>,
+}
+
+impl<F: Float> Lambda<F> {
+    /// Returns a module that calls `f`. Clones share the function.
+    pub fn new(f: impl for<'t> Fn(Var<'t, F>) -> Var<'t, F> + Send + Sync + 'static) -> Self {
+        Self { function: Arc::new(f) }
+    }
+}
+
+impl<F: Float> Debug for Lambda<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lambda")
+    }
+}
+
+params_generic! { Lambda {; function } }
+
+impl<F: Float> Module<F> for Lambda<F> {
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let _layer = x.tape().layer("Lambda");
+        (self.function)(x)
+    }
+}

@@ -7,12 +7,13 @@ pub use wengert_io as io;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Against, Arithmetic, Axes, AxisList, Check, Checked, ConvOptions, Cotangent, Float, Flow,
-    IndexOp, Indices, LayerTrace, Leaf, LeafMut, ManyOp, Mismatch, MovementOps, NotFinite, Op,
-    Operand, Padding, ParamId, Params, Path, Pooling, Random, ReduceOps, Seeded, Shape, ShapeError,
-    ShapeTrace, Tensor, UnaryOp, UnaryOps, Value, WindowOps, check_gradients, check_model, einsum,
-    eval_shape, evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp,
-    jacobian, jvp, ops, rand, seeded, vectorized, vjp,
+    Against, Arithmetic, Axes, AxisList, BinaryOp, BinaryOps, Check, Checked, ConvOptions,
+    Cotangent, Elementwise, Float, Flow, IndexOp, IndexOps, Indices, LayerTrace, Leaf, LeafMut,
+    ManyOp, MatmulOps, Mismatch, MovementOps, NotFinite, Op, Operand, Padding, ParamId, Params,
+    Path, Pooling, Random, ReduceOps, ReshapeTo, Seeded, Shape, ShapeError, ShapeTrace, Tensor,
+    UnaryOp, UnaryOps, Value, WindowOps, check_gradients, check_model, einsum, eval_shape,
+    evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops,
+    rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
@@ -94,14 +95,15 @@ macro_rules! precision {
 
         pub use crate::{
             AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Attention,
-            AvgPool1d, AvgPool2d, Celu, ConvOptions, CosineEmbedding, Dropout, Dropout2d, Elu,
-            Flatten, GaussianNll, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, HingeEmbedding,
-            Huber, Identity, Indices, KlDiv, LeakyRelu, LogSigmoid, LogSoftmax, Loss,
-            MarginRanking, MaxPool1d, MaxPool2d, Mish, Module, MovementOps, Padding, Params,
-            PoissonNll, Pooling, ReduceOps, Reduction, Relu, Relu6, Residual, Selu, Shape, Sigmoid,
-            Silu, SmoothL1, Softmax, Softplus, Softsign, Tanh, TripletMargin, UnaryOps, Upsample,
-            WindowOps, check_shapes, einsum, evaluate, grad, gradients, gradients_checked,
-            gradients_with, hessian, hvp, init, jacobian, jvp, masks, seeded, summary, vjp,
+            AvgPool1d, AvgPool2d, BinaryOps, Celu, ConvOptions, CosineEmbedding, Dropout,
+            Dropout2d, Elu, Flatten, GaussianNll, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh,
+            HingeEmbedding, Huber, Identity, IndexOps, Indices, KlDiv, LeakyRelu, LogSigmoid,
+            LogSoftmax, Loss, MarginRanking, MatmulOps, MaxPool1d, MaxPool2d, Mish, Module,
+            MovementOps, Padding, Params, PoissonNll, Pooling, ReduceOps, Reduction, Relu, Relu6,
+            Residual, Selu, Shape, Sigmoid, Silu, SmoothL1, Softmax, Softplus, Softsign, Tanh,
+            TripletMargin, UnaryOps, Upsample, WindowOps, check_shapes, einsum, evaluate, grad,
+            gradients, gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp, masks,
+            seeded, summary, vjp,
         };
     };
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{At, BadSetting, TensorRule, setting};
-use wengert::{Float, MovementOps, Shape, Tensor, UnaryOps};
+use wengert::{Float, MatmulOps, MovementOps, Shape, Tensor, UnaryOps};
 
 /// Steps in which every direction of a weight matrix counts the same.
 ///

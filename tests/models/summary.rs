@@ -107,7 +107,7 @@ fn the_shape_is_that_of_a_run() {
 #[test]
 fn what_does_not_fit_is_an_error_that_says_where() {
     let error = check_shapes(&net(), [7, 5]).unwrap_err().to_string();
-    assert_eq!(error, "linear: [7, 5] and weight [8, 4] do not chain (5 against 4), in layers.0");
+    assert_eq!(error, "linear: [7, 5] and weight [8, 4]: inputs differ (5 and 4), in layers.0");
     assert!(summary(&net(), []).is_err());
 }
 

@@ -1,4 +1,4 @@
-//! What the property tests of the rules share.
+//! Strategies and checks that the property tests of derivatives share.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use wengert::f64::prelude::*;
 
 pub(crate) type Outcome = Result<(), String>;
 
-/// Runs `check` on what `strategy` draws; the first failure panics with the name of the operation.
+/// Runs `check` on draws of `strategy`; the first failure panics with the name of the operation.
 pub(crate) fn property<S: Strategy + 'static>(
     name: &str,
     strategy: S,
@@ -18,7 +18,7 @@ pub(crate) fn property<S: Strategy + 'static>(
     run(name, strategy.boxed(), &check);
 }
 
-// Behind `dyn`, because there are many operations: the machinery is compiled once.
+// Behind `dyn`, so that the test runner is compiled once for all operations.
 fn run<T: Debug>(name: &str, strategy: BoxedStrategy<T>, check: &dyn Fn(T) -> Outcome) {
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if config.rng_seed == RngSeed::Random {
@@ -31,8 +31,8 @@ fn run<T: Debug>(name: &str, strategy: BoxedStrategy<T>, check: &dyn Fn(T) -> Ou
     }
 }
 
-/// Checks `f` twice. Behind a polynomial, so that its second derivative is not trivially zero; and
-/// with further uses of its inputs, so that its cotangents are added to what is there already.
+/// Checks `f` twice: followed by a polynomial, so that its second derivative is not trivially zero; and with
+/// further uses of its inputs, so that its cotangents are added to existing ones.
 pub(crate) fn differentiates(
     f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
     inputs: impl IntoIterator<Item = Tensor>,
@@ -57,7 +57,7 @@ pub(crate) fn bend(y: Var<'_>) -> Var<'_> {
     y.square() + y
 }
 
-/// That `f` has a derivative of exactly zero, computed and recorded.
+/// Checks that `f` has a derivative of exactly zero, computed and recorded.
 pub(crate) fn derivative_is_zero(
     f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
     inputs: impl IntoIterator<Item = Tensor>,
@@ -84,7 +84,7 @@ pub(crate) fn of(extents: &[usize]) -> impl Strategy<Value = Tensor> + use<> {
     testing::tensor_of(extents.into(), -2.0..2.0, &[])
 }
 
-/// A tensor, some of its axes, and whether they are kept.
+/// Draws a tensor, some of its axes, and whether they are kept.
 pub(crate) fn with_axes(
     tensors: impl Strategy<Value = Tensor>,
 ) -> impl Strategy<Value = (Tensor, Vec<isize>, bool)> {
@@ -94,7 +94,7 @@ pub(crate) fn with_axes(
     })
 }
 
-/// Distinct elements, three tenths apart, in random order: no step of a difference reaches a tie.
+/// Draws distinct elements, three tenths apart, in random order: no finite difference reaches a tie.
 pub(crate) fn spaced() -> impl Strategy<Value = Tensor> {
     testing::shape().prop_flat_map(|shape| {
         let order = Just((0..shape.numel()).collect::<Vec<_>>()).prop_shuffle();
@@ -102,7 +102,7 @@ pub(crate) fn spaced() -> impl Strategy<Value = Tensor> {
     })
 }
 
-/// The position of element `flat` of a tensor of this shape, counted in row-major order.
+/// The index of the element at `flat` in row-major order.
 pub(crate) fn position(shape: Shape, mut flat: usize) -> Vec<usize> {
     let mut position = vec![0; shape.rank()];
     for (at, &extent) in position.iter_mut().zip(shape.iter()).rev() {
@@ -111,7 +111,7 @@ pub(crate) fn position(shape: Shape, mut flat: usize) -> Vec<usize> {
     position
 }
 
-/// That `value` has this shape, and at each position what `expected` says, up to rounding.
+/// Checks that `value` has this shape and at each index the value `expected`, up to rounding.
 pub(crate) fn has_elements(
     value: &Tensor,
     shape: &[usize],
@@ -131,7 +131,7 @@ pub(crate) fn has_elements(
     Ok(())
 }
 
-/// That two tensors are equal to twelve digits.
+/// Checks that two tensors are equal to twelve digits.
 pub(crate) fn near(what: &str, ours: &Tensor, expected: &Tensor) -> Outcome {
     if ours.shape() != expected.shape() {
         return Err(format!("{what}: shape {:?} against {:?}", ours.shape(), expected.shape()));
@@ -144,7 +144,7 @@ pub(crate) fn near(what: &str, ours: &Tensor, expected: &Tensor) -> Outcome {
     Ok(())
 }
 
-/// The text of the panic of `f`, and whether it names this line of this file.
+/// Checks that `f` panics with this text, at a line of the calling file.
 #[track_caller]
 pub(crate) fn mistake(expected: &str, f: impl FnOnce() + std::panic::UnwindSafe) {
     use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! Masks of attention: what is added to the scaled products, 0 where a query sees a key and minus infinity
 //! where it does not. They broadcast, and two of them add up to both.
 
-use wengert_core::{Float, MovementOps, ShapeError, Tensor};
+use wengert_core::{BinaryOps, Float, MovementOps, ShapeError, Tensor};
 
 /// Minus infinity where `blocked` is not 0: of shape `[time, keys]`, or any that broadcasts to
 /// `[batch, heads, time, keys]`. It is PyTorch's boolean `attn_mask` of `MultiheadAttention`, in which

@@ -18,7 +18,7 @@ use crate::Module;
 /// let layer = Linear::<f32>::new(4, 3, &mut ChaCha8Rng::seed_from_u64(0));
 /// assert_eq!(check_shapes(&layer, [64, 4]), Ok([64, 3].into()));
 /// let refused = check_shapes(&layer, [64, 5]).unwrap_err().to_string();
-/// assert_eq!(refused, "linear: [64, 5] and weight [3, 4] do not chain (5 against 4)");
+/// assert_eq!(refused, "linear: [64, 5] and weight [3, 4]: inputs differ (5 and 4)");
 /// ```
 ///
 /// # Errors

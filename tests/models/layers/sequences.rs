@@ -3,7 +3,7 @@
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
-use wengert::{Operand, Recurrent, RecurrentBuilder, RecurrentCell, check_gradients, check_model};
+use wengert::{Recurrent, RecurrentBuilder, RecurrentCell, check_gradients, check_model};
 
 use super::{Function, agrees, pytorch};
 
@@ -349,7 +349,7 @@ fn mistake(f: Mistake) -> String {
 #[test]
 fn a_shape_mistake_names_layer_shapes_and_line() {
     fn on<'t>(tape: &'t Tape, shape: impl Into<Shape>) -> Var<'t> {
-        (&Tensor::zeros(shape)).on(tape)
+        tape.constant(&Tensor::zeros(shape))
     }
     let cases: [(Mistake, &str); 9] = [
         (
@@ -370,7 +370,7 @@ fn a_shape_mistake_names_layer_shapes_and_line() {
         ),
         (
             |t| block().forward_masked(on(t, [2, 5, 8]), on(t, [5, 4])),
-            "Attention: mask [5, 4] does not repeat into [2, 2, 5, 5] [.., time, keys]",
+            "Attention: mask [5, 4] does not broadcast to [2, 2, 5, 5] [.., time, keys]",
         ),
         (
             |t| Attention::new().attend(on(t, [5, 8]), on(t, [5, 7]), on(t, [5, 8])),

@@ -1,6 +1,8 @@
 //! Activations as modules, for places that take a module. Elsewhere call the method: `x.relu()`.
 
-use wengert_core::{Float, Param, ReduceOps, ShapeError, Tensor, UnaryOps, Var, params_generic};
+use wengert_core::{
+    BinaryOps, Float, Param, ReduceOps, ShapeError, Tensor, UnaryOps, Var, params_generic,
+};
 
 use crate::Module;
 

@@ -2,7 +2,8 @@
 
 use rand::Rng;
 use wengert_core::{
-    Float, MovementOps, Operand, Param, ReduceOps, ShapeError, Tensor, Var, params_generic,
+    BinaryOps, Float, IndexOps, MatmulOps, MovementOps, Operand, Param, ReduceOps, ShapeError,
+    Tensor, Var, params_generic,
 };
 
 use super::positions::RotaryPositions;
@@ -86,9 +87,9 @@ impl Attention {
         query: Var<'t, F>,
         key: Var<'t, F>,
         value: Var<'t, F>,
-        mask: impl Operand<'t, F>,
+        mask: impl Operand<Var<'t, F>>,
     ) -> Var<'t, F> {
-        let (scores, mask) = (self.scores(query, key), mask.on(query.tape()));
+        let (scores, mask) = (self.scores(query, key), mask.beside(&query));
         let (own, given) = (scores.shape(), mask.shape());
         if !given.expands_to(own) {
             let message = format!("mask {given:?} does not repeat into {own:?} [.., time, keys]");
@@ -226,7 +227,7 @@ impl<F: Float> MultiHeadAttention<F> {
         query: Var<'t, F>,
         key: Var<'t, F>,
         value: Var<'t, F>,
-        mask: impl Operand<'t, F>,
+        mask: impl Operand<Var<'t, F>>,
     ) -> Var<'t, F> {
         let _layer = query.tape().layer("MultiheadAttention");
         let [q, k, v] = self.projected([query, key, value]);

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use wengert_core::ops::Pair;
-use wengert_core::{ConvOptions, Float, Param, Shape, Tensor, Var, params_generic};
+use wengert_core::{ConvOptions, Float, Param, Shape, Tensor, Var, WindowOps, params_generic};
 
 use crate::{Module, init};
 

@@ -86,7 +86,7 @@ impl<F: Float> TransformerBlock<F> {
     /// # Panics
     /// If the width is another than the block's, or the mask does not broadcast.
     #[track_caller]
-    pub fn forward_masked<'t>(&self, x: Var<'t, F>, mask: impl Operand<'t, F>) -> Var<'t, F> {
+    pub fn forward_masked<'t>(&self, x: Var<'t, F>, mask: impl Operand<Var<'t, F>>) -> Var<'t, F> {
         let _layer = x.tape().layer("TransformerEncoderLayer");
         let y = if self.norm_first { self.norm1.forward(x) } else { x };
         self.after_attention(x, self.self_attn.attend_masked(y, y, y, mask))

@@ -69,42 +69,42 @@ losses! {
     /// The mean of `(x - target)^2`.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html>
-    mse mse_with(target: impl Operand<'t, F>) Reduction = Reduction::Mean => regression;
+    mse mse_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Mean => regression;
 
     /// Half the **sum** of `(x - target)^2`, the loss of the textbooks.
-    half_sse half_squares_with(target: impl Operand<'t, F>) Reduction = Reduction::Sum
+    half_sse half_squares_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Sum
         => regression;
 
     /// The mean of `|x - target|`; the derivative where they are equal is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html>
-    l1 l1_with(target: impl Operand<'t, F>) Reduction = Reduction::Mean => regression;
+    l1 l1_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Mean => regression;
 
     /// The mean of `d^2 / 2` where `d = |x - target|` is below `delta`, else of
     /// `delta (d - delta / 2)`.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html>
-    huber huber_with(target: impl Operand<'t, F>) Huber = Huber::new() => regression;
+    huber huber_with(target: impl Operand<Var<'t, F>>) Huber = Huber::new() => regression;
 
     /// The mean of `d^2 / (2 beta)` where `d = |x - target|` is below `beta`, else of `d - beta / 2`:
     /// Huber's loss divided by `beta`.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html>
-    smooth_l1 smooth_l1_with(target: impl Operand<'t, F>) SmoothL1 = SmoothL1::new() => regression;
+    smooth_l1 smooth_l1_with(target: impl Operand<Var<'t, F>>) SmoothL1 = SmoothL1::new() => regression;
 
     /// The mean of `(ln v + (x - target)^2 / v) / 2`: the negative log-likelihood of the target under a
     /// normal distribution with mean `x` and variance `v`. A variance below `eps` counts as `eps`, and
     /// has the gradient that `eps` would have.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html>
-    gaussian_nll gaussian_nll_with(target: impl Operand<'t, F>, variance: impl Operand<'t, F>)
+    gaussian_nll gaussian_nll_with(target: impl Operand<Var<'t, F>>, variance: impl Operand<Var<'t, F>>)
         GaussianNll = GaussianNll::new() => regression;
 
     /// The mean of `exp(x) - target x`: the negative log-likelihood of a count under a Poisson
     /// distribution with rate `exp(x)`, without the constant `ln(target!)`.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html>
-    poisson_nll poisson_nll_with(target: impl Operand<'t, F>) PoissonNll = PoissonNll::new()
+    poisson_nll poisson_nll_with(target: impl Operand<Var<'t, F>>) PoissonNll = PoissonNll::new()
         => regression;
 
     /// The mean over rows of `-log_softmax(x)[label]`, from logits `[.., classes]` and labels `[..]`;
@@ -144,13 +144,13 @@ losses! {
     /// `(x - t) / max(x (1 - x), 1e-12)`. A probability outside of 0 and 1 gives NaN.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html>
-    bce bce_with(target: impl Operand<'t, F>) Bce<F> = Bce::new() => probability;
+    bce bce_with(target: impl Operand<Var<'t, F>>) Bce<F> = Bce::new() => probability;
 
     /// The mean of the binary cross-entropy between `sigmoid(x)` and targets from 0 to 1, without
     /// overflow.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html>
-    bce_with_logits bce_with_logits_with(target: impl Operand<'t, F>) BceWithLogits<F>
+    bce_with_logits bce_with_logits_with(target: impl Operand<Var<'t, F>>) BceWithLogits<F>
         = BceWithLogits::new() => probability;
 
     /// The mean of `t (ln t - x)`, from log-probabilities `x` and probabilities `t`; 0 where `t` is 0.
@@ -158,24 +158,24 @@ losses! {
     /// [`Reduction::BatchMean`].
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html>
-    kl_div kl_div_with(target: impl Operand<'t, F>) KlDiv = KlDiv::new() => probability;
+    kl_div kl_div_with(target: impl Operand<Var<'t, F>>) KlDiv = KlDiv::new() => probability;
 
     /// The mean of `max(0, 1 - target x)`, with targets -1 and 1: the loss of support vector machines.
     /// The derivative at the margin is 0.
-    hinge hinge_with(target: impl Operand<'t, F>) Reduction = Reduction::Mean => margin;
+    hinge hinge_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Mean => margin;
 
     /// The mean of `x` where the target is 1, and of `max(0, margin - x)` where it is -1; `x` is a
     /// distance. The derivative at the margin is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html>
-    hinge_embedding hinge_embedding_with(target: impl Operand<'t, F>)
+    hinge_embedding hinge_embedding_with(target: impl Operand<Var<'t, F>>)
         HingeEmbedding = HingeEmbedding::new() => margin;
 
     /// The mean of `max(0, margin - target (x - other))`: with target 1 `x` should be the larger one,
     /// with -1 the other. The derivative at the margin is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html>
-    margin_ranking margin_ranking_with(other: impl Operand<'t, F>, target: impl Operand<'t, F>)
+    margin_ranking margin_ranking_with(other: impl Operand<Var<'t, F>>, target: impl Operand<Var<'t, F>>)
         MarginRanking = MarginRanking::new() => margin;
 
     /// The mean over rows of `1 - cos` where the target is 1, and of `max(0, cos - margin)` where it is
@@ -183,7 +183,7 @@ losses! {
     /// each length is increased by 1e-12, so that the cosine of a zero vector is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html>
-    cosine_embedding cosine_embedding_with(other: impl Operand<'t, F>, target: impl Operand<'t, F>)
+    cosine_embedding cosine_embedding_with(other: impl Operand<Var<'t, F>>, target: impl Operand<Var<'t, F>>)
         CosineEmbedding = CosineEmbedding::new() => margin;
 
     /// The mean over rows of `max(0, |x - positive| - |x - negative| + margin)`, for vectors
@@ -191,6 +191,6 @@ losses! {
     /// the gradient is finite; where the norm itself is 0, and at the margin, the derivative is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html>
-    triplet_margin triplet_margin_with(positive: impl Operand<'t, F>, negative: impl Operand<'t, F>)
+    triplet_margin triplet_margin_with(positive: impl Operand<Var<'t, F>>, negative: impl Operand<Var<'t, F>>)
         TripletMargin = TripletMargin::new() => margin;
 }

@@ -107,9 +107,9 @@ pub(super) fn not_negative(what: &str, number: f64) -> f64 {
 pub(super) fn fits<'t, F: Float>(
     loss: &str,
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
 ) -> Var<'t, F> {
-    let target = target.on(x.tape());
+    let target = target.beside(&x);
     let (own, given) = (x.shape(), target.shape());
     match own.broadcast(given) {
         Ok(both) if both == own => {}

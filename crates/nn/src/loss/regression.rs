@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use wengert_core::{Float, MovementOps, Operand, UnaryOps, Var};
+use wengert_core::{BinaryOps, Float, MovementOps, Operand, UnaryOps, Var};
 
 use super::Reduction;
 use super::reduction::{above_zero, fits, not_negative, settings};
@@ -51,7 +51,7 @@ settings! {
 #[track_caller]
 pub(super) fn mse<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     reduction: Reduction,
 ) -> Var<'t, F> {
     let target = fits("mse", x, target);
@@ -61,7 +61,7 @@ pub(super) fn mse<'t, F: Float>(
 #[track_caller]
 pub(super) fn half_sse<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     reduction: Reduction,
 ) -> Var<'t, F> {
     let target = fits("half_sse", x, target);
@@ -71,7 +71,7 @@ pub(super) fn half_sse<'t, F: Float>(
 #[track_caller]
 pub(super) fn l1<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     reduction: Reduction,
 ) -> Var<'t, F> {
     let target = fits("l1", x, target);
@@ -81,7 +81,7 @@ pub(super) fn l1<'t, F: Float>(
 #[track_caller]
 pub(super) fn huber<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     Huber { delta, reduction }: Huber,
 ) -> Var<'t, F> {
     let target = fits("huber", x, target);
@@ -93,7 +93,7 @@ pub(super) fn huber<'t, F: Float>(
 #[track_caller]
 pub(super) fn smooth_l1<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     SmoothL1 { beta, reduction }: SmoothL1,
 ) -> Var<'t, F> {
     let target = fits("smooth_l1", x, target);
@@ -105,13 +105,13 @@ pub(super) fn smooth_l1<'t, F: Float>(
 #[track_caller]
 pub(super) fn gaussian_nll<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
-    variance: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
+    variance: impl Operand<Var<'t, F>>,
     GaussianNll { full, eps, reduction }: GaussianNll,
 ) -> Var<'t, F> {
     let target = fits("gaussian_nll", x, target);
     let variance = fits("gaussian_nll", x, variance);
-    let variance = variance.on(x.tape());
+    let variance = variance.beside(&x);
     // The least variance in place of a smaller one, and the derivative as if it were not in place.
     let least = variance - variance.stop_gradient() + eps;
     let variance = variance.less(eps).where_cond(least, variance);
@@ -122,7 +122,7 @@ pub(super) fn gaussian_nll<'t, F: Float>(
 #[track_caller]
 pub(super) fn poisson_nll<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     PoissonNll { log_input, full, eps, reduction }: PoissonNll,
 ) -> Var<'t, F> {
     let target = fits("poisson_nll", x, target);

@@ -29,6 +29,7 @@ use crate::{Op, ShapeError};
 pub trait MovementOps: Value {
     /// Returns the elements in row-major order under another shape; one extent may be -1 and is inferred
     /// ([`torch.reshape`](https://docs.pytorch.org/docs/stable/generated/torch.reshape.html)). Nothing is copied.
+    /// The shape of a scalar is [`Shape::SCALAR`].
     ///
     /// # Panics
     /// If the number of elements differs, or -1 stands twice.

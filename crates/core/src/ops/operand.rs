@@ -52,19 +52,24 @@ impl<V: Value> Operand<V> for &V {
     }
 }
 
-macro_rules! numbers {
-    ($($Number:ty)*) => {$(
-        impl<V: Value> Operand<V> for $Number {
-            #[track_caller]
-            fn beside(self, x: &V) -> V {
-                x.constant_like(Shape::SCALAR, f64::from(self))
-            }
-            #[inline]
-            fn number(&self) -> Option<f64> {
-                Some(f64::from(*self))
-            }
-        }
-    )*};
+impl<V: Value> Operand<V> for f64 {
+    #[track_caller]
+    fn beside(self, x: &V) -> V {
+        x.constant_like(Shape::SCALAR, self)
+    }
+    #[inline]
+    fn number(&self) -> Option<f64> {
+        Some(*self)
+    }
 }
 
-numbers! { f32 f64 }
+impl<V: Value> Operand<V> for f32 {
+    #[track_caller]
+    fn beside(self, x: &V) -> V {
+        f64::from(self).beside(x)
+    }
+    #[inline]
+    fn number(&self) -> Option<f64> {
+        Some(f64::from(*self))
+    }
+}

@@ -7,12 +7,13 @@ pub use wengert_io as io;
 pub use wengert_nn as nn;
 
 pub use wengert_core::{
-    Against, Arithmetic, Axes, AxisList, Check, Checked, ConvOptions, Cotangent, Float, Flow,
-    IndexOp, Indices, LayerTrace, Leaf, LeafMut, ManyOp, Mismatch, MovementOps, NotFinite, Op,
-    Operand, Padding, ParamId, Params, Path, Pooling, Random, ReduceOps, Seeded, Shape, ShapeError,
-    ShapeTrace, Tensor, UnaryOp, UnaryOps, Value, WindowOps, check_gradients, check_model, einsum,
-    eval_shape, evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp,
-    jacobian, jvp, ops, rand, seeded, vectorized, vjp,
+    Against, Arithmetic, Axes, AxisList, BinaryOp, BinaryOps, Check, Checked, ConvOptions,
+    Cotangent, Elementwise, Float, Flow, IndexOp, IndexOps, Indices, LayerTrace, Leaf, LeafMut,
+    ManyOp, MatmulOps, Mismatch, MovementOps, NotFinite, Op, Operand, Padding, ParamId, Params,
+    Path, Pooling, Random, ReduceOps, ReshapeTo, Seeded, Shape, ShapeError, ShapeTrace, Tensor,
+    UnaryOp, UnaryOps, Value, WindowOps, check_gradients, check_model, einsum, eval_shape,
+    evaluate, grad, gradients, gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops,
+    rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::*;
 
@@ -40,10 +41,10 @@ macro_rules! precision {
         pub use wengert_nn::loss::*;
 
         pub use crate::{
-            ConvOptions, Indices, Module, MovementOps, Padding, Params, Pooling, ReduceOps, Shape,
-            UnaryOps, WindowOps, check_shapes, einsum, evaluate, grad, gradients,
-            gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp, masks, seeded,
-            summary, vjp,
+            BinaryOps, ConvOptions, IndexOps, Indices, MatmulOps, Module, MovementOps, Padding,
+            Params, Pooling, ReduceOps, Shape, UnaryOps, WindowOps, check_shapes, einsum, evaluate,
+            grad, gradients, gradients_checked, gradients_with, hessian, hvp, init, jacobian, jvp,
+            masks, seeded, summary, vjp,
         };
     };
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{InvalidSetting, StepContext, TensorRule, range};
-use wengert::{Float, MovementOps, Shape, Tensor, UnaryOps};
+use wengert::{Float, MatmulOps, MovementOps, Shape, Tensor, UnaryOps};
 
 /// Muon: momentum whose singular values are pushed towards 1 by Newton-Schulz iterations.
 ///

@@ -1,11 +1,11 @@
-//! Broadcasting of every pair of ranks up to 4, with every choice of extents that repeat, and with
-//! empty ones: values and gradients against plain loops, exactly.
+//! Broadcasting of every pair of ranks up to 4, with every choice of repeated axes and with empty ones: values and
+//! gradients equal those of plain loops exactly.
 
 use wengert::f64::prelude::*;
 
 const MAX_RANK: usize = 4;
 
-/// The element of `x` that position `at` of the broadcast result reads: axes aligned at the last.
+/// The element of `x` that index `at` of the broadcast result reads: axes are aligned at the last.
 fn read(x: &Tensor, at: &[usize]) -> usize {
     let shape = x.shape();
     let missing = at.len() - shape.rank();
@@ -13,7 +13,7 @@ fn read(x: &Tensor, at: &[usize]) -> usize {
     clipped.zip(shape.strides().iter()).map(|(i, stride)| i * stride).sum()
 }
 
-/// Holds `a * b + a` and its gradients to loops.
+/// Compares `a * b + a` and its gradients with loops.
 fn check(a: &Tensor, b: &Tensor) {
     let out = a.shape().broadcast(b.shape()).unwrap();
     let tape = Tape::new();
@@ -51,7 +51,7 @@ fn whole(shape: &[usize], step: usize) -> Tensor {
 }
 
 #[test]
-fn every_pair_of_ranks_and_every_choice_of_what_repeats() {
+fn every_pair_of_ranks_and_every_choice_of_repeated_axes() {
     let mut pairs = 0;
     for full in [[2, 3, 4, 5], [3, 0, 2, 2], [1, 2, 1, 3]] {
         for (rank_a, rank_b) in (0..25).map(|i| (i / 5, i % 5)) {

@@ -1,7 +1,7 @@
-//! What happens at kinks, ties, poles, infinities and on empty tensors.
+//! Values and gradients at kinks, ties, poles and infinities, and on empty tensors.
 //!
-//! The first part holds us to PyTorch's answers, read from `fixtures/edge_cases.json`; the second
-//! part to conventions that no fixture states.
+//! The first part compares with PyTorch's results in `fixtures/edge_cases.json`; the second checks conventions
+//! that no fixture covers.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use wengert::f64::prelude::*;
 
 const FIXTURE: &str = include_str!("../fixtures/edge_cases.json");
 
-/// A tensor from nested lists, in which infinities and NaN are words.
+/// A tensor from nested lists; infinities and NaN are strings.
 fn tensor(json: &Json) -> Tensor {
     fn read(json: &Json, depth: usize, extents: &mut Vec<usize>, data: &mut Vec<f64>) {
         match json {
@@ -29,7 +29,7 @@ fn tensor(json: &Json) -> Tensor {
     Tensor::from_vec(data, &*extents)
 }
 
-/// Equal to a relative 1e-9; exactly so on 0, infinities and NaN.
+/// Checks equality to a relative 1e-9, exactly for 0, infinities and NaN.
 fn assert_agree(what: &str, ours: &Tensor, theirs: &Tensor) {
     assert_eq!(ours.shape(), theirs.shape(), "{what}: the shapes differ");
     for (ours, theirs) in ours.as_slice().iter().zip(theirs.as_slice()) {
@@ -41,8 +41,7 @@ fn assert_agree(what: &str, ours: &Tensor, theirs: &Tensor) {
     }
 }
 
-/// Holds `f` to a case of the fixture: its value and the gradient of the sum of its elements, the
-/// latter by both sweeps.
+/// Compares the value of `f` and the gradient of its sum, by both sweeps, with a case of the fixture.
 fn agrees(case: &str, f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>) {
     let fixture: Json = serde_json::from_str(FIXTURE).expect("a fixture in JSON");
     let expected = &fixture["cases"][case];
@@ -124,7 +123,7 @@ cases! {
     expand_sums_back: "expand size1 grad", |x| x[0].expand([3, 2]);
 }
 
-/// One label for logits that have no further axis.
+/// A label for logits `[classes]`.
 fn label(class: usize) -> Indices {
     Indices::from_vec(vec![class], Shape::SCALAR)
 }
@@ -165,7 +164,7 @@ fn ties_along_an_axis_are_shared_within_it() {
 }
 
 #[test]
-fn a_branch_that_does_not_count_leaks_neither_nan_nor_infinity() {
+fn a_branch_with_cotangent_zero_leaks_neither_nan_nor_infinity() {
     // The root has an infinite derivative at 0 and none below; its cotangent is 0.
     let x = tensor![-1.0, 0.0, 4.0];
     assert_eq!(gradient(&x, |x| x.sqrt() * 0.0 + x), [1.0; 3]);
@@ -175,7 +174,7 @@ fn a_branch_that_does_not_count_leaks_neither_nan_nor_infinity() {
 }
 
 #[test]
-fn pytorch_18287_where_leaks_no_nan() {
+fn where_leaks_nothing_from_the_branch_not_taken() {
     // The fixture says NaN here; the conventions say 1.
     let tape = Tape::new();
     let x = tape.variable(&tensor![-1.0, 0.0, 4.0]);
@@ -208,7 +207,7 @@ fn comparisons_are_masks_that_are_false_at_nan() {
 }
 
 #[test]
-fn rounding_goes_to_the_even_of_two() {
+fn halves_round_to_even() {
     let x = tensor![-1.5, -0.5, 0.5, 1.5, 2.5, 2.6];
     assert_eq!(x.round().to_vec(), [-2.0, 0.0, 0.0, 2.0, 2.0, 3.0]);
     assert_eq!(gradient(&x, |x| x.round() + x.floor() + x.ceil()), [0.0; 6]);
@@ -288,7 +287,7 @@ fn units_with_a_corner_at_zero_and_far_out() {
     }
 }
 
-/// Holds a function of one number to values and slopes that are known otherwise.
+/// Compares a function of one number with known values and slopes.
 fn known(f: impl for<'t> Fn(Var<'t>) -> Var<'t>, points: &[(f64, f64, f64)]) {
     for &(x, y, slope) in points {
         let at = Tensor::scalar(x);

@@ -1,8 +1,8 @@
-//! What reductions, running products and shape operations give at zeros, ties, infinities and on empty
-//! tensors, and what they say when shapes are wrong.
+//! Reductions, scans and shape operations at zeros, ties and infinities, on empty tensors, and their messages when
+//! shapes do not fit.
 //!
-//! The first part holds us to PyTorch's answers, read from `fixtures/edge_cases_reduce.json`; the second
-//! part to conventions that no fixture states, or where ours differ.
+//! The first part compares with PyTorch's results in `fixtures/edge_cases_reduce.json`; the second checks
+//! conventions that no fixture covers, or that differ from PyTorch's.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use wengert::f64::prelude::*;
 const FIXTURE: &str = include_str!("../fixtures/edge_cases_reduce.json");
 const INF: f64 = f64::INFINITY;
 
-/// The numbers of a scalar or a flat list, in which infinities and NaN are words.
+/// The numbers of a scalar or a flat list; infinities and NaN are strings.
 fn numbers(json: &Json) -> Vec<f64> {
     match json {
         Json::Array(parts) => parts.iter().flat_map(numbers).collect(),
@@ -23,7 +23,7 @@ fn numbers(json: &Json) -> Vec<f64> {
     }
 }
 
-/// Equal to a relative 1e-9; exactly so on 0, infinities and NaN.
+/// Checks equality to a relative 1e-9, exactly for 0, infinities and NaN.
 fn assert_agree(what: &str, ours: &Tensor, theirs: &[f64]) {
     assert_eq!(ours.numel(), theirs.len(), "{what}: the lengths differ");
     for (ours, theirs) in ours.as_slice().iter().zip(theirs) {
@@ -35,7 +35,7 @@ fn assert_agree(what: &str, ours: &Tensor, theirs: &[f64]) {
     }
 }
 
-/// Holds `f` to a value and to the gradient of the sum of its elements, the latter by both sweeps.
+/// Checks the value of `f` and, by both sweeps, the gradient of its sum.
 fn gives(
     what: &str,
     x: &[f64],
@@ -136,7 +136,7 @@ fn minima_share_ties_and_find_nan() {
 }
 
 #[test]
-fn positions_are_the_first_of_ties_and_nan_wins() {
+fn argmax_takes_the_first_of_ties_and_nan_wins() {
     let x = tensor![[1.0, 3.0, 3.0], [f64::NAN, 0.0, f64::NAN], [-1.0, -1.0, -2.0]];
     assert_eq!(x.argmax().as_slice(), [1, 0, 0]);
     assert_eq!(x.argmin().as_slice(), [0, 0, 2]);
@@ -208,7 +208,7 @@ fn long_running_sums_in_single_precision_keep_six_digits_along_every_axis() {
 }
 
 #[test]
-fn what_is_cut_away_leaks_nothing() {
+fn elements_outside_a_slice_leak_nothing() {
     // tril and slices select: an infinity outside has no part in value or gradient.
     let tape = Tape::new();
     let x = tape.variable(&tensor![[1.0, INF], [2.0, f64::NAN]]);
@@ -239,7 +239,7 @@ fn mistakes_name_operation_and_shapes_at_the_callers_line() {
         (&|| drop(none.max()), "max: [0] has no elements to choose from"),
         (&|| drop(none.min()), "min: [0] has no elements to choose from"),
         (&|| drop(none.argmax()), "argmax: [0] has no elements along axis 0"),
-        (&|| drop(none.argmin_axis(0, false)), "argmin: [0] has no elements along axis 0"),
+        (&|| drop(none.argmin_axis(0, false)), "argmin_axis: [0] has no elements along axis 0"),
         (&|| drop(Tensor::scalar(1.0).argmax()), "argmax: axis -1 does not exist in []"),
         (&|| drop(none.norm(INF)), "norm: [0] has no elements to choose from"),
         (&|| drop(x.norm(0.0)), "norm: p must be above 0, not 0"),
@@ -247,34 +247,31 @@ fn mistakes_name_operation_and_shapes_at_the_callers_line() {
         (&|| drop(x.var_axes([0, -2], 1, false)), "var_axes: axis -2 of [2, 3] is named twice"),
         (&|| drop(x.cumsum(2)), "cumsum: axis 2 does not exist in [2, 3]"),
         (&|| drop(x.cumprod(-3)), "cumprod: axis -3 does not exist in [2, 3]"),
-        (&|| drop(x.softmax_axis(2)), "softmax: axis 2 does not exist in [2, 3]"),
+        (&|| drop(x.softmax_axis(2)), "softmax_axis: axis 2 does not exist in [2, 3]"),
         (
-            &|| drop(x.reshape_infer([-1, 4])),
-            "reshape_infer: [2, 3] to [-1, 4] (6 elements against a multiple of 4)",
+            &|| drop(x.reshape([-1, 4])),
+            "reshape: [2, 3] to [-1, 4]: 6 elements are not a multiple of 4",
         ),
-        (
-            &|| drop(x.reshape_infer([-1, -1])),
-            "reshape_infer: [2, 3] to [-1, -1] (one -1 is possible)",
-        ),
-        (&|| drop(x.squeeze(0)), "squeeze: [2, 3] to [3] (the extents are not 1)"),
+        (&|| drop(x.reshape([-1, -1])), "reshape: [2, 3] to [-1, -1]: only one extent may be -1"),
+        (&|| drop(x.squeeze(0)), "squeeze: [2, 3] to [3]: the extents are not 1"),
         (&|| drop(x.unsqueeze(3)), "unsqueeze: axis 3 does not exist in [2, 3, 1]"),
         (&|| drop(x.flatten_axes(1, 0)), "flatten_axes: axis 0 of [2, 3] comes before axis 1"),
-        (&|| drop(x.slice(1, 1..4)), "slice: 1..4 of axis 1 in [2, 3]"),
-        (&|| drop(x.slice(1, -4..)), "slice: -1..3 of axis 1 in [2, 3]"),
+        (&|| drop(x.slice(1, 1..4)), "slice: 1..4 is out of range in axis 1 of [2, 3]"),
+        (&|| drop(x.slice(1, -4..)), "slice: -1..3 is out of range in axis 1 of [2, 3]"),
         (&|| drop(x.slice_step(0, .., 0)), "slice_step: a step of 0 along axis 0 of [2, 3]"),
-        (&|| drop(x.split(&[1, 1], 1)), "split: [1, 1] along axis 1 of [2, 3] (2 against 3)"),
+        (&|| drop(x.split(&[1, 1], 1)), "split: sizes [1, 1] add up to 2, axis 1 of [2, 3] has 3"),
         (&|| drop(x.chunk(0, 1)), "chunk: 0 parts of [2, 3]"),
         (
             &|| drop(MovementOps::stack(&[x.clone(), none.clone()], 0)),
-            "stack: [2, 3] and [0] (the shapes must agree)",
+            "stack: [2, 3] and [0] must be equal",
         ),
-        (&|| drop(x.pad_reflect(0, 2, 0)), "pad_reflect: 2 and 0 at the ends of axis 0 of [2, 3]"),
         (
-            &|| drop(none.pad_replicate(0, 1, 0)),
-            "pad_replicate: axis 0 of [0] has nothing to repeat",
+            &|| drop(x.pad_reflect(0, 2, 0)),
+            "pad_reflect: axis 0 of [2, 3] is not longer than the padding (2 and 0)",
         ),
-        (&|| drop(x.repeat([2])), "repeat: [2, 3] has more axes than 1"),
-        (&|| drop(none.tril(0)), "tril: [0] is no matrix"),
+        (&|| drop(none.pad_replicate(0, 1, 0)), "pad_replicate: axis 0 of [0] is empty"),
+        (&|| drop(x.repeat([2])), "repeat: [2, 3] has more than 1 axes"),
+        (&|| drop(none.tril(0)), "tril: [0] is not a matrix"),
         (
             &|| drop(Tensor::zeros([1, 1, 1]).diag(0)),
             "diag: [1, 1, 1] is neither a vector nor a matrix",

@@ -4,27 +4,29 @@ use std::collections::BTreeMap;
 
 use crate::formula;
 use wengert::f64::prelude::*;
-use wengert::ops::{BinaryOp, binary, elementwise};
+use wengert::ops;
 use wengert::rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use wengert::{UnaryOp, Value};
+use wengert::{BinaryOp, UnaryOp, Value};
 
 const PAGE: &str = include_str!("../../docs/math.md");
 const OPERATIONS: &str = include_str!("../../crates/core/src/ops/mod.rs");
 
-/// Exported beside the operations: what they are made with.
+/// Exported beside the operations: traits, settings, and the number type of derivatives.
 const NO_OPERATIONS: &[&str] = &[
     "BinaryOp",
     "ConvOptions",
+    "Elementwise",
+    "IndexOps",
+    "MatmulOps",
+    "MovementOps",
+    "Operand",
     "Padding",
     "Pair",
     "Pooling",
-    "Scalar",
-    "TensorOperand",
-    "WindowOps",
-    "UnaryOp",
-    "UnaryOps",
-    "MovementOps",
     "ReduceOps",
+    "Scalar",
+    "UnaryOp",
+    "WindowOps",
 ];
 
 /// The lines of the table under a heading: the cells behind each name.
@@ -120,16 +122,14 @@ fn differentiate<const N: usize>(
     (value, x.each_ref().map(|x| grads.get(x).expect("a gradient").clone()))
 }
 
-impl elementwise::Visitor for Formulas {
-    fn elementwise<E: UnaryOp>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]) {
+impl ops::Visitor for Formulas {
+    fn unary<E: UnaryOp>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]) {
         let (name, constants) = name_and_constants(&op);
         let x = [self.draw(domain), kinks.to_vec()].concat();
         let (value, [derivative]) = differentiate([&x], |[x]| x.apply_op(op.clone()));
         self.compare(&name, &constants, &[("x", &x)], &[&value, &derivative]);
     }
-}
 
-impl binary::Visitor for Formulas {
     fn binary<B: BinaryOp>(&mut self, op: B, domains: [(f64, f64); 2], apart: bool) {
         let (name, constants) = name_and_constants(&op);
         let [mut a, mut b] = domains.map(|domain| self.draw(domain));
@@ -147,14 +147,14 @@ impl binary::Visitor for Formulas {
 #[test]
 fn functions_of_one_number() {
     let mut formulas = Formulas::of("Functions of one number");
-    elementwise::visit(&mut formulas);
+    ops::visit_unary(&mut formulas);
     formulas.no_line_is_left();
 }
 
 #[test]
 fn functions_of_two_numbers() {
     let mut formulas = Formulas::of("Functions of two numbers");
-    binary::visit(&mut formulas);
+    ops::visit_binary(&mut formulas);
     formulas.no_line_is_left();
 }
 

@@ -1,13 +1,12 @@
-//! `+ - * /` between all kinds of operands, on either side, in both precisions; and that both
-//! preludes offer the same names.
+//! `+ - * /` between all kinds of operands, on either side, in both precisions; and the names of both preludes.
 
-/// The tests of one precision: `$F` is its number, `$other` the other one.
+/// The tests of one precision: `$F` is its number type, `$other` that of the other precision.
 macro_rules! operators {
     ($precision:ident, $F:ident, $other:ident, $($prelude:tt)+) => {
         mod $precision {
             use $($prelude)+::*;
 
-            /// Value, gradient by the variable, and gradient by the parameter of a sum.
+            /// The value of `f`, and the gradients of its sum with respect to the variable and the parameter.
             fn run(
                 f: impl for<'t> Fn(Var<'t>, &Param, &Tensor) -> Var<'t>,
             ) -> (Vec<$F>, Vec<$F>, Option<Vec<$F>>) {
@@ -91,6 +90,9 @@ macro_rules! operators {
                 alike(tensor![1.5, -3.0], &[&a * 1.5, 1.5 * &a, a.clone() * 1.5]);
                 alike(tensor![0.5, -1.0], &[&a / 2.0, a.clone() / 2.0]);
                 alike(tensor![2.0, -1.0], &[2.0 / &a, 2.0 / a.clone()]);
+                let p = Param::new(c());
+                alike(tensor![9.0, -1.5], &[&a + &p, a.clone() + &p, &p + &a, &p + a.clone()]);
+                alike(tensor![8.0, 0.5], &[a.maximum(&p), a.less(&p).where_cond(&p, &a)]);
                 alike(tensor![-1.0, 2.0], &[-&a, -a]);
             }
 

@@ -1,10 +1,10 @@
-//! Every row of the two tables against a definition of its own: other formulas than the library's,
-//! over plain numbers; and single precision against double. A row without a definition fails.
+//! Every row of the two tables against an independent definition over plain numbers, and single precision against
+//! double. A row without a definition fails.
 
 use std::f64::consts::{E, FRAC_1_SQRT_2, FRAC_PI_2, LN_2, LN_10, PI, SQRT_2};
 
-use wengert::ops::{BinaryOp, Scalar, binary, elementwise};
-use wengert::{Float, UnaryOp};
+use wengert::ops::{self, Scalar};
+use wengert::{BinaryOp, Float, UnaryOp};
 
 /// The integral of `f` from 0 to `x`, by Simpson's rule.
 fn integral(x: f64, f: impl Fn(f64) -> f64) -> f64 {
@@ -14,7 +14,7 @@ fn integral(x: f64, f: impl Fn(f64) -> f64) -> f64 {
     (f(0.0) + inner.sum::<f64>() + f(x)) * h / 3.0
 }
 
-/// The error function, as the integral that it is.
+/// The error function, by its integral.
 fn erf(x: f64) -> f64 {
     2.0 / PI.sqrt() * integral(x, |t| (-t * t).exp())
 }
@@ -124,7 +124,7 @@ fn points((low, high): (f64, f64), n: u32) -> impl Iterator<Item = f64> {
     (0..n).map(move |i| low + (high - low) * (f64::from(i) + 0.47) / f64::from(n))
 }
 
-/// That `ours` is `expected`, up to `tolerance` relative to it, or absolute where it is below 1.
+/// Checks that `ours` is `expected`, up to a relative `tolerance`, absolute where `expected` is below 1.
 fn assert_near(what: &str, ours: f64, expected: f64, tolerance: f64) {
     let error = (ours - expected).abs() / expected.abs().max(1.0);
     assert!(error <= tolerance, "{what}: {ours:e}, not {expected:e}");
@@ -135,17 +135,15 @@ const SINGLE: f64 = 8.0 * f32::EPSILON as f64;
 
 struct Definitions;
 
-impl elementwise::Visitor for Definitions {
-    fn elementwise<O: UnaryOp>(&mut self, op: O, domain: (f64, f64), _: &[f64]) {
+impl ops::Visitor for Definitions {
+    fn unary<O: UnaryOp>(&mut self, op: O, domain: (f64, f64), _: &[f64]) {
         let name = format!("{op:?}");
         let definition = of_one(&name).unwrap_or_else(|| panic!("no definition of {name}"));
         for x in points(domain, 200) {
             assert_near(&format!("{name} at {x}"), op.value(x), definition(x), 1e-11);
         }
     }
-}
 
-impl binary::Visitor for Definitions {
     fn binary<O: BinaryOp>(&mut self, op: O, [first, second]: [(f64, f64); 2], _: bool) {
         let name = format!("{op:?}");
         let definition = of_two(&name).unwrap_or_else(|| panic!("no definition of {name}"));
@@ -159,8 +157,8 @@ impl binary::Visitor for Definitions {
 
 struct Precisions;
 
-impl elementwise::Visitor for Precisions {
-    fn elementwise<O: UnaryOp>(&mut self, op: O, domain: (f64, f64), _: &[f64]) {
+impl ops::Visitor for Precisions {
+    fn unary<O: UnaryOp>(&mut self, op: O, domain: (f64, f64), _: &[f64]) {
         fn both<F: Float>(op: &impl UnaryOp, x: F) -> [f64; 2] {
             let y = op.value(x);
             [y.to_f64(), op.derivative(&Scalar(x), &Scalar(y)).0.to_f64()]
@@ -172,9 +170,7 @@ impl elementwise::Visitor for Precisions {
             assert_near(&format!("derivative of {what}"), single[1], double[1], 2.0 * SINGLE);
         }
     }
-}
 
-impl binary::Visitor for Precisions {
     fn binary<O: BinaryOp>(&mut self, op: O, [first, second]: [(f64, f64); 2], _: bool) {
         fn all<F: Float>(op: &impl BinaryOp, a: F, b: F) -> [f64; 3] {
             let derivative = |i| op.derivative(i, &Scalar(a), &Scalar(b)).0.to_f64();
@@ -193,28 +189,28 @@ impl binary::Visitor for Precisions {
 
 #[test]
 fn elementwise_rows_have_the_value_of_their_definition() {
-    elementwise::visit(&mut Definitions);
+    ops::visit_unary(&mut Definitions);
 }
 
 #[test]
 fn binary_rows_have_the_value_of_their_definition() {
-    binary::visit(&mut Definitions);
+    ops::visit_binary(&mut Definitions);
 }
 
 #[test]
 fn elementwise_rows_agree_in_both_precisions() {
-    elementwise::visit(&mut Precisions);
+    ops::visit_unary(&mut Precisions);
 }
 
 #[test]
 fn binary_rows_agree_in_both_precisions() {
-    binary::visit(&mut Precisions);
+    ops::visit_binary(&mut Precisions);
 }
 
 #[test]
 fn matrix_products_by_their_definition() {
     use wengert::f64::prelude::*;
-    // [2, 1, m, k] x [3, k, n]: a batch that broadcasts, of sizes that no block divides.
+    // [2, 1, m, k] x [3, k, n]: a batch that broadcasts, with sizes that no block divides.
     let (m, k, n) = (5, 19, 7);
     let a = Tensor::from_fn([2, 1, m, k], |i| ((i * 31) % 17) as f64 - 8.0);
     let b = Tensor::from_fn([3, k, n], |i| ((i * 13) % 11) as f64 - 5.0);

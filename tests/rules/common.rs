@@ -1,4 +1,4 @@
-//! Helpers of the property tests of derivatives.
+//! Strategies and checks that the property tests of derivatives share.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use wengert::f64::prelude::*;
 
 pub(crate) type Outcome = Result<(), String>;
 
-/// Runs `check` on values that `strategy` draws. A failure panics with the name of the operation.
+/// Runs `check` on draws of `strategy`; the first failure panics with the name of the operation.
 pub(crate) fn property<S: Strategy + 'static>(
     name: &str,
     strategy: S,
@@ -18,7 +18,7 @@ pub(crate) fn property<S: Strategy + 'static>(
     run(name, strategy.boxed(), &check);
 }
 
-// Behind `dyn`, so that the test runner is compiled once and not for each operation.
+// Behind `dyn`, so that the test runner is compiled once for all operations.
 fn run<T: Debug>(name: &str, strategy: BoxedStrategy<T>, check: &dyn Fn(T) -> Outcome) {
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if config.rng_seed == RngSeed::Random {
@@ -31,8 +31,8 @@ fn run<T: Debug>(name: &str, strategy: BoxedStrategy<T>, check: &dyn Fn(T) -> Ou
     }
 }
 
-/// Checks the derivatives of `f` in two programs: followed by a polynomial, so that its second derivative
-/// is not trivially zero; and beside other uses of its inputs, so that its cotangents are added to others.
+/// Checks `f` twice: followed by a polynomial, so that its second derivative is not trivially zero; and with
+/// further uses of its inputs, so that its cotangents are added to existing ones.
 pub(crate) fn differentiates(
     f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
     inputs: impl IntoIterator<Item = Tensor>,
@@ -57,7 +57,7 @@ pub(crate) fn bend(y: Var<'_>) -> Var<'_> {
     y.square() + y
 }
 
-/// Checks that the derivative of `f` is exactly zero in both sweeps.
+/// Checks that `f` has a derivative of exactly zero, computed and recorded.
 pub(crate) fn derivative_is_zero(
     f: impl for<'t> Fn(&[Var<'t>]) -> Var<'t>,
     inputs: impl IntoIterator<Item = Tensor>,
@@ -84,7 +84,7 @@ pub(crate) fn of(extents: &[usize]) -> impl Strategy<Value = Tensor> + use<> {
     testing::tensor_of(extents.into(), -2.0..2.0, &[])
 }
 
-/// Tensors, some of their axes, and whether a reduction keeps these.
+/// Draws a tensor, some of its axes, and whether they are kept.
 pub(crate) fn with_axes(
     tensors: impl Strategy<Value = Tensor>,
 ) -> impl Strategy<Value = (Tensor, Vec<isize>, bool)> {
@@ -94,7 +94,7 @@ pub(crate) fn with_axes(
     })
 }
 
-/// Tensors of distinct elements, 0.3 apart, in random order: no step of a finite difference makes a tie.
+/// Draws distinct elements, three tenths apart, in random order: no finite difference reaches a tie.
 pub(crate) fn spaced() -> impl Strategy<Value = Tensor> {
     testing::shape().prop_flat_map(|shape| {
         let order = Just((0..shape.numel()).collect::<Vec<_>>()).prop_shuffle();
@@ -102,7 +102,7 @@ pub(crate) fn spaced() -> impl Strategy<Value = Tensor> {
     })
 }
 
-/// The index of the element at position `flat` in row-major order.
+/// The index of the element at `flat` in row-major order.
 pub(crate) fn position(shape: Shape, mut flat: usize) -> Vec<usize> {
     let mut position = vec![0; shape.rank()];
     for (at, &extent) in position.iter_mut().zip(shape.iter()).rev() {
@@ -111,8 +111,7 @@ pub(crate) fn position(shape: Shape, mut flat: usize) -> Vec<usize> {
     position
 }
 
-/// Checks that `value` has this shape, and at each index the element that `expected` returns, up to
-/// rounding.
+/// Checks that `value` has this shape and at each index the value `expected`, up to rounding.
 pub(crate) fn has_elements(
     value: &Tensor,
     shape: &[usize],
@@ -132,7 +131,7 @@ pub(crate) fn has_elements(
     Ok(())
 }
 
-/// Checks that two tensors agree to twelve digits.
+/// Checks that two tensors are equal to twelve digits.
 pub(crate) fn near(what: &str, ours: &Tensor, expected: &Tensor) -> Outcome {
     if ours.shape() != expected.shape() {
         return Err(format!("{what}: shape {:?} against {:?}", ours.shape(), expected.shape()));
@@ -145,14 +144,15 @@ pub(crate) fn near(what: &str, ours: &Tensor, expected: &Tensor) -> Outcome {
     Ok(())
 }
 
-/// Checks that `f` panics with this text, at the line of the caller.
+/// Checks that `f` panics with this text at the caller's line.
 #[track_caller]
 pub(crate) fn mistake(expected: &str, f: impl FnOnce() + std::panic::UnwindSafe) {
     use std::sync::{Mutex, PoisonError};
     static HOOK: Mutex<()> = Mutex::new(());
     static PLACE: Mutex<String> = Mutex::new(String::new());
     let _one_at_a_time = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
-    let line = std::panic::Location::caller().line();
+    let caller = std::panic::Location::caller();
+    let caller = format!("{}:{}", caller.file(), caller.line());
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
@@ -166,6 +166,5 @@ pub(crate) fn mistake(expected: &str, f: impl FnOnce() + std::panic::UnwindSafe)
     let text = text.unwrap_or_default();
     assert!(text.contains(expected), "'{text}' does not say '{expected}'");
     let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    assert!(place.starts_with("tests/rules_"), "'{text}' points to {place}");
-    assert!(place.ends_with(&format!(":{line}")), "'{text}' points to {place}, not to line {line}");
+    assert_eq!(place, caller, "the place of '{text}'");
 }

@@ -1,12 +1,10 @@
-//! Products in indices: values against loops over every index, derivatives against finite
-//! differences.
+//! Einstein summation: values against loops over every index, derivatives against finite differences.
 
 use crate::common::{differentiates, mistake, near, of, property};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 
-/// The sum over all values of all indices, by a loop that knows nothing of products of matrices.
-/// `inputs` and `output` are spelled out, ellipses too.
+/// The sum over all values of all indices, by a plain loop. `inputs` and `output` have their ellipses written out.
 fn loops(inputs: &[&str], output: &str, x: &[Tensor]) -> Tensor {
     let mut names = inputs.concat().into_bytes();
     names.sort_unstable();
@@ -42,7 +40,7 @@ fn loops(inputs: &[&str], output: &str, x: &[Tensor]) -> Tensor {
 
 fn holds(spec: &str, spelled: &[&str], output: &str, extents: &[&[usize]]) {
     let operands = extents.iter().map(|extents| of(extents)).collect::<Vec<_>>();
-    // Shapes are fixed, so a few draws are enough.
+    // The shapes are fixed, so a few draws suffice.
     property(spec, operands, |x| {
         near(spec, &einsum(spec, &x), &loops(spelled, output, &x))?;
         differentiates(|x| einsum(spec, x), x)
@@ -145,17 +143,17 @@ fn dot_and_outer() {
 fn mistakes_say_what_is_wrong_with_the_specification() {
     let (a, b) = (Tensor::zeros([2, 3]), Tensor::zeros([4, 5]));
     let both = [a.clone(), b.clone()];
-    mistake("einsum: 'ij->' names 1 operands, 2 were handed in", || { einsum("ij->", &both); });
-    mistake("index 'j' is 3 and, in [4, 5], 4", || { einsum("ij,jk", &both); });
+    mistake("einsum: 'ij->' names 1 operands, there are 2", || { einsum("ij->", &both); });
+    mistake("index 'j' is 3, but 4 in [4, 5]", || { einsum("ij,jk", &both); });
     mistake("'ijk' does not name the 2 axes of [2, 3]", || { einsum("ijk,jk", &both); });
     mistake("'i' does not name the 2 axes of [2, 3]", || { einsum("i,jk", &both); });
-    mistake("index 'x' of the output is in no operand", || { einsum("ij,kl->x", &both); });
-    mistake("index 'i' stands twice in the output", || { einsum("ij,kl->ii", &both); });
+    mistake("index 'x' of the output occurs in no operand", || { einsum("ij,kl->x", &both); });
+    mistake("index 'i' occurs twice in the output", || { einsum("ij,kl->ii", &both); });
     mistake("'1' in 'i1'", || { einsum("i1,kl", &both); });
     mistake("'.' in 'i.'", || { einsum("i.,kl", &both); });
     mistake("'-' in 'kl-k'", || { einsum("ij,kl-k", &both); });
-    mistake("index 'i' is 2 and, in [2, 3], 3", || { einsum("ii,kl", &both); });
-    mistake("einsum: '' names 1 operands, 0 were handed in", || { einsum::<Tensor>("", &[]); });
+    mistake("index 'i' is 2, but 3 in [2, 3]", || { einsum("ii,kl", &both); });
+    mistake("einsum: there are no operands", || { einsum::<Tensor>("", &[]); });
     mistake("dot: [2, 3] and [4, 5] are not two vectors of one length", || { a.dot(&b); });
     mistake("outer: [2, 3] and [4, 5] are not both vectors", || { a.outer(&b); });
 }

@@ -1,28 +1,24 @@
-//! Every rule against finite differences, at orders one and two, on random shapes.
+//! Derivatives against finite differences, at orders one and two, on random shapes.
 //!
-//! The two tables are walked row by row, so that a new row is a new test; the operations written by
-//! hand follow. 256 cases each; `PROPTEST_CASES` asks for another number and `PROPTEST_RNG_SEED` for
-//! other draws. `.ci/mutants` runs this file once for each way of getting a derivative wrong.
+//! The first tests visit the two tables row by row, so that a new row is tested at once; operations written by
+//! hand follow. Each runs 256 cases; `PROPTEST_CASES` sets another number and `PROPTEST_RNG_SEED` other draws.
 
 use crate::common::{derivative_is_zero, differentiates, of, property, spaced, tensors, with_axes};
 use proptest::prelude::*;
 use wengert::core::testing;
 use wengert::f64::prelude::*;
-use wengert::ops::{self, BinaryOp, binary, elementwise};
-use wengert::{Op, UnaryOp, Value};
+use wengert::{BinaryOp, Op, UnaryOp, Value, ops};
 
 struct Derivatives;
 
-impl elementwise::Visitor for Derivatives {
-    fn elementwise<E: UnaryOp>(&mut self, op: E, (low, high): (f64, f64), kinks: &[f64]) {
+impl ops::Visitor for Derivatives {
+    fn unary<E: UnaryOp>(&mut self, op: E, (low, high): (f64, f64), kinks: &[f64]) {
         let inputs = testing::tensor(testing::shape(), low..high, kinks);
         property(&format!("{op:?}"), inputs, |x| {
             differentiates(|x| x[0].apply_op(op.clone()), [x])
         });
     }
-}
 
-impl binary::Visitor for Derivatives {
     fn binary<B: BinaryOp>(&mut self, op: B, [a, b]: [(f64, f64); 2], apart: bool) {
         let inputs = testing::pair([a.0..a.1, b.0..b.1], apart);
         property(&format!("{op:?}"), inputs, |inputs| {
@@ -33,12 +29,12 @@ impl binary::Visitor for Derivatives {
 
 #[test]
 fn every_row_of_the_elementwise_table() {
-    elementwise::visit(&mut Derivatives);
+    ops::visit_unary(&mut Derivatives);
 }
 
 #[test]
 fn every_row_of_the_binary_table() {
-    binary::visit(&mut Derivatives);
+    ops::visit_binary(&mut Derivatives);
 }
 
 #[test]
@@ -47,11 +43,11 @@ fn steps_have_a_derivative_of_exactly_zero() {
         let x = testing::tensor(testing::shape(), -4.0..4.0, &[]);
         property(&format!("{op:?}"), x, |x| derivative_is_zero(|x| x[0].apply_op(op.clone()), [x]));
     }
-    one(elementwise::Step);
-    one(elementwise::Sign);
-    one(elementwise::Floor);
-    one(elementwise::Ceil);
-    one(elementwise::Round);
+    one(ops::Step);
+    one(ops::Sign);
+    one(ops::Floor);
+    one(ops::Ceil);
+    one(ops::Round);
     fn two(op: impl Op<2>) {
         property(&format!("{op:?}"), testing::pair([-4.0..4.0, -4.0..4.0], false), |x| {
             derivative_is_zero(|x| Value::apply(op.clone(), [&x[0], &x[1]]), x)
@@ -68,7 +64,7 @@ fn steps_have_a_derivative_of_exactly_zero() {
 }
 
 #[test]
-fn choices_by_a_mask() {
+fn selections_by_a_mask() {
     // Masks of two elements in front of pairs that broadcast, and the other way round.
     let mask = prop::collection::vec(any::<bool>(), 2)
         .prop_map(|bits| Tensor::from_fn([2, 1, 1, 1], |i| f64::from(u8::from(bits[i]))))
@@ -197,7 +193,7 @@ fn matrix_products() {
             differentiates(|x| Value::apply(product, [&x[0], &x[1]]), [a, b])
         });
     }
-    // A vector on either side, and rows of all batches against one matrix.
+    // A vector on either side, and batches against one matrix.
     let lead = prop::collection::vec(1usize..=2, 0..=3);
     let operands = (0..3, lead, 1usize..=3, 1usize..=3).prop_flat_map(|(case, lead, k, n)| {
         let (a, b) = match case {
@@ -210,7 +206,7 @@ fn matrix_products() {
     property("matmul", operands, |(a, b)| differentiates(|x| x[0].matmul(x[1]), [a, b]));
 }
 
-/// Two batches that broadcast, of up to two axes.
+/// Draws two batches that broadcast, of up to two axes.
 fn batches() -> impl Strategy<Value = [Shape; 2]> {
     testing::broadcastable()
         .prop_map(|pair| pair.map(|shape| Shape::new(&shape[shape.rank().saturating_sub(2)..])))

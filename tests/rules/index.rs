@@ -1,12 +1,12 @@
-//! Operations by position: values against plain loops, derivatives against finite differences.
+//! Indexing: values against plain loops, derivatives against finite differences.
 
 use crate::common::{Outcome, differentiates, mistake, near, of, property};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 use wengert::{Value, ops};
 
-/// Extents of three axes, an axis of them, and positions along it: an index with as many axes, none
-/// longer but the one looked up. Positions repeat, as there are few.
+/// Draws extents of three axes, one of the axes, and indices along it, with as many axes and no larger extent
+/// except along that axis. Indices repeat, because there are few.
 fn gathered() -> impl Strategy<Value = (Vec<usize>, usize, Indices)> {
     (prop::collection::vec(1usize..=3, 1..=3), 0usize..3, 0usize..=4)
         .prop_flat_map(|(extents, axis, many)| {
@@ -23,7 +23,7 @@ fn gathered() -> impl Strategy<Value = (Vec<usize>, usize, Indices)> {
         })
 }
 
-/// Where in `x` each place of the index looks.
+/// The place in `x` that each index reads.
 fn looked_up(x: &[usize], axis: usize, index: &Indices) -> Vec<Vec<usize>> {
     let shape = index.shape();
     (0..shape.numel())
@@ -66,7 +66,7 @@ fn gather_and_scatter() {
     });
 }
 
-/// A tensor, an axis, positions along it in any shape of up to two axes.
+/// Draws a tensor, one of its axes, and indices along it in a shape of up to two axes.
 fn selected() -> impl Strategy<Value = (Tensor, usize, Indices)> {
     let extents = prop::collection::vec(1usize..=3, 1..=3);
     (extents, 0usize..3, prop::collection::vec(0usize..=3, 0..=2)).prop_flat_map(
@@ -89,7 +89,7 @@ fn index_select_and_index_add() {
         let at = tape.indices(&index);
         let y = run(Value::apply_indexed(select, &tape.constant(&x), &at));
         let (shape, rank) = (x.shape(), index.shape().rank());
-        // Every element of the result comes from the position that its index axes name.
+        // Each element of the result comes from the index that its index axes name.
         let loops = Tensor::from_fn(y.shape(), |i| {
             let mut place = vec![0; y.shape().rank()];
             let mut rest = i;
@@ -119,7 +119,7 @@ fn index_select_and_index_add() {
 }
 
 #[test]
-fn index_add_adds_what_meets() {
+fn index_add_adds_up_repeated_indices() {
     let x = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
     let src = tensor![[10.0, 20.0, 30.0, 40.0], [50.0, 60.0, 70.0, 80.0]];
     let y = x.index_add(1, [2, 0, 2, 2], &src);
@@ -142,7 +142,7 @@ fn masked_fill() {
             );
         near("masked_fill", &x.masked_fill(&mask, -7.5), &loops)?;
         differentiates(|x| x[0].masked_fill(&mask, -7.5), [x.clone()])?;
-        // A mask that is itself computed receives zero, by both sweeps.
+        // A mask that is computed gets a cotangent of zero, in both sweeps.
         let tape = Tape::new();
         let m = tape.variable(&mask);
         let loss = tape.constant(&x).masked_fill(m, 2.0).sum();
@@ -177,22 +177,26 @@ fn embedding() {
     property("embedding", (of(&[4, 3]), tokens), |(weight, tokens)| {
         let tokens = Indices::from_vec(tokens, [2, 3]);
         let looked_up = |i: usize| weight.at(&[tokens.as_slice()[i / 3], i % 3]);
-        near("embedding", &weight.embedding(&tokens), &Tensor::from_fn([2, 3, 3], looked_up))?;
+        near(
+            "embedding",
+            &weight.embedding(&tokens, None),
+            &Tensor::from_fn([2, 3, 3], looked_up),
+        )?;
         differentiates(|x| x[0].embedding(&tokens, None), [weight.clone()])?;
         padded(&weight, &tokens)
     });
 }
 
-/// The padding's row is read and receives nothing, at the first order and at the second.
+/// The row of the padding is read and gets no gradient, at either order.
 fn padded(weight: &Tensor, tokens: &Indices) -> Outcome {
     let tape = Tape::new();
     let w = tape.variable(weight);
     let y = w.embedding(tokens, Some(1));
-    near("embedding", &y.value(), &weight.embedding(tokens))?;
+    near("embedding", &y.value(), &weight.embedding(tokens, None))?;
     let loss = (y * y * y).sum();
     let first = grad(loss, &[w])[0];
     let second = grad(first.sum(), &[w])[0];
-    // Each use of a row adds 3 w^2, and to the second derivative 6 w.
+    // Each use of a row adds 3 w^2 to the gradient and 6 w to the second derivative.
     let uses = |row| tokens.as_slice().iter().filter(|&&token| token == row).count() as f64;
     let expected = |f: &dyn Fn(f64) -> f64| {
         let w = weight.as_slice();
@@ -212,11 +216,11 @@ fn mistakes_name_the_index_and_the_line() {
     mistake("index_select: index 5 at place 1 is out of range (0..2)", || { v(&|x| { x.index_select(0, [1, 5]); }) });
     mistake("index_add: index 9 at place 0 is out of range (0..3)", || { x.index_add(-1, [9], &Tensor::zeros([2, 1])); });
     mistake("scatter: index 2 at place [0, 0] is out of range (0..2)", || { x.scatter_add(0, Indices::from_vec(vec![2], [1, 1]), &Tensor::zeros([1, 1])); });
-    mistake("embedding: index 2 at place 0 is out of range (0..2)", || { x.embedding([2]); });
+    mistake("embedding: index 2 at place 0 is out of range (0..2)", || { x.embedding([2], None); });
     mistake("one_hot: index 4 at place 1 is out of range (0..4)", || { Tensor::one_hot([0, 4], 4); });
-    mistake("embedding: padding row 2 is out of range (0..2)", || { v(&|x| { x.embedding([0], Some(2)); }) });
+    mistake("embedding: padding_idx 2 is out of range (0..2)", || { v(&|x| { x.embedding([0], Some(2)); }) });
     mistake("gather: axis 2 does not exist in [2, 3]", || { x.gather(2, [0]); });
-    mistake("gather: [2, 3] at [1] (as many axes", || { x.gather(0, [0]); });
+    mistake("gather: [2, 3] at indices [1]: as many axes", || { x.gather(0, [0]); });
     mistake("index_add: [3, 1] into [2, 3]", || { x.index_add(1, [0], &Tensor::zeros([3, 1])); });
     mistake("do not broadcast", || { x.masked_fill(&Tensor::zeros([4]), 0.0); });
 }

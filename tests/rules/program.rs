@@ -9,7 +9,10 @@ use std::fmt;
 
 use proptest::prelude::*;
 use wengert::core::{Tape, Var};
-use wengert::{Float, Indices, MovementOps, ReduceOps, Shape, Tensor, UnaryOps, Value, ops};
+use wengert::{
+    Float, IndexOps, Indices, MatmulOps, MovementOps, ReduceOps, Shape, Tensor, UnaryOps, Value,
+    ops,
+};
 
 /// Smallest distance of operands from a kink: more than they move in the checker's largest step.
 const CLEAR: f64 = 0.01;

@@ -1,5 +1,5 @@
-//! ReduceOps and running sums: values against plain loops, derivatives of orders one and two against
-//! finite differences, on random shapes. As in `rules.rs`, 256 cases each.
+//! Reductions and scans: values against plain loops, derivatives of orders one and two against finite
+//! differences, on random shapes.
 
 use crate::common::{
     Outcome, differentiates, has_elements, of, position, property, spaced, tensors, with_axes,
@@ -9,7 +9,7 @@ use wengert::core::testing;
 use wengert::f64::prelude::*;
 use wengert::{Value, ops};
 
-/// The elements that meet in each element of a reduction, by a plain loop.
+/// The elements that are reduced to each element of the result, by a plain loop.
 fn groups(x: &Tensor, axes: &[isize]) -> Vec<Vec<f64>> {
     let reduces = |axis: usize| axes.contains(&(axis as isize));
     let kept = (0..x.shape().rank()).filter(|&axis| !reduces(axis)).collect::<Vec<_>>();
@@ -23,7 +23,7 @@ fn groups(x: &Tensor, axes: &[isize]) -> Vec<Vec<f64>> {
     groups
 }
 
-/// That `value` is `plain` of each group of elements of `x`, in the shape of a reduction.
+/// Checks that `value` is `plain` of each group of elements of `x`, in the shape of a reduction.
 fn reduces(
     value: &Tensor,
     x: &Tensor,
@@ -42,7 +42,7 @@ fn reduces(
     has_elements(value, &extents, |at| expected.at(at))
 }
 
-/// A reduction over any axes: its value and its derivatives.
+/// Checks the value and the derivatives of a reduction over any axes.
 macro_rules! holds {
     ($name:expr, $inputs:expr, |$x:ident, $axes:ident, $keepdim:ident| $f:expr, $plain:expr) => {
         property($name, $inputs, |(x, axes, $keepdim)| {
@@ -63,7 +63,7 @@ macro_rules! holds {
     };
 }
 
-/// Tensors in which many elements are 0.
+/// Draws tensors in which many elements are 0.
 fn with_zeros() -> impl Strategy<Value = Tensor> {
     tensors().prop_map(|x| Tensor::from_fn(x.shape(), |i| zeroed(x.as_slice()[i])))
 }
@@ -72,7 +72,7 @@ fn zeroed(x: f64) -> f64 {
     if x.abs() < 0.5 { 0.0 } else { x }
 }
 
-/// Tensors and axes along which there are more than `least` elements.
+/// Draws tensors and axes with more than `least` elements along them.
 fn longer_than(
     least: usize,
     tensors: impl Strategy<Value = Tensor>,
@@ -115,7 +115,7 @@ fn minima() {
 }
 
 #[test]
-fn positions_of_extremes() {
+fn indices_of_extremes() {
     let whole = tensors().prop_map(|x| Tensor::from_fn(x.shape(), |i| x.as_slice()[i].round()));
     let filled = whole.prop_filter("no axis to search", |x| x.shape().iter().all(|n| *n > 0));
     property("argmax and argmin", (filled, 0usize..3, any::<bool>()), |(x, axis, keepdim)| {
@@ -161,7 +161,7 @@ fn variances_and_standard_deviations() {
 
 #[test]
 fn norms() {
-    // Clear of the kink at 0 by far: powers below 1 are steep beside it.
+    // Far from the kink at 0: powers below 1 are steep near it.
     let clear = || {
         let away = |x: f64| if x < 0.0 { x - 0.5 } else { x + 0.5 };
         tensors().prop_map(move |x| Tensor::from_fn(x.shape(), |i| away(x.as_slice()[i])))
@@ -197,7 +197,7 @@ fn norms() {
 #[test]
 fn logarithms_of_sums_of_exponentials() {
     let plain = |row: &[f64]| row.iter().map(|x| x.exp()).sum::<f64>().ln();
-    // Of nothing it is -inf, of which a finite difference makes NaN.
+    // Of no elements it is -inf, whose finite difference is NaN.
     holds!(
         "LogSumExp",
         longer_than(0, tensors()),
@@ -211,12 +211,12 @@ fn logarithms_of_sums_of_exponentials() {
     });
 }
 
-/// A tensor of three axes, each possibly empty, and one of them.
+/// Draws a tensor of three axes, each possibly empty, and one of them.
 fn along_an_axis() -> impl Strategy<Value = (Tensor, usize)> {
     (prop::collection::vec(0usize..=4, 3).prop_flat_map(|shape| of(&shape)), 0usize..3)
 }
 
-/// `plain` of the elements before and at a position along one axis, and of those along all of it.
+/// Checks a scan: `plain` gets the elements up to an index along one axis, and all elements along it.
 fn runs(value: &Tensor, x: &Tensor, axis: usize, plain: impl Fn(&[f64], &[f64]) -> f64) -> Outcome {
     has_elements(value, &x.shape(), |at| {
         let mut from = at.to_vec();

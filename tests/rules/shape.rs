@@ -1,22 +1,22 @@
 //! Shapes, slices, padding and triangles: values against plain indexing, derivatives of orders one and
-//! two against finite differences, on random shapes. As in `rules.rs`, 256 cases each.
+//! two against finite differences, on random shapes.
 
 use crate::common::{differentiates, has_elements, of, property, tensors};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 use wengert::{Value, ops};
 
-/// A tensor of three axes, each possibly empty.
+/// Draws a tensor of three axes, each possibly empty.
 fn cubes() -> impl Strategy<Value = Tensor> {
     prop::collection::vec(0usize..=3, 3).prop_flat_map(|shape| of(&shape))
 }
 
-/// A tensor of three axes and one of them.
+/// Draws a tensor of three axes and one of them.
 fn along_an_axis() -> impl Strategy<Value = (Tensor, usize)> {
     (cubes(), 0usize..3)
 }
 
-/// `at` with another position along one axis.
+/// `at` with another index along one axis.
 fn moved(at: &[usize], axis: usize, to: usize) -> Vec<usize> {
     let mut at = at.to_vec();
     at[axis] = to;
@@ -38,16 +38,16 @@ fn shapes_with_the_same_elements() {
         }
         differentiates(|x| x[0].flatten() + x[0].flatten_axes(0, -1), [x])
     });
-    property("reshape_infer", (1usize..=3, 1usize..=3, 1usize..=3), |(a, b, c)| {
+    property("reshape with -1", (1usize..=3, 1usize..=3, 1usize..=3), |(a, b, c)| {
         let x = Tensor::from_fn([a, b, c], |i| (i as f64).sin());
         for (got, to) in [
-            (x.reshape_infer([-1, (b * c) as isize]), [a, b * c]),
-            (x.reshape_infer([c as isize, -1]), [c, a * b]),
-            (x.reshape_infer([(a * b) as isize, c as isize]), [a * b, c]),
+            (x.reshape([-1, (b * c) as isize]), [a, b * c]),
+            (x.reshape([c as isize, -1]), [c, a * b]),
+            (x.reshape([(a * b) as isize, c as isize]), [a * b, c]),
         ] {
             has_elements(&got, &to, |at| element(&x, Shape::from(to).strides(), at))?;
         }
-        differentiates(|x| x[0].reshape_infer([-1, b as isize]), [x])
+        differentiates(|x| x[0].reshape([-1, b as isize]), [x])
     });
     property("unsqueeze and squeeze", (cubes(), 0usize..=3), |(x, axis)| {
         let mut longer = x.shape().to_vec();
@@ -78,7 +78,7 @@ fn slices() {
         let range = start as isize..end as isize;
         let got = x.slice(signed, range.clone());
         has_elements(&got, &shape(end - start), |at| from(at, 1))?;
-        // The same from the other end; an end at the last needs no number.
+        // The range counted from the end; a range up to the last index needs no end.
         let back = start as isize - n as isize..;
         if start < n {
             has_elements(&x.slice(signed - 3, back), &shape(n - start), |at| from(at, 1))?;
@@ -108,12 +108,12 @@ fn slices() {
         },
     );
     property(
-        "StridedPlace",
+        "SliceScatter",
         (along_an_axis(), 1isize..=3, any::<bool>()),
         |((x, axis), step, back)| {
             let extent = x.shape()[axis] * step as usize + 1;
             let (start, step) = if back { (extent - 1, -step) } else { (1, step) };
-            let op = ops::StridedPlace { axis, start, step, extent };
+            let op = ops::SliceScatter { axis, start, step, extent };
             has_elements(&x.apply_op(op), &x.shape().with(axis, extent), |at| {
                 let place = (at[axis] as isize - start as isize) / step;
                 let hit = place >= 0

@@ -1,12 +1,11 @@
-//! ConvOptions, pooling and upsampling: values against plain loops, derivatives against finite
-//! differences.
+//! Convolution, pooling and upsampling: values against plain loops, derivatives against finite differences.
 
 use crate::common::{Outcome, differentiates, mistake, near, of, property};
 use proptest::prelude::*;
 use wengert::f64::prelude::*;
 use wengert::{Value, ops};
 
-/// One axis: input, kernel, stride, padding in front and behind, dilation.
+/// One axis: input, kernel, stride, padding before and after, dilation.
 type Along = [usize; 6];
 
 /// Correlation by the definition: input `[n, c, h, w]`, weight `[out, c / groups, kh, kw]`.
@@ -37,7 +36,7 @@ fn correlation(x: &Tensor, w: &Tensor, [rows, columns]: [Along; 2], groups: usiz
     })
 }
 
-/// Images, groups, channels and outputs of a group; two axes; whether padding is "same".
+/// Draws images, groups, channels and outputs per group; two axes; whether padding is "same".
 fn convolutions() -> impl Strategy<Value = ([usize; 4], [Along; 2], bool)> {
     let along = || {
         let parts = (1usize..=5, 1usize..=3, 1usize..=3, 0usize..=2, 1usize..=2);
@@ -82,11 +81,11 @@ fn convolution_in_two_dimensions() {
         let (input, weight) = (x.shape(), w.shape());
         differentiates(|x| x[0].conv2d(x[1], by), [x.clone(), w.clone()])?;
         differentiates(
-            |x| Value::apply(ops::ConvInput { by, input }, [&x[0], &x[1]]),
+            |x| Value::apply(ops::ConvInput { options: by, input }, [&x[0], &x[1]]),
             [y.clone(), w.clone()],
         )?;
         differentiates(
-            |x| Value::apply(ops::ConvWeight { by, weight }, [&x[0], &x[1]]),
+            |x| Value::apply(ops::ConvWeight { options: by, weight }, [&x[0], &x[1]]),
             [x.clone(), y],
         )?;
         differentiates(|x| x[0].conv2d_with_bias(x[1], x[2], by), [x, w, bias])
@@ -112,7 +111,7 @@ fn convolution_in_one_dimension() {
     });
 }
 
-/// Sizes at which the images are shared among threads, and weight gradients are summed in parts.
+/// Sizes at which images are shared among threads and weight gradients are summed in parts.
 #[test]
 fn large_batches() {
     let draw = |shape: &[usize], seed: usize| {
@@ -136,8 +135,8 @@ fn large_batches() {
         };
         let [y, dx, dw] = run();
         near("large", &y, &loops).unwrap();
-        // The derivatives are those of a function linear in each: <dx, x> = <g, y> = <dw, w>; and in
-        // single directions they are differences, exactly.
+        // The function is linear in each input: <dx, x> = <g, y> = <dw, w>, and differences in single
+        // directions are exact.
         let inner = |a: &Tensor, b: &Tensor| (a * b).sum().item();
         let value = inner(&g, &y);
         assert!((inner(&dx, &x) - value).abs() < 1e-9 * value.abs().max(1e3));
@@ -154,7 +153,7 @@ fn large_batches() {
     }
 }
 
-/// The parts of an axis of `n` that pooling takes together, without padding.
+/// The ranges of an axis of `n` elements that pooling combines, without padding.
 type Cells = Vec<std::ops::Range<usize>>;
 
 fn sliding(n: usize, kernel: usize, stride: usize, padding: usize) -> Cells {
@@ -201,14 +200,14 @@ fn average(cell: &[f64]) -> f64 {
     cell.iter().sum::<f64>() / cell.len() as f64
 }
 
-/// Distinct elements, a tenth apart, in random order: no step reaches a tie.
+/// Draws distinct elements, a tenth apart, in random order: no finite difference reaches a tie.
 fn distinct(shape: [usize; 4]) -> impl Strategy<Value = Tensor> {
     let numel = shape.iter().product::<usize>();
     let order = Just((0..numel).collect::<Vec<_>>()).prop_shuffle();
     order.prop_map(move |order| Tensor::from_fn(shape, |i| order[i] as f64 * 0.1 - 2.0))
 }
 
-/// Input, kernel, stride, padding.
+/// Draws input, kernel, stride and padding.
 fn pooling() -> impl Strategy<Value = [usize; 4]> {
     let parts = (1usize..=5, 1usize..=3, 1usize..=3, 0usize..=1);
     parts.prop_filter_map("the kernel fits", |(input, kernel, stride, padding)| {
@@ -237,7 +236,7 @@ fn sliding_pools() {
         near("avg_pool2d", &x.avg_pool2d(by), &pooled(&x, [&r, &c], mean))?;
         differentiates(|x| x[0].max_pool2d(by), [x.clone()])?;
         differentiates(|x| x[0].avg_pool2d(by), [x.clone()])?;
-        // In one dimension each line is a plane of its own.
+        // In one dimension each row is pooled alone.
         let line = vec![0..1; rows[0]].iter().enumerate().map(|(i, _)| i..i + 1).collect();
         near("max_pool1d", &x.max_pool1d(by), &pooled(&x, [&line, &c], largest))?;
         let mean = |cell: &[f64]| {
@@ -302,8 +301,8 @@ fn nan_wins_and_takes_the_gradient() {
     assert_eq!(least.max_pool1d(2), tensor![[[-f64::INFINITY]]]);
 }
 
-/// The winner follows the values when the derivative is differentiated: by x it is constant, by the
-/// cotangent it is where the winner is.
+/// The derivative of the derivative: 0 with respect to x, and at the largest elements with respect to the
+/// cotangent.
 #[test]
 fn winners_have_a_derivative_of_exactly_zero() {
     let outcome = || -> Outcome {
@@ -327,16 +326,16 @@ fn winners_have_a_derivative_of_exactly_zero() {
 fn mistakes_say_what_does_not_fit() {
     let (x, w) = (Tensor::zeros([1, 4, 5, 5]), Tensor::zeros([2, 4, 3, 3]));
     let by = ConvOptions::new();
-    mistake("4 channels against 3 in each group", || { x.conv2d(&Tensor::zeros([2, 3, 3, 3]), by); });
-    mistake("2 outputs do not divide into groups", || { x.conv2d(&w, by.groups(3)); });
-    mistake("4 channels against 4 in each group", || { x.conv2d(&w, by.groups(2)); });
-    mistake("reaches over 7 does not fit into 5", || { x.conv2d(&w, by.dilation(3)); });
-    mistake("padding 'same' with stride 2", || { x.conv2d(&w, by.stride(2).padding(Padding::Same)); });
+    mistake("channels differ (4 and 3 per group)", || { x.conv2d(&Tensor::zeros([2, 3, 3, 3]), by); });
+    mistake("2 output channels are not divisible", || { x.conv2d(&w, by.groups(3)); });
+    mistake("channels differ (4 and 4 per group)", || { x.conv2d(&w, by.groups(2)); });
+    mistake("over 7 elements does not fit into 5", || { x.conv2d(&w, by.dilation(3)); });
+    mistake("padding 'same' needs stride 1, not 2", || { x.conv2d(&w, by.stride(2).padding(Padding::Same)); });
     mistake("none may be 0", || { x.conv2d(&w, by.stride(0)); });
-    mistake("conv1d: [1, 4, 5, 5] with weight [2, 4, 3, 3] (3 axes", || { x.conv1d(&w, by); });
-    mistake("weight [2, 4, 3, 3] and bias [3] disagree", || { x.conv2d_with_bias(&w, &Tensor::zeros([3]), by); });
-    mistake("max_pool: a kernel of 6 does not fit into 5", || { x.max_pool2d(6); });
-    mistake("avg_pool: a kernel of 2 with stride 2 and padding 2", || { x.avg_pool2d(Pooling::new(2).padding(2)); });
-    mistake("max_pool: [] has no 1 axes", || { Tensor::scalar(1.0).max_pool1d(1); });
-    mistake("upsample_nearest2d: [3] has no two axes", || { Tensor::zeros([3]).upsample_nearest2d(2); });
+    mistake("conv1d: [1, 4, 5, 5] with weight [2, 4, 3, 3]: expected 3 axes each", || { x.conv1d(&w, by); });
+    mistake("weight [2, 4, 3, 3] and bias [3]: output channels differ", || { x.conv2d_with_bias(&w, &Tensor::zeros([3]), by); });
+    mistake("max_pool: kernel 6 does not fit into 5", || { x.max_pool2d(6); });
+    mistake("avg_pool: kernel 2, stride 2, padding 2", || { x.avg_pool2d(Pooling::new(2).padding(2)); });
+    mistake("max_pool: [] has fewer than 1 axes", || { Tensor::scalar(1.0).max_pool1d(1); });
+    mistake("upsample_nearest2d: [3] has fewer than two axes", || { Tensor::zeros([3]).upsample_nearest2d(2); });
 }

@@ -78,3 +78,61 @@ pub(crate) fn catch_shape_error<R>(f: impl FnOnce() -> R) -> Result<R, ShapeErro
         Err(other) => resume_unwind(other),
     })
 }
+
+/// The name of the enclosing function, for messages. A macro, because a function cannot see its caller's name.
+macro_rules! function_name {
+    () => {{
+        fn here() {}
+        $crate::error::enclosing_function(std::any::type_name_of_val(&here))
+    }};
+}
+
+/// Unwraps a `Result<_, ShapeError>`; an error panics under the name of the enclosing function, at the line of
+/// that function's caller.
+macro_rules! expect_shape {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => error.in_operation($crate::error::function_name!()).raise(),
+        }
+    };
+}
+
+/// Panics like [`expect_shape`] unless the condition holds, with a message made as by `format!`.
+macro_rules! ensure_shape {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            $crate::error::expect_shape!(Err($crate::ShapeError::new(format!($($message)+))))
+        }
+    };
+}
+
+pub(crate) use {ensure_shape, expect_shape, function_name};
+
+/// The function's name in the path of an item inside it: `sum_axes` in `ops::ReduceOps::sum_axes::here`.
+#[cold]
+pub(crate) fn enclosing_function(path_of_item: &'static str) -> &'static str {
+    let mut names = path_of_item.rsplit("::").skip(1);
+    names.find(|name| *name != "{{closure}}").unwrap_or(path_of_item)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_macro_knows_the_function_around_it() {
+        assert_eq!(function_name!(), "a_macro_knows_the_function_around_it");
+        let inside = || function_name!();
+        assert_eq!(inside(), "a_macro_knows_the_function_around_it");
+    }
+
+    #[test]
+    fn shape_mistakes_are_caught_and_other_panics_continue() {
+        let error = catch_shape_error(|| ShapeError::new("wrong").raise());
+        assert_eq!(error, Err::<(), _>(ShapeError::new("wrong")));
+        let other = catch_unwind(|| catch_shape_error(|| resume_unwind(Box::new(7))));
+        assert_eq!(other.unwrap_err().downcast_ref(), Some(&7));
+        assert!(!CATCHING.get());
+    }
+}

@@ -1,7 +1,7 @@
 //! The tape-based reverse-mode core of wengert. Users take it through the crate `wengert`.
 //!
 //! ```
-//! use wengert_core::{Tensor, UnaryOps, Param, MovementOps, ReduceOps, gradients};
+//! use wengert_core::{MatmulOps, Param, ReduceOps, Tensor, UnaryOps, gradients};
 //!
 //! let w = Param::new(Tensor::<f64>::from([[1.0, -2.0], [0.5, 3.0]]));
 //! let x = Tensor::from([[1.0, 2.0]]);
@@ -32,9 +32,7 @@ mod math;
 mod mutants;
 mod op;
 pub mod ops;
-mod pairs;
 mod params;
-mod products;
 mod shape;
 mod tape;
 mod tensor;
@@ -52,18 +50,17 @@ pub use kernels::vectorized;
 pub use op::entry;
 pub use op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value};
 pub use ops::{
-    BinaryOp, ConvOptions, MovementOps, Padding, Pooling, ReduceOps, UnaryOp, UnaryOps, WindowOps,
-    einsum,
+    BinaryOp, BinaryOps, ConvOptions, Elementwise, IndexOps, MatmulOps, MovementOps, Operand,
+    Padding, Pooling, ReduceOps, UnaryOp, UnaryOps, WindowOps, einsum,
 };
 pub use params::param::{Buffer, Param, ParamId};
 pub use params::{Leaf, LeafMut, Params, Path};
 pub use rand;
-pub use shape::{Axes, AxisList, MAX_RANK, Shape};
+pub use shape::{Axes, AxisList, MAX_RANK, ReshapeTo, Shape};
 pub use tape::backward::{Seeded, evaluate, gradients, gradients_with, seeded};
 pub use tape::eval_shape::{LayerTrace, ShapeTrace, eval_shape};
 pub use tape::layer::LayerGuard;
 pub use tape::random::Random;
 pub use tape::record::{IndexVar, LayerName, Tape, Var};
-pub use tape::var::Operand;
 pub use tensor::indices::Indices;
 pub use tensor::{Nested, Tensor};

@@ -1,16 +1,25 @@
-//! Shapes: extents of the axes, broadcasting, and what is wrong when they disagree.
+//! Shapes, sets of axes, and broadcasting.
 
 use std::fmt;
 use std::ops::Deref;
 
-use crate::ShapeError;
+use crate::error::ShapeError;
 
-/// The largest number of axes that an array may have.
+/// The largest number of axes a tensor may have.
 pub const MAX_RANK: usize = 8;
 
-/// The extents of an array's axes, outermost first. `Copy`, at most [`MAX_RANK`] axes.
+/// The extents of a tensor's axes, outermost first; at most [`MAX_RANK`] of them.
 ///
-/// Dereferences to `[usize]`. The shape of a scalar is `[]`.
+/// `Copy`, and dereferences to `[usize]`. A scalar has the shape `[]`.
+///
+/// ```
+/// use wengert_core::Shape;
+///
+/// let shape = Shape::from([2, 3, 4]);
+/// assert_eq!((shape.rank(), shape.numel(), shape[1]), (3, 24, 3));
+/// assert_eq!(shape.axis(-1), Ok(2));
+/// assert_eq!(Shape::from([3, 1]).broadcast([4].into()), Ok([3, 4].into()));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Shape {
     extents: [usize; MAX_RANK],
@@ -18,37 +27,35 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of a single number.
+    /// The shape of a single number, `[]`.
     pub const SCALAR: Self = Self { extents: [0; MAX_RANK], rank: 0 };
 
-    /// A shape with these extents.
+    /// Makes a shape from extents.
     ///
     /// # Panics
-    /// At a ninth axis.
+    /// If there are more than [`MAX_RANK`] of them.
     #[track_caller]
     pub fn new(extents: &[usize]) -> Self {
-        if extents.len() > MAX_RANK {
-            panic!(
-                "shape: {extents:?} has {} axes, at most {MAX_RANK} are supported",
-                extents.len()
-            );
+        let rank = extents.len();
+        if rank > MAX_RANK {
+            panic!("shape: {extents:?} has {rank} axes, at most {MAX_RANK} are supported");
         }
-        let mut shape = Self { rank: extents.len() as u8, ..Self::SCALAR };
-        shape.extents[..extents.len()].copy_from_slice(extents);
+        let mut shape = Self { rank: rank as u8, ..Self::SCALAR };
+        shape.extents[..rank].copy_from_slice(extents);
         shape
     }
 
-    /// Number of axes.
+    /// Returns the number of axes.
     pub fn rank(&self) -> usize {
         self.rank as usize
     }
 
-    /// Number of elements: the product of the extents, 1 for a scalar.
+    /// Returns the number of elements: the product of the extents, 1 for a scalar.
     pub fn numel(&self) -> usize {
         self.iter().product()
     }
 
-    /// Elements between neighbours along each axis of a dense row-major array of this shape.
+    /// Returns, for each axis, the distance between neighbours in row-major memory.
     pub fn strides(&self) -> Self {
         let mut strides = *self;
         let mut step = 1;
@@ -59,19 +66,19 @@ impl Shape {
         strides
     }
 
-    /// The position of element `flat`, counted in row-major order.
+    /// Returns the index of the element at `flat` in row-major order (NumPy's `unravel_index`).
     pub fn position(&self, flat: usize) -> Vec<usize> {
         let strides = self.strides();
         self.iter().zip(&*strides).map(|(extent, stride)| flat / stride % extent).collect()
     }
 
-    /// This shape with the extent of one axis replaced.
+    /// Replaces the extent of one axis.
     pub fn with(mut self, axis: usize, extent: usize) -> Self {
         self.extents[..self.rank as usize][axis] = extent;
         self
     }
 
-    /// This shape with more axes at the end.
+    /// Appends axes; an error if there are then more than [`MAX_RANK`].
     pub fn followed_by(mut self, extents: &[usize]) -> Result<Self, ShapeError> {
         let rank = self.rank() + extents.len();
         if rank > MAX_RANK {
@@ -82,7 +89,7 @@ impl Shape {
         Ok(self)
     }
 
-    /// The position of an axis that may be counted from the end (`-1` is the last).
+    /// Resolves an axis that may be counted from the end (`-1` is the last).
     pub fn axis(&self, axis: isize) -> Result<usize, ShapeError> {
         let rank = self.rank() as isize;
         if (-rank..rank).contains(&axis) {
@@ -92,8 +99,8 @@ impl Shape {
         }
     }
 
-    /// The shape to which both broadcast, as in NumPy: axes are aligned at the last, and an extent
-    /// of 1 or a missing axis repeats.
+    /// Returns the shape to which both broadcast under NumPy's rules: axes are aligned at the last one, and
+    /// an extent of 1 or a missing axis repeats.
     pub fn broadcast(self, other: Self) -> Result<Self, ShapeError> {
         if self == other {
             return Ok(self);
@@ -106,23 +113,22 @@ impl Shape {
             if *a == 1 {
                 *a = b;
             } else if b != 1 && b != *a {
-                let (from_end, rank) = (axis as isize - shorter.rank() as isize, self.rank());
-                let left = self[(rank as isize + from_end) as usize];
-                let right = other[(other.rank() as isize + from_end) as usize];
+                let from_end = shorter.rank() - axis;
+                let (left, right) = (self[self.rank() - from_end], other[other.rank() - from_end]);
                 return Err(ShapeError::new(format!(
-                    "{self:?} and {other:?} do not broadcast ({left} against {right} in axis {from_end})"
+                    "{self:?} and {other:?} do not broadcast: axis -{from_end} differs ({left} and {right})"
                 )));
             }
         }
         Ok(out)
     }
 
-    /// Whether an array of this shape can be repeated into one of shape `target`.
+    /// Returns whether a tensor of this shape broadcasts to exactly `target`.
     pub fn expands_to(self, target: Self) -> bool {
         self.rank <= target.rank && self.broadcast(target) == Ok(target)
     }
 
-    /// Strides that read a dense array of this shape as if it had shape `target`: 0 where it repeats.
+    /// The strides that read a dense tensor of this shape as if it had shape `target`: 0 where it repeats.
     pub(crate) fn strides_in(&self, target: &Self) -> Self {
         let missing = target.rank() - self.rank();
         let own = self.strides();
@@ -135,7 +141,7 @@ impl Shape {
         strides
     }
 
-    /// The three extents around a run of axes: before, within and after `axes`.
+    /// The number of elements before, within and after a run of axes.
     pub(crate) fn around(&self, axes: std::ops::Range<usize>) -> (usize, usize, usize) {
         let product = |extents: &[usize]| extents.iter().product();
         (product(&self[..axes.start]), product(&self[axes.clone()]), product(&self[axes.end..]))
@@ -194,11 +200,22 @@ impl<const N: usize> From<&[usize; N]> for Shape {
 }
 
 /// A set of axes of one shape.
+///
+/// ```
+/// use wengert_core::{Axes, Shape};
+///
+/// let shape = Shape::from([2, 3, 4]);
+/// let axes = Axes::of(shape, [0, -1])?;
+/// assert_eq!(axes.kept(shape), [1, 3, 1].into());
+/// assert_eq!(axes.removed(shape), [3].into());
+/// assert_eq!(axes.count(shape), 8);
+/// # Ok::<_, wengert_core::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Axes(u8);
 
 impl Axes {
-    /// Every axis of `shape`.
+    /// Returns all axes of `shape`.
     pub fn all(shape: Shape) -> Self {
         Self(((1u16 << shape.rank()) - 1) as u8)
     }
@@ -208,7 +225,7 @@ impl Axes {
         Self(1 << axis)
     }
 
-    /// The axes named, each possibly counted from the end.
+    /// Returns these axes of `shape`; an error if one does not exist or is named twice.
     pub fn of(shape: Shape, axes: impl AxisList) -> Result<Self, ShapeError> {
         let mut set = 0;
         for &axis in axes.as_axes() {
@@ -221,12 +238,12 @@ impl Axes {
         Ok(Self(set))
     }
 
-    /// Whether `axis` is in the set.
+    /// Returns whether `axis` is in the set.
     pub fn contains(self, axis: usize) -> bool {
         self.0 >> axis & 1 == 1
     }
 
-    /// `shape` with an extent of 1 in these axes.
+    /// Returns `shape` with extent 1 in these axes.
     pub fn kept(self, mut shape: Shape) -> Shape {
         for axis in 0..shape.rank() {
             if self.contains(axis) {
@@ -236,7 +253,7 @@ impl Axes {
         shape
     }
 
-    /// `shape` without these axes.
+    /// Returns `shape` without these axes.
     pub fn removed(self, shape: Shape) -> Shape {
         let mut out = Shape::SCALAR;
         for (axis, &extent) in shape.iter().enumerate() {
@@ -248,10 +265,15 @@ impl Axes {
         out
     }
 
-    /// The axes of `from` along which a value of shape `to` was repeated, or which it lacks.
+    /// The shape after a reduction over these axes.
+    pub(crate) fn reduced(self, shape: Shape, keepdim: bool) -> Shape {
+        if keepdim { self.kept(shape) } else { self.removed(shape) }
+    }
+
+    /// The axes of `from` along which a tensor of shape `to` was repeated, or which it lacks.
     ///
     /// # Panics
-    /// If it does not repeat into `from`.
+    /// If `to` does not broadcast to `from`.
     pub(crate) fn repeated(from: Shape, to: Shape) -> Self {
         assert!(to.expands_to(from), "a cotangent of shape {from:?} does not sum to {to:?}");
         let missing = from.rank() - to.rank();
@@ -259,15 +281,19 @@ impl Axes {
         Self((0..from.rank()).filter(repeats).fold(0, |set, axis| set | 1 << axis))
     }
 
-    /// Number of elements of `shape` along these axes.
+    /// Returns the number of elements of `shape` along these axes.
     pub fn count(self, shape: Shape) -> usize {
         (0..shape.rank()).filter(|&axis| self.contains(axis)).map(|axis| shape[axis]).product()
     }
 }
 
 /// One axis or several, counted from the front or (negative) from the end: `-1`, `[0, 2]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name axes",
+    note = "write one axis (`-1`) or an array of axes (`[0, -1]`), as `isize`"
+)]
 pub trait AxisList {
-    /// The axes as given.
+    /// Returns the axes as given.
     fn as_axes(&self) -> &[isize];
 }
 
@@ -289,21 +315,77 @@ impl AxisList for &[isize] {
     }
 }
 
-/// The panic of a shape mistake, at the caller's line.
-#[cold]
-#[track_caller]
-pub(crate) fn shape_panic(error: ShapeError) -> ! {
-    error.raise()
+/// The argument of [`reshape`](crate::MovementOps::reshape): a shape, or extents of which one may be -1.
+///
+/// ```
+/// use wengert_core::{MovementOps, Shape, Tensor};
+///
+/// let x = Tensor::<f32>::zeros([2, 6]);
+/// let shapes = [x.reshape([3, 4]), x.reshape([-1, 4]), x.reshape(Shape::from([3, 4]))];
+/// assert!(shapes.iter().all(|x| *x.shape() == [3, 4]));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a shape to reshape to",
+    note = "write extents (`[2, 3]`, `[-1, 3]`), a slice of `usize`, or a `Shape`; a scalar's is `Shape::SCALAR`"
+)]
+pub trait ReshapeTo {
+    /// Returns the new shape of a tensor of shape `from`; -1 becomes the extent that is left.
+    fn resolve(self, from: Shape) -> Result<Shape, ShapeError>;
 }
 
-/// The value, or the panic of a shape mistake in `operation` at the caller's line.
-#[track_caller]
-#[inline]
-pub(crate) fn expect_shape<T>(operation: &str, result: Result<T, ShapeError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => shape_panic(error.in_operation(operation)),
+impl ReshapeTo for Shape {
+    fn resolve(self, _: Shape) -> Result<Shape, ShapeError> {
+        Ok(self)
     }
+}
+
+macro_rules! reshape_to_extents {
+    ($([$($generics:tt)*] $Extents:ty;)*) => {$(
+        impl<$($generics)*> ReshapeTo for $Extents {
+            fn resolve(self, _: Shape) -> Result<Shape, ShapeError> {
+                Shape::SCALAR.followed_by(self.as_ref())
+            }
+        }
+    )*};
+}
+
+reshape_to_extents! {
+    [const N: usize] [usize; N];
+    [const N: usize] &[usize; N];
+    [] &[usize];
+}
+
+macro_rules! reshape_to_signed_extents {
+    ($($Extent:ty)*) => {$(
+        impl<const N: usize> ReshapeTo for [$Extent; N] {
+            fn resolve(self, from: Shape) -> Result<Shape, ShapeError> {
+                infer(from, &self.map(|extent| extent as isize))
+            }
+        }
+    )*};
+}
+
+reshape_to_signed_extents! { i32 isize }
+
+/// The shape with these extents; -1 is replaced by the extent that holds the remaining elements of `from`.
+fn infer(from: Shape, extents: &[isize]) -> Result<Shape, ShapeError> {
+    let mistake = |what: String| Err(ShapeError::new(format!("{from:?} to {extents:?}: {what}")));
+    let mut to = Shape::SCALAR;
+    let (mut open, mut known) = (None, 1);
+    for (axis, &extent) in extents.iter().enumerate() {
+        match usize::try_from(extent) {
+            Ok(extent) => (to, known) = (to.followed_by(&[extent])?, known * extent),
+            Err(_) if extent != -1 => return mistake(format!("{extent} is not an extent")),
+            Err(_) if open.is_some() => return mistake("only one extent may be -1".into()),
+            Err(_) => (to, open) = (to.followed_by(&[1])?, Some(axis)),
+        }
+    }
+    let Some(axis) = open else { return Ok(to) };
+    let numel = from.numel();
+    if known == 0 || !numel.is_multiple_of(known) {
+        return mistake(format!("{numel} elements are not a multiple of {known}"));
+    }
+    Ok(to.with(axis, numel / known))
 }
 
 #[cfg(test)]
@@ -317,7 +399,7 @@ mod tests {
         assert_eq!(s(&[]).broadcast(s(&[2, 0])), Ok(s(&[2, 0])));
         assert_eq!(s(&[1]).broadcast(s(&[0])), Ok(s(&[0])));
         let error = s(&[4]).broadcast(s(&[2, 3])).unwrap_err();
-        assert_eq!(error.to_string(), "[4] and [2, 3] do not broadcast (4 against 3 in axis -1)");
+        assert_eq!(error.to_string(), "[4] and [2, 3] do not broadcast: axis -1 differs (4 and 3)");
         assert!(s(&[3, 1]).expands_to(s(&[2, 3, 5])));
         assert!(!s(&[2, 3, 5]).expands_to(s(&[3, 5])));
     }

@@ -57,6 +57,6 @@ mod state;
 
 pub use error::{FileError, Problem};
 pub use load::{Load, Report, ShapeMismatch, load, named, save};
-pub use state::{load_state, state_from_bytes, state_to_bytes, save_state};
 #[cfg(feature = "ndarray")]
 pub use ndarray_interop::{from_ndarray, to_ndarray};
+pub use state::{load_state, save_state, state_from_bytes, state_to_bytes};

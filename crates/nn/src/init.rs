@@ -288,7 +288,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use rand::{SeedableRng, rngs::ChaCha8Rng};
-    use wengert_core::ReduceOps;
+    use wengert_core::{MatmulOps, ReduceOps};
 
     use super::*;
 

@@ -12,7 +12,7 @@
 //! assert_eq!(mask, Tensor::from([[-inf, -inf], [0.0, 0.0]]));
 //! ```
 
-use wengert_core::{Float, MovementOps, ShapeError, Tensor};
+use wengert_core::{BinaryOps, Float, MovementOps, ShapeError, Tensor};
 
 /// Returns a mask that hides keys where `hidden` is not 0.
 ///

@@ -3,7 +3,7 @@
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
-use wengert::{Operand, Recurrent, RecurrentBuilder, RecurrentCell, check_gradients, check_model};
+use wengert::{Recurrent, RecurrentBuilder, RecurrentCell, check_gradients, check_model};
 
 use super::{Function, agrees, pytorch};
 
@@ -353,7 +353,7 @@ fn mistake(f: Mistake) -> String {
 #[test]
 fn a_shape_mistake_names_layer_shapes_and_line() {
     fn on<'t>(tape: &'t Tape, shape: impl Into<Shape>) -> Var<'t> {
-        (&Tensor::zeros(shape)).on(tape)
+        tape.constant(&Tensor::zeros(shape))
     }
     let cases: [(Mistake, &str); 9] = [
         (

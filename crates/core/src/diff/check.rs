@@ -50,7 +50,7 @@ pub fn check_gradients(
 /// in `f32` is checked to the same tolerance. Frozen and unused parameters are skipped.
 ///
 /// ```
-/// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, check_model};
+/// use wengert_core::{MatmulOps, Param, ReduceOps, Tensor, UnaryOps, check_model};
 ///
 /// let weight = Param::new(Tensor::<f32>::from([[0.3, -0.7], [1.1, 0.2]]));
 /// let x = Tensor::from([[1.0, 2.0], [-0.5, 0.25]]);
@@ -428,7 +428,7 @@ fn differentiated_params<F: Float>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Op, Param, Shape, ShapeError, UnaryOps};
+    use crate::{MatmulOps, Op, Param, Shape, ShapeError, UnaryOps};
 
     /// x^2 with a derivative that is wrong by a thousandth.
     #[derive(Clone, Debug)]

@@ -128,7 +128,7 @@ pub fn hvp<'t, F: Float>(
 #[track_caller]
 pub fn jacobian<'t, F: Float>(y: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
     check_variables("jacobian", y.tape, &[x]);
-    let shape = crate::shape::expect_shape("jacobian", y.shape().followed_by(&x.shape()));
+    let shape = crate::error::expect_shape!(y.shape().followed_by(&x.shape()));
     let (m, n) = (y.shape().numel(), x.shape().numel());
     if m == 0 || n == 0 {
         return y.constant_like(shape, 0.0);

@@ -73,7 +73,7 @@ fn columns<F: Float, const W: usize>(
     }
 }
 
-/// Copies `width` columns of B into the panel, whose other columns nobody reads.
+/// Copies `width` columns of B into the panel; its other columns are not read.
 #[inline(always)]
 fn pack<F: Float, const W: usize>(panel: &mut [[F; W]], b: Matrix<F>, width: usize) {
     if b.column == 1 {

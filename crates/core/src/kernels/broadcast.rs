@@ -4,26 +4,26 @@ use super::nest::{Axes, Axis, merge, share, walk};
 use super::vectorized;
 use crate::float::Float;
 
-/// The side of the square that a transposition moves at a time: 4 KiB of `f64` with its image.
+/// The side of the square that a transposition moves at a time: 4 KiB of `f64`, source and target together.
 const TILE: usize = 16;
 
-/// `out`, dense with extents `dims` (at most 8), gets `a` at the sum of index times stride.
+/// Copies `a`, read with these strides, to `out`, which is dense with extents `dims` (at most 8).
 ///
 /// A stride of 0 repeats; strides in another order than the axes permute them.
 ///
 /// # Panics
-/// If `out` has not as many elements as `dims` says, or `a` ends too early.
+/// If `out` does not have the number of elements of `dims`, or `a` is too short.
 pub(crate) fn broadcast1<F: Float>(out: &mut [F], dims: &[usize], a: &[F], strides: &[usize]) {
     assert_eq!(out.len(), dims.iter().product::<usize>());
     share(out, merge(dims, [strides]), |out, axes, [start]| copy(out, axes, &a[start..]));
 }
 
-/// `f(a, b)` for every element of `out`, dense with extents `dims` (at most 8).
+/// Writes `f(a, b)` to every element of `out`, which is dense with extents `dims` (at most 8).
 ///
 /// The strides are those of dense operands, with 0 along the axes on which an operand repeats.
 ///
 /// # Panics
-/// If `out` has not as many elements as `dims` says, or an operand ends too early.
+/// If `out` does not have the number of elements of `dims`, or an operand is too short.
 pub(crate) fn broadcast2<F: Float>(
     out: &mut [F],
     dims: &[usize],

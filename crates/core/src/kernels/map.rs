@@ -1,10 +1,10 @@
-//! UnaryOp loops over slices of one length.
+//! Elementwise loops over slices of equal length.
 //!
-//! `f` also reads what stands in `out`, so that callers may accumulate. The slices of long calls
-//! are cut into chunks, and the threads share those.
+//! `f` may read the old contents of `out`, so that callers can accumulate. Long slices are cut into
+//! chunks that the threads share.
 //!
-//! The loops vectorise where `f` is inlined into them. The compiler does so with a closure of about
-//! fifty instructions at most (one `erf`, one `tanh`); anything larger wants an attribute: `#[inline(always)] |out, a| ...`.
+//! The loops vectorise where `f` is inlined into them. The compiler inlines closures of up to about
+//! fifty instructions (one `erf`, one `tanh`); larger ones need `#[inline(always)] |out, a| ...`.
 
 use rayon::prelude::*;
 
@@ -61,8 +61,8 @@ pub(crate) fn zip3<F: Float>(
     }
 }
 
-// One function serves both ways above, so that `f` is compiled into few places: where it is large,
-// the compiler would else call it from the loops instead, and they would not vectorise.
+// One function serves both branches above, so that `f` is compiled into few places: if it is large and
+// used often, the compiler calls it from the loops, and they do not vectorise.
 
 fn chunk1<F: Float>(out: &mut [F], a: &[F], f: &impl Fn(&mut F, F)) {
     if out.len() < SHORT {

@@ -3,12 +3,12 @@
 use super::block::{self, Matrix};
 use crate::float::Float;
 
-/// Up to here, in multiplications, the plain triple loop is as fast as anything.
+/// Up to this number of multiplications, the plain triple loop is fastest.
 const TINY: usize = 128;
-/// Up to here our blocks are as fast as `gemm`, which pays for a plan on each call.
+/// Up to this number of multiplications, our blocks are as fast as `gemm`, which plans on each call.
 const SMALL: usize = 1 << 15;
-/// From here on two threads are clearly faster than one. A product by itself gains from 2^21 on; in a
-/// training step, where the threads sleep between products, 64x128x784 (2^22.6) still loses a third.
+/// From this number of multiplications on, two threads are faster than one. A lone product gains from 2^21 on; in a
+/// training step, where threads sleep between products, 64x128x784 (2^22.6) still loses a third.
 const PARALLEL: usize = 1 << 23;
 
 /// `C = A B`, or `C += A B` when accumulating, for dense row-major matrices.
@@ -36,14 +36,14 @@ pub(crate) fn matmul<F: Float>(
     if k == 0 && !accumulate {
         c.fill(F::ZERO);
     }
-    // Rows times a vector are one loop in `gemm`, and it is hard to beat.
+    // A matrix times a vector is a single loop in `gemm`, which is hard to beat.
     let vector = n == 1 || (m == 1 && transpose_b);
     match m * n * k {
         0 => (),
         1..=TINY => tiny(n, k, a, b, c, accumulate),
         ..=SMALL if !vector => block::product([m, n, k], a, b, c, accumulate),
         work => {
-            // Work inside a parallel loop has its thread already.
+            // Work inside a parallel loop stays on its thread.
             let threads = work >= PARALLEL
                 && rayon::current_thread_index().is_none()
                 && rayon::current_num_threads() > 1;

@@ -1,8 +1,7 @@
 //! Loops over slices: the one place where SIMD and threads live.
 //!
-//! The kernels know neither arrays nor shapes. Their results do not depend on the number of
-//! threads: work is cut at places that only its size decides, and partial results are combined in
-//! their order.
+//! The kernels know neither tensors nor shapes. Their results do not depend on the number of threads: the size
+//! alone decides where work is cut, and partial results are combined in order.
 
 mod block;
 mod broadcast;
@@ -27,10 +26,10 @@ pub(crate) use window::{
     Cells, Correlation, Slide, average, gather_winners, max_pool, scatter_winners, spread,
 };
 
-/// Runs `f` compiled for the widest vector instructions that this machine has.
+/// Runs `f` compiled for the widest vector instructions of this machine.
 ///
-/// Loops are vectorised only where they are inlined into `f`, and `f` into this function. The
-/// compiler leaves a large closure apart, unless told: `vectorized(#[inline(always)] || ...)`.
+/// Loops are vectorised only if they are inlined into `f`, and `f` into this function. The compiler does
+/// not inline a large closure unless told to: `vectorized(#[inline(always)] || ...)`.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
     "x86_64+avx2+fma"
@@ -39,14 +38,14 @@ pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// MovementOps shorter than this are not worth the dispatch of [`vectorized`].
+/// Slices shorter than this are not worth the dispatch of [`vectorized`].
 const SHORT: usize = 16;
-/// The elements that a thread takes at a time: enough to pay for handing them over.
+/// The number of elements a thread takes at a time: enough to pay for the handover.
 const CHUNK: usize = 1 << 15;
-/// Loops over fewer elements than this stay on one thread: waking the others takes some 20 us.
+/// Loops over fewer elements stay on one thread: waking the others takes about 20 us.
 const LARGE: usize = 1 << 18;
 
-/// Whether threads pay for a loop over `n` elements.
+/// Whether threads pay off for a loop over `n` elements.
 #[inline]
 fn parallel(n: usize) -> bool {
     n >= LARGE && rayon::current_num_threads() > 1

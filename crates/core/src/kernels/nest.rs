@@ -15,8 +15,8 @@ pub(super) struct Axis<const N: usize> {
 
 pub(super) type Axes<const N: usize> = SmallVec<[Axis<N>; 8]>;
 
-/// The axes of a nest of loops, without those of extent 1, and neighbours made one where every
-/// operand steps through both as through one.
+/// The axes of a nest of loops, without those of extent 1; neighbours are merged if every operand steps through
+/// both as through one.
 pub(super) fn merge<const N: usize>(dims: &[usize], strides: [&[usize]; N]) -> Axes<N> {
     let mut axes = Axes::<N>::new();
     for (i, &extent) in dims.iter().enumerate().filter(|(_, extent)| **extent != 1) {
@@ -31,8 +31,8 @@ pub(super) fn merge<const N: usize>(dims: &[usize], strides: [&[usize]; N]) -> A
     axes
 }
 
-/// Runs `task` on the whole of `out`, or where threads pay on slabs of its outermost axis; with the
-/// axes of the slab and with what the operands must skip.
+/// Runs `task` on all of `out`, or, where threads pay off, on slabs of its outermost axis; `task` gets the axes of
+/// the slab and the offsets of the operands.
 pub(super) fn share<F: Float, const N: usize>(
     out: &mut [F],
     axes: Axes<N>,

@@ -1,4 +1,4 @@
-//! ReduceOps: sums, maxima and scalar products.
+//! Reductions: sums, maxima and scalar products.
 //!
 //! A tensor is seen as `[outer, n, inner]` and reduced over `n`.
 
@@ -41,7 +41,7 @@ pub(crate) fn sum<F: Float>(
     }
 }
 
-/// [`sum`] where threads may pay; which way is taken depends on the sizes alone.
+/// [`sum`] for sizes at which threads may pay off; the path depends on the sizes alone.
 fn sum_large<F: Float>(
     x: &[F],
     outer: usize,
@@ -137,7 +137,7 @@ pub(crate) fn max<F: Float>(x: &[F], outer: usize, n: usize, inner: usize, y: &m
 fn max_slabs<F: Float>(x: &[F], n: usize, inner: usize, y: &mut [F]) {
     if inner == 1 {
         for (x, y) in x.chunks_exact(n).zip(y) {
-            // Two passes, each of them in vectors, are faster than one with both questions.
+            // Two vectorised passes are faster than one pass that checks for both.
             let nan = x.iter().fold(false, |nan, x| nan | x.is_nan());
             *y = if nan { F::NAN } else { max_row(x) };
         }
@@ -153,7 +153,7 @@ fn max_slabs<F: Float>(x: &[F], n: usize, inner: usize, y: &mut [F]) {
     }
 }
 
-/// The maximum of a row, minus infinity if it is empty; NaN is passed over.
+/// The maximum of a row, -inf if it is empty; NaN is ignored.
 #[inline(always)]
 pub(super) fn max_row<F: Float>(x: &[F]) -> F {
     let larger = |most: F, x: F| if x > most { x } else { most };
@@ -184,7 +184,7 @@ fn larger<F: Float>(most: F, x: F) -> F {
     if (x > most) | x.is_nan() { x } else { most }
 }
 
-/// The sum of the products of the elements, in double precision: it cannot overflow in `f32`.
+/// The sum of the products of the elements, in double precision, so that it does not overflow in `f32`.
 ///
 /// # Panics
 /// If the lengths differ.

@@ -1,7 +1,7 @@
 //! Running sums and linear recurrences.
 //!
-//! A tensor is seen as `[outer, n, inner]` and run through along `n`. What is carried from element to
-//! element is in double precision, so that long runs in single precision keep their digits.
+//! A tensor is seen as `[outer, n, inner]` and scanned along `n`. The carry from element to element is in double
+//! precision, so that long scans in single precision keep their digits.
 
 use rayon::prelude::*;
 
@@ -44,8 +44,8 @@ pub(crate) fn recurrence<F: Float>(
     });
 }
 
-/// Writes `step(at, y[i - 1])` to each element of `y`, in the order of the middle axis or against
-/// it. `at` is the place of the element in its whole array.
+/// Writes `step(at, y[i - 1])` to each element of `y`, forwards or backwards along the middle axis. `at` is the
+/// offset of the element.
 fn scan<F: Float>(
     n: usize,
     inner: usize,
@@ -139,7 +139,7 @@ mod tests {
                 let ahead = if back { inner } else { 0 };
                 let exact = plain(extents, back, |at, carried| {
                     let a = a.get(at + ahead).map_or(0.0, |a| f64::from(*a));
-                    // The first has nothing before it, whatever `a` holds there.
+                    // The first element has no predecessor, whatever `a` holds there.
                     a * carried + f64::from(b[at])
                 });
                 assert!(y.iter().zip(&exact).all(|(y, exact)| near(y, exact)));

@@ -7,8 +7,8 @@ use super::sum::row_sum;
 use super::{CHUNK, SHORT, parallel, vectorized};
 use crate::float::Float;
 
-/// The elements whose exponentials are taken together: short rows share them, so that all lanes of
-/// the vectors work; long rows go piece by piece.
+/// The number of exponentials computed together: short rows share a block, so that all vector lanes are used; long
+/// rows go piece by piece.
 const BLOCK: usize = 512;
 
 /// `y = x - ln(sum(exp(x)))` for every row of length `n`, shifted by the row's maximum so that
@@ -55,7 +55,7 @@ pub(crate) fn log_softmax_vjp<F: Float>(
     });
 }
 
-/// Runs `task` on pieces of whole rows of `y`, on all threads where they pay; with their start.
+/// Runs `task` on pieces of whole rows of `y` and their start, on all threads where they pay off.
 fn rows<F: Float>(n: usize, y: &mut [F], task: impl Fn(usize, &mut [F]) + Send + Sync) {
     if y.is_empty() {
         return;
@@ -76,7 +76,7 @@ fn forward<F: Float, const BLOCK: usize>(x: &[F], n: usize, y: &mut [F]) {
     let block = (BLOCK / n).max(1) * n;
     for (x, y) in x.chunks(block).zip(y.chunks_mut(block)) {
         for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
-            // NaN need not win here: the sum of the exponentials carries it to the whole row.
+            // NaN may be ignored here: the sum of the exponentials carries it to the whole row.
             let most = max_row(x);
             for (y, x) in y.iter_mut().zip(x) {
                 *y = *x - most;

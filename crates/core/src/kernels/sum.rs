@@ -1,15 +1,15 @@
 //! Sums of rows, for [`reduce::sum`](super::reduce::sum).
 //!
-//! They run in the precision of the elements over at most [`ROWS`] of them and in double precision
-//! from there, along every axis, so that ten million `f32` add up as exactly as ten.
+//! Up to [`ROWS`] elements are added in their own precision and the partial sums in double precision, along every
+//! axis, so that ten million `f32` add up as exactly as ten.
 
 use crate::float::Float;
 
-/// The numbers that are added before double precision takes over.
+/// The number of elements that are added before double precision takes over.
 const ROWS: usize = 16;
-/// The columns that are summed together: 4 KiB of double precision.
+/// The number of columns summed together: 4 KiB of double precision.
 pub(super) const COLUMNS: usize = 512;
-/// Where rows are narrow, several together make one of about this width.
+/// Narrow rows are joined to about this width.
 const WIDE: usize = 64;
 
 /// Sums `x`, `[outer, n, inner]`, over `n` into `y`: one slab `[n, inner]` after the other.
@@ -29,7 +29,7 @@ pub(super) fn slabs<F: Float>(x: &[F], n: usize, inner: usize, y: &mut [F], accu
     }
 }
 
-/// The sum of at most a few hundred numbers, exact enough for longer sums to be made of.
+/// The sum of at most a few hundred numbers, accurate enough as a part of longer sums.
 #[inline(always)]
 pub(super) fn row_sum<F: Float>(x: &[F]) -> f64 {
     const LANES: usize = 32;
@@ -99,7 +99,7 @@ pub(super) fn total_rows<F: Float>(x: &[F], stride: usize, n: usize, total: &mut
     if width > WIDE / 2 || width < stride {
         return add_blocks(x, stride, n, total);
     }
-    // Narrow rows: so many at a time, side by side, as fill the vectors.
+    // Narrow rows: as many side by side as fill the vectors.
     let mut count = 1 << (WIDE / width).ilog2();
     let mut wide = [0.0; WIDE];
     let (body, rest) = x[..n * width].split_at(n / count * count * width);
@@ -154,7 +154,7 @@ fn add_block<F: Float, Y>(
     }
 }
 
-/// [`add_block`] for a number of columns that the compiler knows, so that the sums are in registers.
+/// [`add_block`] for a number of columns known at compile time, so that the sums stay in registers.
 #[inline(always)]
 fn add_lanes<F: Float, Y, const LANES: usize>(
     x: &[F],
@@ -196,7 +196,7 @@ mod tests {
                 let column = x.get(start..).unwrap_or(&[]).iter().step_by(inner).take(n);
                 let exact = column.map(|x| x.to_f64()).sum::<f64>() + f64::from(accumulate);
                 let off = (got.to_f64() - exact).abs();
-                // The plain sum is off too.
+                // The plain sum is inexact too.
                 let plain = n as f64 * 1e-16;
                 let limit =
                     plain + 4.0 * F::EPSILON.to_f64() * (1.0 + exact.abs() + (n as f64).sqrt());

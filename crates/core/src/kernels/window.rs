@@ -1,4 +1,4 @@
-//! WindowOps that slide over planes: correlation by columns and a matrix product, and pooling.
+//! Windows that slide over planes: correlation by columns and a matrix product, and pooling.
 
 use std::ops::Range;
 
@@ -15,13 +15,13 @@ pub(crate) struct Slide {
     pub(crate) output: usize,
     pub(crate) stride: usize,
     pub(crate) dilation: usize,
-    /// The padding in front.
+    /// The padding before the first element.
     pub(crate) before: usize,
 }
 
 impl Slide {
-    /// The outputs whose window has its element `tap` inside of the input, and where the first of
-    /// them has it.
+    /// The outputs whose window has its element `tap` inside the input, and the place of that element for the first
+    /// of them.
     fn inside(&self, tap: usize) -> (Range<usize>, usize) {
         let reach = tap * self.dilation;
         let start = self.before.saturating_sub(reach).div_ceil(self.stride);
@@ -34,8 +34,8 @@ impl Slide {
     }
 }
 
-/// A correlation of planes with kernels: `units` = images times groups, each with `inputs` planes of
-/// its own that become `outputs` planes; the weights belong to the groups.
+/// A correlation of planes with kernels. Each unit (an image and a group) maps `inputs` planes to `outputs` planes;
+/// the weights belong to the groups.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Correlation {
     pub(crate) images: usize,
@@ -45,10 +45,10 @@ pub(crate) struct Correlation {
     pub(crate) slides: [Slide; 2],
 }
 
-/// From this many multiplications on the images are shared among threads.
+/// From this number of multiplications on, the images are shared among threads.
 const SHARED: usize = 1 << 21;
-/// Pieces of shared work: more than threads, so that none waits long. Their number decides in which
-/// order weight gradients are added, so it must not depend on the threads.
+/// The pieces of shared work: more than threads, so that none waits long. Their number decides the order in which
+/// weight gradients are added, so it must not depend on the threads.
 const PIECES: usize = 16;
 
 impl Correlation {
@@ -70,7 +70,7 @@ impl Correlation {
         [self.outputs, rows.output * columns.output, window]
     }
 
-    /// A kernel of one element that visits every place: the planes are the columns.
+    /// Whether the planes are the columns already: a kernel of one element that visits every place.
     fn direct(&self) -> bool {
         self.slides.iter().all(|s| s.kernel == 1 && s.stride == 1 && s.input == s.output)
     }
@@ -87,7 +87,7 @@ impl Correlation {
         if units > 1 && units * m * n * k >= SHARED { units.min(PIECES) } else { 1 }
     }
 
-    /// As [`Self::pieces`], but for the gradient of weights, of which every piece has a sum.
+    /// [`Self::pieces`] for the gradient of weights, of which every piece has its own sum.
     fn sums(&self) -> usize {
         let weight = self.unit()[1] * self.groups;
         if weight * PIECES <= LARGE { self.pieces().min(self.images.max(1)) } else { 1 }
@@ -279,7 +279,7 @@ impl Correlation {
         }
         parts.fill(F::ZERO);
         let len = w.len();
-        // Each piece has its own columns, and none where the planes are the columns.
+        // Each piece has its own columns, unless the planes are the columns.
         let mut scratch = columns.chunks_exact_mut((columns.len() / sums).max(1));
         let mut work = Vec::with_capacity(sums);
         work.push((&mut *w, scratch.next().unwrap_or_default()));
@@ -293,8 +293,7 @@ impl Correlation {
     }
 }
 
-/// Runs `task` on corresponding planes of `x` and `out`, with the plane's number; on threads where
-/// that pays.
+/// Runs `task` on corresponding planes of `x` and `out`, with the plane's number; on threads where they pay off.
 pub(crate) fn planes<F: Float>(
     out: &mut [F],
     plane: usize,
@@ -312,12 +311,12 @@ pub(crate) fn planes<F: Float>(
     }
 }
 
-/// The cells that pooling divides an axis into; they may overlap, and leave gaps.
+/// The cells that pooling divides an axis into; they may overlap or leave gaps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cells {
     /// A window that slides; `before` is the padding in front.
     Sliding { input: usize, output: usize, kernel: usize, stride: usize, before: usize },
-    /// As even cells as there are, which cover the axis.
+    /// Cells of equal size, up to rounding, that cover the axis.
     Adaptive { input: usize, output: usize },
 }
 
@@ -348,7 +347,7 @@ impl Cells {
         }
     }
 
-    /// The number of places in cell `i` that an average divides by.
+    /// The divisor of the average of cell `i`.
     fn count(&self, i: usize, count_include_pad: bool) -> usize {
         match *self {
             Self::Sliding { kernel, .. } if count_include_pad => kernel,
@@ -357,13 +356,13 @@ impl Cells {
     }
 }
 
-/// Elements of a plane that pooling reads, and of one that it writes.
+/// The elements of a plane that pooling reads, and of one that it writes.
 fn plane_sizes([rows, columns]: [Cells; 2]) -> [usize; 2] {
     [rows.input() * columns.input(), rows.output() * columns.output()]
 }
 
-/// Calls `visit` with each cell's number and where in the plane its largest element lies: the first
-/// of equals, but a NaN before all.
+/// Calls `visit` with the number of each cell and the place of its largest element in the plane: the first of equal
+/// elements, NaN before all.
 #[inline(always)]
 fn winners<F: Float>([rows, columns]: [Cells; 2], x: &[F], mut visit: impl FnMut(usize, usize)) {
     let width = columns.input();
@@ -377,7 +376,7 @@ fn winners<F: Float>([rows, columns]: [Cells; 2], x: &[F], mut visit: impl FnMut
             for line in lines.clone() {
                 let start = line * width + range.start;
                 for (k, &x) in x[start..line * width + range.end].iter().enumerate() {
-                    // Without branches: which element is larger cannot be foreseen.
+                    // Without branches, because which element is larger is unpredictable.
                     let wins = (x > best) | (x.is_nan() & !best.is_nan());
                     best = if wins { x } else { best };
                     at = if wins { start + k } else { at };

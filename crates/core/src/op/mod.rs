@@ -118,6 +118,10 @@ impl<F: Float> Arithmetic for Tensor<F> {}
 
 /// What operations apply to: an [`Tensor`], which computes, or a variable on a tape, which computes
 /// and records.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a tensor nor a variable",
+    note = "a parameter becomes a variable with `tape.param(&p)`"
+)]
 pub trait Value: Arithmetic {
     /// What stands for [`Indices`] in this world.
     type Index: Clone;
@@ -141,7 +145,12 @@ pub trait Value: Arithmetic {
     fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self;
 
     /// A constant of this shape in the same world.
+    #[track_caller]
     fn constant_like(&self, shape: Shape, value: f64) -> Self;
+
+    /// These indices in the same world.
+    #[track_caller]
+    fn indices(&self, indices: Indices) -> Self::Index;
 
     /// Applies an operation of one input, such as one of your own.
     #[track_caller]
@@ -177,6 +186,10 @@ impl<F: Float> Value for Tensor<F> {
 
     fn constant_like(&self, shape: Shape, value: f64) -> Self {
         Self::full(shape, F::of(value))
+    }
+
+    fn indices(&self, indices: Indices) -> Indices {
+        indices
     }
 }
 

@@ -1,24 +1,23 @@
-//! ConvOptions, which is correlation as everybody calls it.
+//! Convolution (as in PyTorch, a cross-correlation).
 //!
-//! The sum of `y * g` over the outputs, with `y` the correlation of `x` with `w`, is linear in each of
-//! `x`, `w` and `g`. Its derivatives by the three are the three operations here; so they are closed
-//! under differentiation.
+//! Let `y` be the correlation of `x` with `w`. The sum of `y * g` is linear in each of `x`, `w` and `g`; its
+//! derivatives are the three operations here, which are therefore closed under differentiation.
 
-use super::reduce::Sum;
+use super::broadcast::Sum;
 use crate::kernels::{Correlation, Slide};
 use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
-use crate::{Float, Operand, Shape, ShapeError, Tensor, Var};
+use crate::{Float, Shape, ShapeError, Tensor};
 
-/// How many zeros surround the planes.
+/// Zeros around the planes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Padding {
-    /// None: windows lie inside.
+    /// No padding.
     Valid,
-    /// As many as make the output as large as the input; needs stride 1. Where their number is odd,
-    /// there is one more at the end.
+    /// As many zeros as make the output as large as the input; needs stride 1. If their number is odd, the end
+    /// gets one more.
     Same,
-    /// So many on both sides, of rows and of columns.
+    /// This many zeros on both sides, of rows and of columns.
     By([usize; 2]),
 }
 
@@ -34,10 +33,13 @@ impl From<[usize; 2]> for Padding {
     }
 }
 
-/// A number for each of the axes of a window: one for both, or rows and columns. In one dimension the
-/// columns count.
+/// A number per axis of a window: one for both axes, or `[rows, columns]`. In one dimension the columns count.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither one number for both axes nor a pair",
+    note = "write a `usize` (`2`) or an array (`[2, 3]`)"
+)]
 pub trait Pair {
-    /// Rows and columns.
+    /// Returns rows and columns.
     fn pair(self) -> [usize; 2];
 }
 
@@ -53,10 +55,10 @@ impl Pair for [usize; 2] {
     }
 }
 
-/// How a kernel slides: at first with stride 1 and dilation 1, without padding, in one group.
+/// Options of a convolution. Default: stride 1, no padding, dilation 1, one group.
 ///
 /// ```
-/// use wengert_core::{Tensor, ConvOptions, Padding};
+/// use wengert_core::{ConvOptions, Padding, Tensor, WindowOps};
 ///
 /// let (x, w) = (Tensor::<f64>::ones([1, 2, 8, 8]), Tensor::ones([4, 1, 3, 3]));
 /// let y = x.conv2d(&w, ConvOptions::new().stride(2).padding(1).groups(2));
@@ -73,42 +75,42 @@ pub struct ConvOptions {
 }
 
 impl ConvOptions {
-    /// Stride 1, no padding, dilation 1, one group.
+    /// Creates the default options.
     pub fn new() -> Self {
         Self { stride: [1; 2], padding: Padding::Valid, dilation: [1; 2], groups: 1 }
     }
 
-    /// WindowOps so many places apart.
+    /// Sets the distance from one window to the next.
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// Zeros around the planes: a number, one for rows and one for columns, or a [`Padding`].
+    /// Sets the zeros around the planes: a number, `[rows, columns]`, or a [`Padding`].
     pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
     }
 
-    /// Elements of the kernel so many places apart.
+    /// Sets the distance between neighbouring elements of the kernel.
     pub fn dilation(self, dilation: impl Pair) -> Self {
         Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The channels in so many groups, each with kernels of its own.
+    /// Sets the number of groups into which the channels are divided, each with its own kernels.
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
 
-    /// How many groups there are.
+    /// Returns the number of groups.
     pub fn group_count(&self) -> usize {
         self.groups
     }
 
-    /// How the kernel slides along one axis (0 rows, 1 columns).
+    /// The windows along one axis (0 rows, 1 columns).
     fn slide(&self, axis: usize, input: usize, kernel: usize) -> Result<Slide, ShapeError> {
         let (stride, dilation) = (self.stride[axis], self.dilation[axis]);
         if stride == 0 || dilation == 0 || kernel == 0 || input == 0 {
             return Err(ShapeError::new(format!(
-                "a kernel of {kernel} on {input} with stride {stride}, dilation {dilation} (none may be 0)"
+                "kernel {kernel}, input {input}, stride {stride}, dilation {dilation}: none may be 0"
             )));
         }
         let reach = dilation * (kernel - 1) + 1;
@@ -117,20 +119,22 @@ impl ConvOptions {
             Padding::By(sides) => (sides[axis], 2 * sides[axis]),
             Padding::Same if stride == 1 => ((reach - 1) / 2, reach - 1),
             Padding::Same => {
-                return Err(ShapeError::new(format!("padding 'same' with stride {stride}, not 1")));
+                return Err(ShapeError::new(format!(
+                    "padding 'same' needs stride 1, not {stride}"
+                )));
             }
         };
         if reach > input + both {
             let padded = input + both;
             return Err(ShapeError::new(format!(
-                "a kernel that reaches over {reach} does not fit into {padded} with padding"
+                "kernel over {reach} elements does not fit into {padded} with padding"
             )));
         }
         let output = (input + both - reach) / stride + 1;
         Ok(Slide { input, kernel, output, stride, dilation, before })
     }
 
-    /// What there is to do for an input and a weight, and the shape that comes out.
+    /// The correlation of an input and a weight, and the shape of the output.
     fn plan(&self, x: Shape, w: Shape) -> Result<(Correlation, Shape), ShapeError> {
         let groups = self.groups;
         let mistake = |what: String| {
@@ -141,19 +145,19 @@ impl ConvOptions {
             (&[n, c, h, l], &[o, i, kh, kw]) => ([n, c, h, l], [o, i, kh, kw]),
             _ => {
                 let wanted =
-                    "expected [n, channels, ..] and [out, channels / groups, ..] of as many axes";
+                    "expected [n, channels, ..] and [out, channels / groups, ..], 3 or 4 axes each";
                 return Err(mistake(wanted.into()));
             }
         };
         let ([images, channels, ..], [outputs, inputs, ..]) = (x4, w4);
         if groups == 0 || outputs % groups != 0 {
-            return Err(mistake(format!("{outputs} outputs do not divide into groups")));
+            return Err(mistake(format!("{outputs} output channels are not divisible")));
         }
         if channels != inputs * groups {
-            return Err(mistake(format!("{channels} channels against {inputs} in each group")));
+            return Err(mistake(format!("channels differ ({channels} and {inputs} per group)")));
         }
         let outputs = outputs / groups;
-        // One dimension is a plane of one row, which neither padding nor stride concerns.
+        // One dimension is a plane of one row, to which neither padding nor stride applies.
         let rows = if x.rank() == 3 { Self::new() } else { *self };
         let along = |axis: usize, on: &Self| {
             on.slide(axis, x4[2 + axis], w4[2 + axis]).map_err(|error| mistake(error.to_string()))
@@ -164,7 +168,7 @@ impl ConvOptions {
         Ok((Correlation { images, groups, inputs, outputs, slides }, out))
     }
 
-    /// The plan of shapes that [`Op::shape`] has seen.
+    /// The correlation of shapes that [`Op::shape`] has checked.
     fn planned(&self, x: Shape, w: Shape) -> Correlation {
         self.plan(x, w).unwrap_or_else(|_| unreachable!("checked by shape")).0
     }
@@ -181,33 +185,33 @@ impl Default for ConvOptions {
 #[derive(Clone, Copy, Debug)]
 pub struct Conv(pub ConvOptions);
 
-/// The cotangent of the input of [`Conv`] from that of its output and the weight.
+/// The cotangent of the input of [`Conv`], from the cotangent of the output and the weight.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvInput {
-    /// How the kernel slides.
-    pub by: ConvOptions,
+    /// The options of the convolution.
+    pub options: ConvOptions,
     /// The shape of the input.
     pub input: Shape,
 }
 
-/// The cotangent of the weight of [`Conv`] from the input and the cotangent of the output.
+/// The cotangent of the weight of [`Conv`], from the input and the cotangent of the output.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvWeight {
-    /// How the kernel slides.
-    pub by: ConvOptions,
+    /// The options of the convolution.
+    pub options: ConvOptions,
     /// The shape of the weight.
     pub weight: Shape,
 }
 
-/// Whether a cotangent has the shape of what came out.
+/// An error if a cotangent does not have the shape of the output.
 fn agree(g: Shape, out: Shape) -> Result<(), ShapeError> {
     if g == out {
         return Ok(());
     }
-    Err(ShapeError::new(format!("a cotangent {g:?} of an output {out:?}")))
+    Err(ShapeError::new(format!("expected a cotangent of shape {out:?}, found {g:?}")))
 }
 
-/// Runs `f` with so much scratch memory, which comes from the pool.
+/// Runs `f` with `len` elements of scratch memory from the pool.
 fn with_scratch<F: Float>(len: usize, f: impl FnOnce(&mut [F])) {
     f(Tensor::scratch(Shape::from([len])).as_mut_slice());
 }
@@ -229,9 +233,9 @@ impl Op<2> for Conv {
     }
     fn vjp<V: Value>(&self, i: usize, [x, w]: [&V; 2], _: &V, g: &V) -> V {
         if i == 0 {
-            V::apply(ConvInput { by: self.0, input: x.shape() }, [g, w])
+            V::apply(ConvInput { options: self.0, input: x.shape() }, [g, w])
         } else {
-            V::apply(ConvWeight { by: self.0, weight: w.shape() }, [x, g])
+            V::apply(ConvWeight { options: self.0, weight: w.shape() }, [x, g])
         }
     }
     fn vjp_into<F: Float>(
@@ -257,11 +261,11 @@ impl Op<2> for Conv {
 
 impl Op<2> for ConvInput {
     fn shape(&self, [g, w]: [Shape; 2]) -> Result<Shape, ShapeError> {
-        agree(g, self.by.plan(self.input, w)?.1)?;
+        agree(g, self.options.plan(self.input, w)?.1)?;
         Ok(self.input)
     }
     fn forward<F: Float>(&self, [g, w]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        let plan = self.by.planned(out, w.shape());
+        let plan = self.options.planned(out, w.shape());
         Tensor::written(out, |x| {
             with_scratch(plan.scratch(), |scratch| {
                 plan.towards_input(g.as_slice(), w.as_slice(), x, scratch, false);
@@ -270,20 +274,20 @@ impl Op<2> for ConvInput {
     }
     fn vjp<V: Value>(&self, i: usize, [g, w]: [&V; 2], _: &V, c: &V) -> V {
         if i == 0 {
-            V::apply(Conv(self.by), [c, w])
+            V::apply(Conv(self.options), [c, w])
         } else {
-            V::apply(ConvWeight { by: self.by, weight: w.shape() }, [c, g])
+            V::apply(ConvWeight { options: self.options, weight: w.shape() }, [c, g])
         }
     }
 }
 
 impl Op<2> for ConvWeight {
     fn shape(&self, [x, g]: [Shape; 2]) -> Result<Shape, ShapeError> {
-        agree(g, self.by.plan(x, self.weight)?.1)?;
+        agree(g, self.options.plan(x, self.weight)?.1)?;
         Ok(self.weight)
     }
     fn forward<F: Float>(&self, [x, g]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        let plan = self.by.planned(x.shape(), out);
+        let plan = self.options.planned(x.shape(), out);
         Tensor::written(out, |w| {
             with_scratch(plan.scratch_for_weight(), |scratch| {
                 plan.towards_weight(x.as_slice(), g.as_slice(), w, scratch, false);
@@ -292,14 +296,14 @@ impl Op<2> for ConvWeight {
     }
     fn vjp<V: Value>(&self, i: usize, [x, g]: [&V; 2], _: &V, c: &V) -> V {
         if i == 0 {
-            V::apply(ConvInput { by: self.by, input: x.shape() }, [g, c])
+            V::apply(ConvInput { options: self.options, input: x.shape() }, [g, c])
         } else {
-            V::apply(Conv(self.by), [x, c])
+            V::apply(Conv(self.options), [x, c])
         }
     }
 }
 
-/// [`Conv`] with a number added to each output channel.
+/// [`Conv`] with a bias `[out]` added to the output channels.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvBias(pub ConvOptions);
 
@@ -307,7 +311,9 @@ impl Op<3> for ConvBias {
     fn shape(&self, [x, w, bias]: [Shape; 3]) -> Result<Shape, ShapeError> {
         let out = self.0.plan(x, w)?.1;
         if *bias != [w[0]] {
-            return Err(ShapeError::new(format!("weight {w:?} and bias {bias:?} disagree")));
+            return Err(ShapeError::new(format!(
+                "weight {w:?} and bias {bias:?}: output channels differ"
+            )));
         }
         Ok(out)
     }
@@ -347,67 +353,4 @@ impl Op<3> for ConvBias {
             into.add(self.vjp(i, [x, w, bias], y, g));
         }
     }
-}
-
-// One dimension and two differ in the rank that they insist on.
-#[track_caller]
-fn expect_axes<V: Value>(name: &str, x: &V, w: &V, rank: usize) {
-    let (x, w) = (x.shape(), w.shape());
-    if x.rank() != rank || w.rank() != rank {
-        panic!("{name}: {x:?} with weight {w:?} ({rank} axes each are needed)");
-    }
-}
-
-macro_rules! convolutions {
-    ($($method:ident $with_bias:ident $rank:literal $input:literal $weight:literal $output:literal $page:literal)*) => {
-        impl<'t, F: Float> Var<'t, F> {$(
-            #[doc = concat!("The correlation with a weight: from `", $input, "` and `", $weight,
-                "` to `", $output, "`, where an output extent is",
-                " `(input + padding - dilation * (kernel - 1) - 1) / stride + 1`, rounded down.\n",
-                "[PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.",
-                $page, ".html).\n\n# Panics\nIf the shapes disagree, the groups do not divide the",
-                " channels, or the kernel does not fit.")]
-            #[track_caller]
-            pub fn $method(self, weight: impl Operand<'t, F>, by: ConvOptions) -> Self {
-                let weight = weight.on(self.tape);
-                expect_axes(stringify!($method), &self, &weight, $rank);
-                Self::apply(Conv(by), [&self, &weight])
-            }
-
-            #[doc = concat!("As [`Var::", stringify!($method),
-                "`], with the elements of `bias` `[out]` added to the output channels.")]
-            #[track_caller]
-            pub fn $with_bias(
-                self,
-                weight: impl Operand<'t, F>,
-                bias: impl Operand<'t, F>,
-                by: ConvOptions,
-            ) -> Self {
-                let (weight, bias) = (weight.on(self.tape), bias.on(self.tape));
-                expect_axes(stringify!($with_bias), &self, &weight, $rank);
-                Self::apply(ConvBias(by), [&self, &weight, &bias])
-            }
-        )*}
-
-        impl<F: Float> Tensor<F> {$(
-            #[doc = concat!("The correlation with a weight; as [`Var::", stringify!($method), "`].")]
-            #[track_caller]
-            pub fn $method(&self, weight: &Self, by: ConvOptions) -> Self {
-                expect_axes(stringify!($method), self, weight, $rank);
-                Self::apply(Conv(by), [self, weight])
-            }
-
-            #[doc = concat!("With a bias; as [`Var::", stringify!($with_bias), "`].")]
-            #[track_caller]
-            pub fn $with_bias(&self, weight: &Self, bias: &Self, by: ConvOptions) -> Self {
-                expect_axes(stringify!($with_bias), self, weight, $rank);
-                Self::apply(ConvBias(by), [self, weight, bias])
-            }
-        )*}
-    };
-}
-
-convolutions! {
-    conv1d conv1d_with_bias 3 "[n, c, l]" "[out, c / groups, k]" "[n, out, l']" "conv1d"
-    conv2d conv2d_with_bias 4 "[n, c, h, w]" "[out, c / groups, kh, kw]" "[n, out, h', w']" "conv2d"
 }

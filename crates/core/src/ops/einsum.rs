@@ -1,21 +1,21 @@
-//! Products said in indices: `dot`, `outer`, `einsum`. All are compositions of operations that are
-//! closed under differentiation, so that nothing is left to derive here.
+//! Einstein summation, composed of permutations, sums and matrix products.
 
-use super::MovementOps;
-use super::ReduceOps;
 use smallvec::SmallVec;
 
 use super::matmul::Matmul;
-use super::rearrange::{Narrow, PadZeros, Permute};
+use super::movement::MovementOps;
+use super::rearrange::Permute;
+use super::reduce::ReduceOps;
+use super::slice::{Narrow, PadZeros};
+use crate::error::{ensure_shape, expect_shape};
 use crate::op::Value;
-use crate::shape::expect_shape;
-use crate::{Float, Operand, Shape, ShapeError, Tensor, Var};
+use crate::{Shape, ShapeError};
 
 /// An index of an einsum: a letter, or an axis of the ellipsis counted from the last (0, 1, ..).
 type Label = u8;
 type Labels = SmallVec<[Label; 8]>;
 
-/// What a specification says of operands of known ranks.
+/// A specification resolved for operands of known ranks.
 struct Plan {
     inputs: SmallVec<[Labels; 4]>,
     output: Labels,
@@ -25,8 +25,7 @@ fn mistake<T>(message: impl Into<Box<str>>) -> Result<T, ShapeError> {
     Err(ShapeError::new(message))
 }
 
-/// The letters of one operand, with `ellipsis` axes where the three dots are. The dots must be there
-/// if that is to be more than none.
+/// The labels of one operand, with `ellipsis` axes in the place of `...`.
 fn labels(term: &str, ellipsis: usize) -> Result<Labels, ShapeError> {
     let mut labels = Labels::new();
     let (before, after) = term.split_once("...").unwrap_or((term, ""));
@@ -59,7 +58,7 @@ impl Plan {
         let terms = terms.split(',').collect::<SmallVec<[_; 4]>>();
         if terms.len() != shapes.len() {
             let (named, given) = (terms.len(), shapes.len());
-            return mistake(format!("'{spec}' names {named} operands, {given} were handed in"));
+            return mistake(format!("'{spec}' names {named} operands, there are {given}"));
         }
         let (mut inputs, mut widest) = (SmallVec::new(), 0);
         for (term, shape) in terms.iter().zip(shapes) {
@@ -83,10 +82,10 @@ impl Plan {
         for (k, &index) in output.iter().enumerate() {
             let name = name(index);
             if output[..k].contains(&index) {
-                return mistake(format!("{name} stands twice in the output of '{spec}'"));
+                return mistake(format!("{name} occurs twice in the output of '{spec}'"));
             }
             if !inputs.iter().any(|input: &Labels| input.contains(&index)) {
-                return mistake(format!("{name} of the output is in no operand of '{spec}'"));
+                return mistake(format!("{name} of the output occurs in no operand of '{spec}'"));
             }
         }
         if output.len() > crate::MAX_RANK {
@@ -95,7 +94,7 @@ impl Plan {
         Ok(Self { inputs, output })
     }
 
-    /// The extent of each label, or which operands disagree.
+    /// The extent of each label, or an error where operands disagree.
     fn extents(&self, shapes: &[Shape]) -> Result<[usize; 128], ShapeError> {
         let mut extents = [1; 128];
         for (input, shape) in self.inputs.iter().zip(shapes) {
@@ -107,7 +106,7 @@ impl Plan {
                 {
                     let known = repeated.map_or(*known, |other| shape[other]);
                     let name = name(index);
-                    return mistake(format!("{name} is {known} and, in {shape:?}, {extent}"));
+                    return mistake(format!("{name} is {known}, but {extent} in {shape:?}"));
                 }
                 if *known == 1 {
                     *known = extent;
@@ -118,8 +117,8 @@ impl Plan {
     }
 }
 
-/// The output of a specification that names none: the ellipsis, then the letters that stand once, in
-/// alphabetical order.
+/// The output of a specification without `->`: the ellipsis, then the letters that occur once, in alphabetical
+/// order.
 fn implicit(inputs: &[Labels], ellipsis: usize) -> Labels {
     let count = |label| inputs.iter().flatten().filter(|&&other| other == label).count();
     let letters = (b'A'..=b'z').filter(|&letter| count(letter) == 1);
@@ -134,16 +133,15 @@ fn name(index: Label) -> String {
     }
 }
 
-/// A value and the index of each of its axes.
+/// A value and the labels of its axes.
 struct Term<V> {
     value: V,
     labels: Labels,
 }
 
 impl<V: Value> Term<V> {
-    /// Without axes that repeat an index (the diagonal stays), and without axes of extent 1 whose
-    /// index is longer elsewhere.
-    fn plain(value: &V, labels: &Labels, extents: &[usize; 128]) -> Self {
+    /// Reduces repeated labels to their diagonal, and removes axes of extent 1 whose label is longer elsewhere.
+    fn simplified(value: &V, labels: &Labels, extents: &[usize; 128]) -> Self {
         let mut term = Self { value: value.clone(), labels: labels.clone() };
         while let Some((first, second)) = repeated(&term.labels) {
             term.diagonal(first, second);
@@ -159,8 +157,8 @@ impl<V: Value> Term<V> {
         term
     }
 
-    /// The elements at which two axes agree. Element `i` of the diagonal lies `n + 1` after the one
-    /// before: with rows of that length, the diagonal is the first column.
+    /// Reduces two axes to their diagonal. Its elements are `n + 1` apart: with rows of that length, the diagonal
+    /// is the first column.
     fn diagonal(&mut self, first: usize, second: usize) {
         let index = self.labels[second];
         let order = self.labels.iter().enumerate().filter(|(k, _)| *k != first && *k != second);
@@ -177,7 +175,7 @@ impl<V: Value> Term<V> {
         self.value = x.reshape(Shape::new(&shape[..rank - 1]));
     }
 
-    /// Summed over every index that is not in `keep`.
+    /// Sums over every label that `keep` does not want.
     fn summed(mut self, keep: impl Fn(Label) -> bool) -> Self {
         let gone = |(k, &index): (usize, &Label)| (!keep(index)).then_some(k as isize);
         let axes = self.labels.iter().enumerate().filter_map(gone);
@@ -189,14 +187,14 @@ impl<V: Value> Term<V> {
         self
     }
 
-    /// The axes in the order of `labels`.
+    /// Permutes the axes to the order of `labels`.
     fn ordered(&self, labels: &Labels) -> V {
         let place = |index| self.labels.iter().position(|other| other == index);
         let order = labels.iter().filter_map(place).collect::<SmallVec<[usize; 8]>>();
         permute(&self.value, &order)
     }
 
-    /// The product, summed over the indices that both have and `keep` does not want.
+    /// Multiplies two terms and sums over the labels that both have and `keep` does not want.
     #[track_caller]
     fn times(self, other: Self, extents: &[usize; 128], keep: impl Fn(Label) -> bool) -> Self {
         let (a, b) = (self.summed(|k| keep(k) || other.labels.contains(&k)), other);
@@ -212,7 +210,7 @@ impl<V: Value> Term<V> {
         let count = |labels: &Labels| labels.iter().map(|&k| extents[k as usize]).product();
         let (g, m, n, p): (usize, usize, usize, usize) =
             (count(&batch), count(&left), count(&right), count(&inner));
-        // Where an operand lies the other way round already, the product reads it transposed.
+        // An operand that is stored transposed already is read so by the product.
         let join = |parts: [&Labels; 3]| parts.into_iter().flatten().copied().collect::<Labels>();
         let transpose_a = a.labels == join([&batch, &inner, &left]);
         let transpose_b = b.labels == join([&batch, &right, &inner]);
@@ -239,7 +237,7 @@ impl<V: Value> Term<V> {
     }
 }
 
-/// The first two axes with the same index.
+/// The first two axes with the same label.
 fn repeated(labels: &Labels) -> Option<(usize, usize)> {
     (0..labels.len()).find_map(|second| {
         let first = labels[..second].iter().position(|other| *other == labels[second])?;
@@ -247,7 +245,7 @@ fn repeated(labels: &Labels) -> Option<(usize, usize)> {
     })
 }
 
-/// The axes in another order, if it is another.
+/// Permutes the axes, unless they are in order already.
 fn permute<V: Value>(x: &V, order: &[usize]) -> V {
     if order.is_sorted() {
         return x.clone();
@@ -255,90 +253,39 @@ fn permute<V: Value>(x: &V, order: &[usize]) -> V {
     V::apply(Permute { order: Shape::new(order) }, [x])
 }
 
-/// The sum of products that a specification says in Einstein's notation, such as `"bij,bjk->bik"`.
+/// Returns the sum of products given in Einstein notation, such as `"bij,bjk->bik"`, for tensors or variables
+/// ([`torch.einsum`](https://docs.pytorch.org/docs/stable/generated/torch.einsum.html)).
 ///
-/// Each operand's axes are named by letters, the operands separated by commas. Axes of the same letter
-/// run together, and are summed over if the output does not name the letter; a letter twice in one
-/// operand is its diagonal. Without `->` the output has the letters that stand once, in alphabetical
-/// order. `...` stands for any further axes, which broadcast; an output that is written without it
-/// sums over them. An axis of extent 1 goes with any extent. Operands are contracted from the left.
-/// Works for tensors and for variables, at any order of differentiation; a parameter comes in as
-/// `tape.param(&p)`.
-/// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.einsum.html).
+/// Letters name the axes of each operand; commas separate the operands. Axes with the same letter run together
+/// and are summed over unless the output names the letter. A letter that occurs twice in one operand stands for
+/// its diagonal. Without `->`, the output has the letters that occur once, in alphabetical order. `...` stands
+/// for further axes, which broadcast; an output without `...` sums over them. An axis of extent 1 goes with any
+/// extent. Operands are contracted from the left. A parameter is passed as `tape.param(&p)`.
+///
+/// ```
+/// use wengert_core::{Tensor, einsum};
+///
+/// let (a, b) = (Tensor::<f64>::ones([2, 3]), Tensor::ones([3, 4]));
+/// assert_eq!(einsum("ij,jk->ik", &[a.clone(), b]), Tensor::full([2, 4], 3.0));
+/// assert_eq!(einsum("ij->", &[a]).item(), 6.0);
+/// ```
 ///
 /// # Panics
-/// If there are no operands, if the specification is no such one or does not fit the operands, or if a
-/// product has more than eight axes.
+/// If there are no operands, the specification is malformed or does not fit the operands, or a product has more
+/// than eight axes.
 #[track_caller]
 pub fn einsum<V: Value>(spec: &str, operands: &[V]) -> V {
+    ensure_shape!(!operands.is_empty(), "there are no operands");
     let shapes = operands.iter().map(Value::shape).collect::<SmallVec<[Shape; 4]>>();
-    let plan = expect_shape("einsum", Plan::of(spec, &shapes));
-    let extents = expect_shape("einsum", plan.extents(&shapes));
+    let plan = expect_shape!(Plan::of(spec, &shapes));
+    let extents = expect_shape!(plan.extents(&shapes));
     let mut terms = operands.iter().zip(&plan.inputs);
-    let Some((value, labels)) = terms.next() else { panic!("einsum: there are no operands") };
-    let mut product = Term::plain(value, labels, &extents);
+    let (value, labels) = terms.next().unwrap_or_else(|| unreachable!("not empty"));
+    let mut product = Term::simplified(value, labels, &extents);
     for (k, (value, labels)) in terms.enumerate() {
         let later = &plan.inputs[k + 2..];
         let keep = |index| plan.output.contains(&index) || later.iter().any(|l| l.contains(&index));
-        product = product.times(Term::plain(value, labels, &extents), &extents, keep);
+        product = product.times(Term::simplified(value, labels, &extents), &extents, keep);
     }
     product.summed(|index| plan.output.contains(&index)).ordered(&plan.output)
-}
-
-#[track_caller]
-fn dot<V: Value>(a: &V, b: &V) -> V {
-    let (left, right) = (a.shape(), b.shape());
-    if left.rank() != 1 || left != right {
-        let error = format!("{left:?} and {right:?} are not two vectors of one length");
-        expect_shape("dot", mistake::<()>(error));
-    }
-    let n = left[0];
-    let product = Matmul { transpose_a: false, transpose_b: false };
-    V::apply(product, [&a.reshape([1, n]), &b.reshape([n, 1])]).reshape([])
-}
-
-#[track_caller]
-fn outer<V: Value>(a: &V, b: &V) -> V {
-    let (left, right) = (a.shape(), b.shape());
-    let (&[m], &[n]) = (&*left, &*right) else {
-        panic!("outer: {left:?} and {right:?} are not both vectors")
-    };
-    let product = Matmul { transpose_a: false, transpose_b: false };
-    V::apply(product, [&a.reshape([m, 1]), &b.reshape([1, n])])
-}
-
-impl<'t, F: Float> Var<'t, F> {
-    /// The sum of products of two vectors, `[n]` and `[n]` to `[]`.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.dot.html).
-    ///
-    /// # Panics
-    /// If they are not two vectors of one length.
-    #[track_caller]
-    pub fn dot(self, other: impl Operand<'t, F>) -> Self {
-        dot(&self, &other.on(self.tape))
-    }
-
-    /// Every product of an element of one vector and one of another, `[m]` and `[n]` to `[m, n]`.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.outer.html).
-    ///
-    /// # Panics
-    /// If they are not both vectors.
-    #[track_caller]
-    pub fn outer(self, other: impl Operand<'t, F>) -> Self {
-        outer(&self, &other.on(self.tape))
-    }
-}
-
-impl<F: Float> Tensor<F> {
-    /// The sum of products of two vectors; as [`Var::dot`].
-    #[track_caller]
-    pub fn dot(&self, other: &Self) -> Self {
-        dot(self, other)
-    }
-
-    /// Every product of elements of two vectors; as [`Var::outer`].
-    #[track_caller]
-    pub fn outer(&self, other: &Self) -> Self {
-        outer(self, other)
-    }
 }

@@ -1,18 +1,188 @@
-//! How elementwise functions of one argument become operations; their table is in `functions.rs`.
+//! Elementwise operations: how functions of one or two numbers become operations on tensors and variables.
+//!
+//! The functions themselves are the rows of the tables in `functions.rs`.
 
 use std::fmt::Debug;
 
-pub use super::functions::*;
-use crate::kernels::{zip1, zip3};
+use crate::kernels::{broadcast2, zip1, zip2, zip3};
 use crate::op::{Arithmetic, Cotangent, Op, Value};
 use crate::{Float, Shape, ShapeError, Tensor};
 
-/// A function of one number that acts on each element by itself.
+/// A function of one number that acts on each element independently. Implementing it gives an [`Op`].
+///
+/// ```
+/// use wengert_core::{Float, Tensor, UnaryOp, UnaryOps, Value, check_gradients};
+///
+/// /// `sin(factor x)`.
+/// #[derive(Clone, Debug)]
+/// struct Wave { factor: f64 }
+///
+/// impl UnaryOp for Wave {
+///     fn value<F: Float>(&self, x: F) -> F {
+///         (x * F::of(self.factor)).sin()
+///     }
+///     fn derivative<M: UnaryOps>(&self, x: &M, _y: &M) -> M {
+///         x.mul_scalar(self.factor).cos() * self.factor
+///     }
+/// }
+///
+/// let x = Tensor::<f64>::linspace(-1.0, 1.0, 5);
+/// check_gradients(|x| x[0].apply_op(Wave { factor: 3.0 }), &[x]).unwrap();
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function of one number",
+    note = "implement `UnaryOp` for a struct that is `Clone + Debug`: its `value` and its `derivative`"
+)]
 pub trait UnaryOp: Debug + Clone + Send + Sync + 'static {
-    /// The function.
+    /// Computes the function.
     fn value<F: Float>(&self, x: F) -> F;
-    /// Its derivative, from input `x` and output `y`.
-    fn derivative<M: UnaryOps>(&self, x: &M, y: &M) -> M;
+    /// Computes its derivative from the input `x` and the output `y`.
+    fn derivative<M: Elementwise>(&self, x: &M, y: &M) -> M;
+}
+
+/// A function of two numbers that acts on each pair of elements independently; the operands broadcast.
+/// Implementing it gives an [`Op`].
+///
+/// ```
+/// use wengert_core::{BinaryOp, Float, Tensor, UnaryOps, Value, check_gradients};
+///
+/// /// `a b^2`.
+/// #[derive(Clone, Debug)]
+/// struct TimesSquare;
+///
+/// impl BinaryOp for TimesSquare {
+///     fn value<F: Float>(&self, a: F, b: F) -> F {
+///         a * b * b
+///     }
+///     fn derivative<M: UnaryOps>(&self, i: usize, a: &M, b: &M) -> M {
+///         if i == 0 { b.square() } else { a.mul_scalar(2.0) * b }
+///     }
+/// }
+///
+/// let x = [Tensor::<f64>::linspace(-1.0, 1.0, 5), Tensor::scalar(0.5)];
+/// check_gradients(|x| Value::apply(TimesSquare, [&x[0], &x[1]]), &x).unwrap();
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function of two numbers",
+    note = "implement `BinaryOp` for a struct that is `Clone + Debug`: its `value` and its `derivative`"
+)]
+pub trait BinaryOp: Debug + Clone + Send + Sync + 'static {
+    /// Computes the function.
+    fn value<F: Float>(&self, a: F, b: F) -> F;
+    /// Computes its derivative with respect to argument `i`.
+    fn derivative<M: Elementwise>(&self, i: usize, a: &M, b: &M) -> M;
+}
+
+/// Types on which derivatives of elementwise functions are computed: tensors, variables, and single numbers.
+///
+/// A derivative is written once, over any such type. Over numbers ([`Scalar`]) it runs fused in one loop;
+/// over variables it is recorded and can be differentiated again.
+pub trait Elementwise: Arithmetic {
+    /// Applies a function of one number.
+    #[track_caller]
+    fn map(&self, op: impl UnaryOp) -> Self;
+
+    /// Applies a function of two numbers to `self` and `other`, which broadcast.
+    #[track_caller]
+    fn combine(&self, op: impl BinaryOp, other: &Self) -> Self;
+
+    /// Selects `a` where the mask `self` is not 0, else `b`; see [`Where`].
+    #[track_caller]
+    fn select(&self, a: &Self, b: &Self) -> Self;
+
+    /// Returns a constant of the same shape.
+    #[track_caller]
+    fn filled(&self, value: f64) -> Self;
+
+    /// Multiplies the cotangent `self` by a derivative: 0 where the cotangent is 0, so that a branch that
+    /// was not selected leaks no NaN or infinity (TensorFlow's `multiply_no_nan`).
+    #[inline(always)]
+    #[track_caller]
+    fn mul_no_nan(&self, derivative: &Self) -> Self {
+        self.combine(MulNoNan, derivative)
+    }
+}
+
+impl<V: Value> Elementwise for V {
+    #[inline]
+    #[track_caller]
+    fn map(&self, op: impl UnaryOp) -> Self {
+        V::apply(op, [self])
+    }
+    #[inline]
+    #[track_caller]
+    fn combine(&self, op: impl BinaryOp, other: &Self) -> Self {
+        V::apply(op, [self, other])
+    }
+    #[track_caller]
+    fn select(&self, a: &Self, b: &Self) -> Self {
+        V::apply(Where, [self, a, b])
+    }
+    #[track_caller]
+    fn filled(&self, value: f64) -> Self {
+        self.constant_like(self.shape(), value)
+    }
+}
+
+/// A single number on which derivatives are computed, without temporaries.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar<F: Float>(pub F);
+
+impl<F: Float> Elementwise for Scalar<F> {
+    #[inline(always)]
+    fn map(&self, op: impl UnaryOp) -> Self {
+        Self(op.value(self.0))
+    }
+    #[inline(always)]
+    fn combine(&self, op: impl BinaryOp, other: &Self) -> Self {
+        Self(op.value(self.0, other.0))
+    }
+    #[inline(always)]
+    fn select(&self, a: &Self, b: &Self) -> Self {
+        if self.0 == F::ZERO { *b } else { *a }
+    }
+    #[inline(always)]
+    fn filled(&self, value: f64) -> Self {
+        Self(F::of(value))
+    }
+}
+
+impl<F: Float> Arithmetic for Scalar<F> {}
+
+macro_rules! scalar_operators {
+    ($($Trait:ident $method:ident $op:tt;)*) => {$(
+        impl<F: Float> std::ops::$Trait for Scalar<F> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(self.0 $op other.0)
+            }
+        }
+        impl<F: Float> std::ops::$Trait<&Self> for Scalar<F> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: &Self) -> Self {
+                Self(self.0 $op other.0)
+            }
+        }
+        impl<F: Float> std::ops::$Trait<f64> for Scalar<F> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: f64) -> Self {
+                Self(self.0 $op F::of(other))
+            }
+        }
+    )*};
+}
+
+scalar_operators! { Add add +; Sub sub -; Mul mul *; Div div /; }
+
+impl<F: Float> std::ops::Neg for Scalar<F> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
 }
 
 impl<E: UnaryOp> Op<1> for E {
@@ -52,7 +222,46 @@ impl<E: UnaryOp> Op<1> for E {
                 y,
                 g,
                 #[inline(always)]
-                |out, x, y, g| *out = pulled(self, x, y, g),
+                |out, x, y, g| *out = scalar_vjp(g, self.derivative(&Scalar(x), &Scalar(y))),
+            );
+        }));
+    }
+}
+
+impl<B: BinaryOp> Op<2> for B {
+    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        a.broadcast(b)
+    }
+
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
+        map_pairs(x, out, |a, b| self.value(a, b))
+    }
+
+    fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
+        g.mul_no_nan(&self.derivative(i, a, b))
+    }
+
+    fn vjp_into<F: Float>(
+        &self,
+        i: usize,
+        [a, b]: [&Tensor<F>; 2],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        if a.shape() != b.shape() {
+            return into.add(self.vjp(i, [a, b], y, g));
+        }
+        let (a, b, g) = (a.as_slice(), b.as_slice(), g.as_slice());
+        let shape = into.shape();
+        into.add(Tensor::written(shape, |out| {
+            zip3(
+                out,
+                a,
+                b,
+                g,
+                #[inline(always)]
+                |out, a, b, g| *out = scalar_vjp(g, self.derivative(i, &Scalar(a), &Scalar(b))),
             );
         }));
     }
@@ -60,179 +269,108 @@ impl<E: UnaryOp> Op<1> for E {
 
 /// The cotangent of one element.
 #[inline(always)]
-fn pulled<F: Float>(op: &impl UnaryOp, x: F, y: F, g: F) -> F {
-    Scalar(g).mul_no_nan(&op.derivative(&Scalar(x), &Scalar(y))).0
+fn scalar_vjp<F: Float>(g: F, derivative: Scalar<F>) -> F {
+    Scalar(g).mul_no_nan(&derivative).0
 }
 
-/// A single number that derivatives are computed with. It has the same operators and functions as
-/// an array, so that a derivative is written once and runs without temporaries.
+/// `f` of each pair of elements, the operands broadcast to `out`.
+fn map_pairs<F: Float>(
+    [a, b]: [&Tensor<F>; 2],
+    out: Shape,
+    f: impl Fn(F, F) -> F + Sync,
+) -> Tensor<F> {
+    Tensor::written(out, |y| {
+        if a.shape() == b.shape() {
+            zip2(y, a.as_slice(), b.as_slice(), |y, a, b| *y = f(a, b));
+        } else {
+            let (a_strides, b_strides) = (a.shape().strides_in(&out), b.shape().strides_in(&out));
+            broadcast2(y, &out, a.as_slice(), &a_strides, b.as_slice(), &b_strides, f);
+        }
+    })
+}
+
+/// `g * d`, but 0 where `g` is 0, whatever `d` is: the product of a cotangent and a derivative.
+///
+/// Its own derivatives are those of the plain product. A recorded selection in its place would silently
+/// break second-order derivatives.
 #[derive(Clone, Copy, Debug)]
-pub struct Scalar<F: Float>(pub F);
+pub struct MulNoNan;
 
-macro_rules! scalar_operators {
-    ($($Trait:ident $method:ident $op:tt;)*) => {$(
-        impl<F: Float> std::ops::$Trait for Scalar<F> {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                Self(self.0 $op other.0)
-            }
-        }
-        impl<F: Float> std::ops::$Trait<&Self> for Scalar<F> {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: &Self) -> Self {
-                Self(self.0 $op other.0)
-            }
-        }
-        impl<F: Float> std::ops::$Trait<f64> for Scalar<F> {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: f64) -> Self {
-                Self(self.0 $op F::of(other))
-            }
-        }
-    )*};
-}
-
-scalar_operators! { Add add +; Sub sub -; Mul mul *; Div div /; }
-
-impl<F: Float> Arithmetic for Scalar<F> {}
-
-impl<F: Float> std::ops::Neg for Scalar<F> {
-    type Output = Self;
+impl BinaryOp for MulNoNan {
     #[inline(always)]
-    fn neg(self) -> Self {
-        Self(-self.0)
+    fn value<F: Float>(&self, g: F, d: F) -> F {
+        if g == F::ZERO { F::ZERO } else { g * d }
+    }
+    #[inline(always)]
+    fn derivative<M: Elementwise>(&self, i: usize, g: &M, d: &M) -> M {
+        if i == 0 { d.clone() } else { g.clone() }
     }
 }
 
-/// What the property tests do with the rows of the tables.
-pub trait Visitor {
-    /// One function, an open interval to draw inputs from, and the points to stay clear of.
-    fn elementwise<E: UnaryOp>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]);
+/// `a` where a mask is not 0, else `b`; mask, `a` and `b` broadcast.
+///
+/// The side that was not selected gets the cotangent 0, and derivatives before it multiply by `MulNoNan`, so
+/// that its NaN or infinity goes nowhere. The derivative with respect to the mask is 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Where;
+
+impl Op<3> for Where {
+    fn shape(&self, [mask, a, b]: [Shape; 3]) -> Result<Shape, ShapeError> {
+        mask.broadcast(a)?.broadcast(b)
+    }
+
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 3], out: Shape) -> Tensor<F> {
+        let [mask, a, b] = x.map(|x| x.broadcast_to(out));
+        Tensor::written(out, |y| {
+            zip3(
+                y,
+                mask.as_slice(),
+                a.as_slice(),
+                b.as_slice(),
+                #[inline(always)]
+                |y, mask, a, b| *y = if mask == F::ZERO { b } else { a },
+            )
+        })
+    }
+
+    fn vjp<V: Value>(&self, i: usize, [mask, _, _]: [&V; 3], _: &V, g: &V) -> V {
+        let zero = g.constant_like(Shape::SCALAR, 0.0);
+        match i {
+            0 => mask.filled(0.0),
+            1 => mask.select(g, &zero),
+            _ => mask.select(&zero, g),
+        }
+    }
 }
 
-/// Makes a table: for each row a struct with its [`UnaryOp`], a method of `UnaryOps`, and a visit.
-macro_rules! elementwise {
-    (struct $(#[$doc:meta])* $Op:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug)]
-        pub struct $Op;
-    };
-    (struct $(#[$doc:meta])* $Op:ident $($field:ident : $T:ident),+) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug)]
-        pub struct $Op {
-            $(
-                /// A constant of the function.
-                pub $field: $T,
-            )+
-        }
-    };
-    ($(
-        $(#[$doc:meta])*
-        $Op:ident $name:ident ( $($field:ident : $T:ident = $sample:expr),* )
-            |$v:pat_param| $value:expr => |$x:pat_param, $y:pat_param| $derivative:expr,
-            $domain:expr, $kinks:expr;
-    )*) => {
-        $(
-            elementwise! { struct $(#[$doc])* $Op $($field : $T),* }
+/// `a + b`. Its derivatives are the cotangent itself: nothing is multiplied.
+#[derive(Clone, Copy, Debug)]
+pub struct Add;
 
-            impl UnaryOp for $Op {
-                #[inline(always)]
-                fn value<F: Float>(&self, $v: F) -> F {
-                    $(let $field = self.$field;)*
-                    $value
-                }
-                #[inline(always)]
-                fn derivative<M: UnaryOps>(&self, $x: &M, $y: &M) -> M {
-                    $(let $field = self.$field; let _ = $field;)*
-                    $derivative
-                }
-            }
-        )*
-
-        /// The elementwise functions, alike for arrays, for variables, and for the numbers inside a
-        /// derivative. Shapes stay as they are.
-        pub trait UnaryOps: Arithmetic {
-            $(
-                $(#[$doc])*
-                #[track_caller]
-                fn $name(&self $(, $field: $T)*) -> Self;
-            )*
-            /// The cotangent `self` times the derivative `d`, but 0 where the cotangent is 0: a
-            /// branch that was not selected must not leak its NaN or infinity.
-            #[inline(always)]
-            #[track_caller]
-            fn mul_no_nan(&self, d: &Self) -> Self {
-                self.combine(MulNoNan, d)
-            }
-            /// 1 where `self` is larger than `other`, one half where they are equal, else 0.
-            #[inline(always)]
-            #[track_caller]
-            fn greater_half(&self, other: &Self) -> Self {
-                self.combine(GreaterHalf, other)
-            }
-            /// A function of two arguments, `self` and `other`, which broadcast.
-            #[track_caller]
-            fn combine(&self, op: impl BinaryOp, other: &Self) -> Self;
-            /// `a` where the mask `self` is not 0, else `b`; all three broadcast. The mask is never
-            /// differentiated, and of `a` and `b` only what was taken.
-            #[track_caller]
-            fn where_cond(&self, a: &Self, b: &Self) -> Self;
-            /// A constant of the same shape.
-            fn filled(&self, value: f64) -> Self;
-        }
-
-        impl<V: Value> UnaryOps for V {
-            $(
-                #[inline]
-                #[track_caller]
-                fn $name(&self $(, $field: $T)*) -> Self {
-                    V::apply($Op { $($field),* }, [self])
-                }
-            )*
-            #[inline]
-            #[track_caller]
-            fn combine(&self, op: impl BinaryOp, other: &Self) -> Self {
-                V::apply(op, [self, other])
-            }
-            #[track_caller]
-            fn where_cond(&self, a: &Self, b: &Self) -> Self {
-                V::apply(Where, [self, a, b])
-            }
-            fn filled(&self, value: f64) -> Self {
-                self.constant_like(self.shape(), value)
-            }
-        }
-
-        impl<F: Float> UnaryOps for Scalar<F> {
-            $(
-                #[inline(always)]
-                fn $name(&self $(, $field: $T)*) -> Self {
-                    Self($Op { $($field),* }.value(self.0))
-                }
-            )*
-            #[inline(always)]
-            fn combine(&self, op: impl BinaryOp, other: &Self) -> Self {
-                Self(op.value(self.0, other.0))
-            }
-            #[inline(always)]
-            fn where_cond(&self, a: &Self, b: &Self) -> Self {
-                if self.0 == F::ZERO { *b } else { *a }
-            }
-            #[inline(always)]
-            fn filled(&self, value: f64) -> Self {
-                Self(F::of(value))
-            }
-        }
-
-        /// Hands every row of the table to `visitor`.
-        pub fn visit(visitor: &mut impl Visitor) {
-            $(visitor.elementwise($Op { $($field: $sample),* }, $domain, &$kinks);)*
-        }
-    };
+impl Op<2> for Add {
+    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        a.broadcast(b)
+    }
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
+        map_pairs(x, out, |a, b| a + b)
+    }
+    fn vjp<V: Value>(&self, _: usize, _: [&V; 2], _: &V, g: &V) -> V {
+        g.clone()
+    }
 }
 
-pub(super) use elementwise;
+/// `a - b`. Its derivatives are the cotangent and its negative.
+#[derive(Clone, Copy, Debug)]
+pub struct Sub;
+
+impl Op<2> for Sub {
+    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        a.broadcast(b)
+    }
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
+        map_pairs(x, out, |a, b| a - b)
+    }
+    fn vjp<V: Value>(&self, i: usize, _: [&V; 2], _: &V, g: &V) -> V {
+        if i == 0 { g.clone() } else { -g.clone() }
+    }
+}

@@ -1,36 +1,203 @@
-//! The table of elementwise functions of one argument.
+//! The tables of elementwise functions, of one number and of two.
 //!
-//! A row is all there is of such a function: its value over a number, its derivative over anything
-//! that has the table's functions (so that it runs fused over numbers, composed over arrays, and
-//! recorded over variables), and where its property test draws its inputs.
+//! A row is all there is of a function: its documentation, its value over a number, its derivative over
+//! anything [`Elementwise`], and the interval from which its property test draws. From a row come a struct,
+//! the implementation of [`UnaryOp`] or [`BinaryOp`], and a method.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, LOG10_E};
 
-use super::binary::{BinaryOp, Greater, GreaterHalf, Hypot, Less, MulNoNan};
-use super::choose::Where;
-use super::elementwise::{Scalar, UnaryOp, Visitor, elementwise};
+use super::elementwise::{BinaryOp, Elementwise, MulNoNan, UnaryOp, Where};
+use super::operand::Operand;
 use crate::Float;
-use crate::op::{Arithmetic, Value};
+use crate::op::Value;
 
-/// 1 where `x > bound`, else 0; 0 at NaN.
+/// Receives the rows of the tables, for tests that run over all functions.
+#[doc(hidden)]
+pub trait Visitor {
+    /// A function of one number, an open interval to draw inputs from, and the kinks to stay clear of.
+    fn unary<E: UnaryOp>(&mut self, op: E, domain: (f64, f64), kinks: &[f64]);
+    /// A function of two numbers, an open interval for each, and whether the arguments must differ.
+    fn binary<B: BinaryOp>(&mut self, op: B, domains: [(f64, f64); 2], apart: bool);
+}
+
+/// Rows `Struct method(constant: type = sample) |x| value => |x, y| derivative, domain, kinks`.
+macro_rules! unary_functions {
+    ($(
+        $(#[$doc:meta])*
+        $Op:ident $method:ident ( $($field:ident : $T:ident = $sample:expr),* )
+            |$v:pat_param| $value:expr => |$x:pat_param, $y:pat_param| $derivative:expr,
+            $domain:expr, $kinks:expr;
+    )*) => {
+        $(
+            unary_functions! { struct $(#[$doc])* $Op $($field : $T),* }
+
+            impl UnaryOp for $Op {
+                #[inline(always)]
+                fn value<F: Float>(&self, $v: F) -> F {
+                    $(let $field = self.$field;)*
+                    $value
+                }
+                #[inline(always)]
+                fn derivative<M: Elementwise>(&self, $x: &M, $y: &M) -> M {
+                    $(let $field = self.$field; let _ = $field;)*
+                    $derivative
+                }
+            }
+        )*
+
+        /// Elementwise functions of one argument, for tensors and variables and inside derivatives. The shape
+        /// stays the same.
+        ///
+        /// Constants are `f64` in either precision. A function of your own is a [`UnaryOp`] and is applied
+        /// with [`map`](Elementwise::map).
+        ///
+        /// ```
+        /// use wengert_core::{Tensor, UnaryOps};
+        ///
+        /// let x = Tensor::<f64>::from([-1.0, 0.0, 2.0]);
+        /// assert_eq!(x.relu(), Tensor::from([0.0, 0.0, 2.0]));
+        /// assert_eq!(x.clamp(-0.5, 1.0), Tensor::from([-0.5, 0.0, 1.0]));
+        /// ```
+        pub trait UnaryOps: Elementwise {
+            $(
+                $(#[$doc])*
+                #[inline(always)]
+                #[track_caller]
+                fn $method(&self $(, $field: $T)*) -> Self {
+                    self.map($Op { $($field),* })
+                }
+            )*
+        }
+
+        impl<M: Elementwise> UnaryOps for M {}
+
+        /// Passes every function of one number to `visitor`.
+        #[doc(hidden)]
+        pub fn visit_unary(visitor: &mut impl Visitor) {
+            $(visitor.unary($Op { $($field: $sample),* }, $domain, &$kinks);)*
+        }
+    };
+    (struct $(#[$doc:meta])* $Op:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $Op;
+    };
+    (struct $(#[$doc:meta])* $Op:ident $($field:ident : $T:ident),+) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $Op {
+            $(
+                /// A constant of the function.
+                pub $field: $T,
+            )+
+        }
+    };
+}
+
+/// Rows `Struct method |a, b| value => |a, b| derivatives, domains, whether the arguments must differ`; the
+/// operators have no method.
+macro_rules! binary_functions {
+    (
+        operators {$(
+            $(#[$odoc:meta])*
+            $Operator:ident |$ou:pat_param, $ov:pat_param| $ovalue:expr
+                => |$oa:pat_param, $ob:pat_param| $oda:expr, $odb:expr,
+                $odomains:expr, $oapart:expr;
+        )*}
+        methods {$(
+            $(#[$doc:meta])*
+            $Op:ident $method:ident |$u:pat_param, $v:pat_param| $value:expr
+                => |$a:pat_param, $b:pat_param| $da:expr, $db:expr,
+                $domains:expr, $apart:expr;
+        )*}
+    ) => {
+        $(binary_functions! { struct $(#[$odoc])* $Operator |$ou, $ov| $ovalue => |$oa, $ob| $oda, $odb })*
+        $(binary_functions! { struct $(#[$doc])* $Op |$u, $v| $value => |$a, $b| $da, $db })*
+
+        /// Elementwise functions of two arguments, and the selection by a mask, for tensors and variables.
+        ///
+        /// The shapes broadcast under NumPy's rules. In the descriptions `a` is the value itself and `b` the
+        /// argument. Comparisons return masks of 1 and 0, whose derivative is 0.
+        ///
+        /// ```
+        /// use wengert_core::{BinaryOps, Tensor};
+        ///
+        /// let x = Tensor::<f64>::from([-1.0, 0.5, 2.0]);
+        /// assert_eq!(x.maximum(0.0), Tensor::from([0.0, 0.5, 2.0]));
+        /// assert_eq!(x.greater(0.0).where_cond(&x, 9.0), Tensor::from([9.0, 0.5, 2.0]));
+        /// ```
+        ///
+        /// # Panics
+        /// Every method panics at the caller's line if the shapes do not broadcast.
+        pub trait BinaryOps: Value {
+            $(
+                $(#[$doc])*
+                #[track_caller]
+                fn $method(&self, b: impl Operand<Self>) -> Self {
+                    Self::apply($Op, [self, &b.beside(self)])
+                }
+            )*
+
+            /// Selects `a` where the mask `self` is not 0, else `b`; all three broadcast
+            /// ([`torch.where`](https://docs.pytorch.org/docs/stable/generated/torch.where.html)).
+            ///
+            /// The side that was not selected leaks nothing into the gradient, not even a NaN:
+            /// `x.greater(0.0).where_cond(x.sqrt(), x)` has the gradient 1 at -1. The mask is not
+            /// differentiated.
+            #[track_caller]
+            fn where_cond(&self, a: impl Operand<Self>, b: impl Operand<Self>) -> Self {
+                Self::apply(Where, [self, &a.beside(self), &b.beside(self)])
+            }
+        }
+
+        impl<V: Value> BinaryOps for V {}
+
+        /// Passes every function of two numbers to `visitor`.
+        #[doc(hidden)]
+        pub fn visit_binary(visitor: &mut impl Visitor) {
+            visitor.binary(MulNoNan, [(-4.0, 4.0); 2], false);
+            $(visitor.binary($Operator, $odomains, $oapart);)*
+            $(visitor.binary($Op, $domains, $apart);)*
+        }
+    };
+    (struct $(#[$doc:meta])* $Op:ident |$u:pat_param, $v:pat_param| $value:expr
+        => |$a:pat_param, $b:pat_param| $da:expr, $db:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $Op;
+
+        impl BinaryOp for $Op {
+            #[inline(always)]
+            fn value<F: Float>(&self, $u: F, $v: F) -> F {
+                $value
+            }
+            #[inline(always)]
+            fn derivative<M: Elementwise>(&self, i: usize, $a: &M, $b: &M) -> M {
+                if i == 0 { $da } else { $db }
+            }
+        }
+    };
+}
+
+/// The mask of `x > bound`; 0 at NaN.
 #[inline(always)]
-fn beyond<M: UnaryOps>(x: &M, bound: f64) -> M {
+fn above<M: Elementwise>(x: &M, bound: f64) -> M {
     x.combine(Greater, &x.filled(bound))
 }
 
-/// 1 where `x < bound`, else 0; 0 at NaN.
+/// The mask of `x < bound`; 0 at NaN.
 #[inline(always)]
-fn below<M: UnaryOps>(x: &M, bound: f64) -> M {
+fn below<M: Elementwise>(x: &M, bound: f64) -> M {
     x.combine(Less, &x.filled(bound))
 }
 
-/// `1 - x^2`, to all digits also where `x` is close to 1 or -1.
+/// `1 - x^2`, to full accuracy where `x` is close to 1 or -1.
 #[inline(always)]
-fn one_minus_square<M: UnaryOps>(x: &M) -> M {
-    (-x.clone() + 1.0) * (x.clone() + 1.0)
+fn one_minus_square<M: Elementwise>(x: &M) -> M {
+    x.neg().add_scalar(1.0) * x.add_scalar(1.0)
 }
 
-/// `x` held inside `low..=high`; NaN stays NaN.
+/// `x` limited to `low..=high`; NaN stays NaN.
 #[inline(always)]
 fn clamp<F: Float>(x: F, low: f64, high: f64) -> F {
     let (low, high) = (F::of(low), F::of(high));
@@ -38,27 +205,40 @@ fn clamp<F: Float>(x: F, low: f64, high: f64) -> F {
     if x > high { high } else { x }
 }
 
-/// The constants of [`Selu`], with which mean 0 and variance 1 are a fixed point.
+/// 1 where the condition holds, else 0.
+#[inline(always)]
+fn mask<F: Float>(holds: bool) -> F {
+    if holds { F::ONE } else { F::ZERO }
+}
+
+/// `a / (a^2 + b^2)` without overflow of the squares; 0 at the origin.
+#[inline(always)]
+fn over_square<M: Elementwise>(a: &M, b: &M) -> M {
+    let r = a.combine(Hypot, b);
+    r.combine(Equal, &r.filled(0.0)).select(&r.filled(0.0), &(a.clone() / &r / &r))
+}
+
+/// The constants of [`Selu`], under which mean 0 and variance 1 are a fixed point.
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 
-/// The tanh form of gelu is `x sigmoid(x (LINEAR + CUBIC x^2))`, because `1 + tanh(u)` is
-/// `2 sigmoid(2 u)`; unlike the former, the latter keeps its digits where it is small.
+/// The tanh form of gelu is `x sigmoid(x (LINEAR + CUBIC x^2))`, because `1 + tanh(u)` is `2 sigmoid(2 u)`; the
+/// sigmoid keeps its digits where it is small.
 const LINEAR: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
 const CUBIC: f64 = 0.044_715 * LINEAR;
 
-elementwise! {
+unary_functions! {
     /// `-x`.
     Neg neg() |x| -x => |x, _| x.filled(-1.0), (-4.0, 4.0), [];
-    /// `x * factor`, with a constant factor.
+    /// `factor * x`, with a constant factor.
     MulScalar mul_scalar(factor: f64 = -1.7) |x| x * F::of(factor) => |x, _| x.filled(factor), (-4.0, 4.0), [];
     /// `x + summand`, with a constant summand.
     AddScalar add_scalar(summand: f64 = 0.3) |x| x + F::of(summand) => |x, _| x.filled(1.0), (-4.0, 4.0), [];
     /// `x * x`.
-    Square square() |x| x * x => |x, _| x.clone() * 2.0, (-4.0, 4.0), [];
+    Square square() |x| x * x => |x, _| x.mul_scalar(2.0), (-4.0, 4.0), [];
     /// Square root; the derivative at 0 is inf.
     Sqrt sqrt() |x| x.sqrt() => |_, y| y.recip() * 0.5, (0.2, 6.0), [];
-    /// `1 / sqrt(x)`: inf at 0, with derivative -inf; NaN below.
+    /// `1 / sqrt(x)`: inf at 0, where the derivative is -inf; NaN below 0.
     Rsqrt rsqrt() |x| F::ONE / x.sqrt() => |_, y| y.square() * y * -0.5, (0.3, 6.0), [];
     /// `1 / x`.
     Recip recip() |x| F::ONE / x => |_, y| -y.square(), (0.3, 4.0), [];
@@ -74,13 +254,13 @@ elementwise! {
     Exp exp() |x| x.exp() => |_, y| y.clone(), (-4.0, 4.0), [];
     /// `exp(x) - 1`, accurate near 0.
     ExpM1 exp_m1() |x| x.exp_m1() => |x, _| x.exp(), (-4.0, 4.0), [];
-    /// Natural logarithm: -inf at 0, with derivative inf; NaN below.
+    /// Natural logarithm: -inf at 0, where the derivative is inf; NaN below 0.
     Ln ln() |x| x.ln() => |x, _| x.recip(), (0.2, 6.0), [];
-    /// `ln(1 + x)`, accurate near 0: -inf at -1, with derivative inf; NaN below.
-    Ln1p ln_1p() |x| x.ln_1p() => |x, _| (x.clone() + 1.0).recip(), (-0.8, 5.0), [];
-    /// Logarithm to base 2: -inf at 0, with derivative inf; NaN below.
+    /// `ln(1 + x)`, accurate near 0: -inf at -1, where the derivative is inf; NaN below -1.
+    Ln1p ln_1p() |x| x.ln_1p() => |x, _| x.add_scalar(1.0).recip(), (-0.8, 5.0), [];
+    /// Base-2 logarithm: -inf at 0, where the derivative is inf; NaN below 0.
     Log2 log2() |x| x.log2() => |x, _| x.recip() * LOG2_E, (0.2, 6.0), [];
-    /// Logarithm to base 10: -inf at 0, with derivative inf; NaN below.
+    /// Base-10 logarithm: -inf at 0, where the derivative is inf; NaN below 0.
     Log10 log10() |x| x.log10() => |x, _| x.recip() * LOG10_E, (0.2, 6.0), [];
     /// Sine of an angle in radians.
     Sin sin() |x| x.sin() => |x, _| x.cos(), (-4.0, 4.0), [];
@@ -88,11 +268,11 @@ elementwise! {
     Cos cos() |x| x.cos() => |x, _| -x.sin(), (-4.0, 4.0), [];
     /// Tangent of an angle in radians.
     Tan tan() |x| x.tan() => |_, y| y.square() + 1.0, (-1.2, 1.2), [];
-    /// The angle in `-pi/2..=pi/2` with this sine; NaN outside -1 and 1, where the derivative is inf.
+    /// Inverse sine, in `-pi/2..=pi/2`; the derivative at -1 and 1 is inf; NaN outside `-1..=1`.
     Asin asin() |x| x.asin() => |x, _| one_minus_square(x).rsqrt(), (-0.8, 0.8), [];
-    /// The angle in `0..=pi` with this cosine; NaN outside -1 and 1, where the derivative is -inf.
+    /// Inverse cosine, in `0..=pi`; the derivative at -1 and 1 is -inf; NaN outside `-1..=1`.
     Acos acos() |x| x.acos() => |x, _| -one_minus_square(x).rsqrt(), (-0.8, 0.8), [];
-    /// The angle in `-pi/2..=pi/2` with this tangent.
+    /// Inverse tangent, in `-pi/2..=pi/2`.
     Atan atan() |x| x.atan() => |x, _| (x.square() + 1.0).recip(), (-4.0, 4.0), [];
     /// Hyperbolic sine `(exp(x) - exp(-x)) / 2`.
     Sinh sinh() |x| x.sinh() => |x, _| x.cosh(), (-3.0, 3.0), [];
@@ -100,94 +280,94 @@ elementwise! {
     Cosh cosh() |x| x.cosh() => |x, _| x.sinh(), (-3.0, 3.0), [];
     /// Hyperbolic tangent.
     Tanh tanh() |x| x.tanh() => |_, y| -y.square() + 1.0, (-3.0, 3.0), [];
-    /// Inverse of the hyperbolic sine, `ln(x + sqrt(x^2 + 1))`; `x^2` does not overflow.
+    /// Inverse hyperbolic sine, `ln(x + sqrt(x^2 + 1))`; `x^2` does not overflow.
     Asinh asinh() |x| x.asinh() => |x, _| x.combine(Hypot, &x.filled(1.0)).recip(), (-4.0, 4.0), [];
-    /// Inverse of the hyperbolic cosine, `ln(x + sqrt(x^2 - 1))`: the derivative at 1 is inf; NaN below.
+    /// Inverse hyperbolic cosine, `ln(x + sqrt(x^2 - 1))`; the derivative at 1 is inf; NaN below 1.
     Acosh acosh() |x| x.acosh()
-        => |x, _| (x.clone() - 1.0).rsqrt() * (x.clone() + 1.0).rsqrt(), (1.3, 6.0), [];
-    /// Inverse of the hyperbolic tangent, `ln((1 + x) / (1 - x)) / 2`: inf at 1, -inf at -1, both with
-    /// derivative inf; NaN beyond.
+        => |x, _| x.add_scalar(-1.0).rsqrt() * x.add_scalar(1.0).rsqrt(), (1.3, 6.0), [];
+    /// Inverse hyperbolic tangent, `ln((1 + x) / (1 - x)) / 2`: inf at 1 and -inf at -1, where the derivative
+    /// is inf; NaN outside `-1..=1`.
     Atanh atanh() |x| x.atanh() => |x, _| one_minus_square(x).recip(), (-0.8, 0.8), [];
-    /// The error function.
+    /// Error function.
     Erf erf() |x| x.erf() => |x, _| (-x.square()).exp() * FRAC_2_SQRT_PI, (-2.0, 2.0), [];
-    /// The complement of the error function, `1 - erf(x)`, accurate where it is small.
+    /// Complementary error function, `1 - erf(x)`, accurate where it is small.
     Erfc erfc() |x| x.erfc() => |x, _| (-x.square()).exp() * -FRAC_2_SQRT_PI, (-2.0, 2.0), [];
-    /// Magnitude. The derivative at 0 is 0.
+    /// Absolute value. The derivative at 0 is 0.
     Abs abs() |x| x.abs() => |x, _| x.sign(), (-4.0, 4.0), [0.0];
-    /// The sign: -1, 0 or 1. The derivative is 0.
+    /// Sign: -1, 0 or 1. The derivative is 0.
     Sign sign() |x| if x > F::ZERO { F::ONE } else if x < F::ZERO { -F::ONE } else { x * F::ZERO }
         => |x, _| x.filled(0.0), (-4.0, 4.0), [0.0];
-    /// 1 above 0, else 0; 1 at NaN. The derivative is 0.
+    /// Step function: 1 above 0, else 0; 1 at NaN. The derivative is 0.
     Step step() |x| if x <= F::ZERO { F::ZERO } else { F::ONE } => |x, _| x.filled(0.0), (-4.0, 4.0), [0.0];
-    /// The largest integer that is not above `x`. The derivative is 0.
+    /// Largest integer not above `x`. The derivative is 0.
     Floor floor() |x| x.floor() => |x, _| x.filled(0.0), (-0.9, 1.9), [0.0, 1.0];
-    /// The smallest integer that is not below `x`. The derivative is 0.
+    /// Smallest integer not below `x`. The derivative is 0.
     Ceil ceil() |x| x.ceil() => |x, _| x.filled(0.0), (-0.9, 1.9), [0.0, 1.0];
-    /// The nearest integer; of two the even one, as in NumPy and PyTorch (and unlike Rust's `round`).
-    /// The derivative is 0.
+    /// Nearest integer; halves round to even, as in NumPy and PyTorch (unlike Rust's `round`). The derivative
+    /// is 0.
     Round round() |x| x.round_ties_even() => |x, _| x.filled(0.0), (-1.4, 1.4), [-0.5, 0.5];
-    /// `x` held inside `min..=max`; a NaN stays one. The derivative is 1 inside, and 0 outside, on the
-    /// borders and at NaN.
+    /// `x` limited to `min..=max`; NaN stays NaN. The derivative is 1 inside; 0 outside, at `min` and `max`,
+    /// and at NaN.
     Clamp clamp(min: f64 = -1.5, max: f64 = 0.7) |x| clamp(x, min, max)
-        => |x, _| beyond(x, min) * below(x, max), (-4.0, 4.0), [-1.5, 0.7];
-    /// `max(x, min)`; a NaN stays one. The derivative is 1 above `min`, else 0, also at NaN.
+        => |x, _| above(x, min) * below(x, max), (-4.0, 4.0), [-1.5, 0.7];
+    /// `max(x, min)`; NaN stays NaN. The derivative is 1 above `min`, else 0, also at NaN.
     ClampMin clamp_min(min: f64 = -0.6) |x| if x < F::of(min) { F::of(min) } else { x }
-        => |x, _| beyond(x, min), (-4.0, 4.0), [-0.6];
-    /// `min(x, max)`; a NaN stays one. The derivative is 1 below `max`, else 0, also at NaN.
+        => |x, _| above(x, min), (-4.0, 4.0), [-0.6];
+    /// `min(x, max)`; NaN stays NaN. The derivative is 1 below `max`, else 0, also at NaN.
     ClampMax clamp_max(max: f64 = 0.8) |x| if x > F::of(max) { F::of(max) } else { x }
         => |x, _| below(x, max), (-4.0, 4.0), [0.8];
     /// Logistic function `1 / (1 + exp(-x))`; finite everywhere.
-    Sigmoid sigmoid() |x| x.sigmoid() => |_, y| (-y.clone() + 1.0) * y, (-4.0, 4.0), [];
+    Sigmoid sigmoid() |x| x.sigmoid() => |_, y| y.neg().add_scalar(1.0) * y, (-4.0, 4.0), [];
     /// `ln(sigmoid(x)) = -ln(1 + exp(-x))`; finite for every finite `x`
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html>).
     LogSigmoid log_sigmoid()
         |x| { let negative = if x >= F::ZERO { F::ZERO } else { x }; negative - (-x.abs()).exp().ln_1p() }
-        => |x, _| (-x.clone()).sigmoid(), (-4.0, 4.0), [];
+        => |x, _| x.neg().sigmoid(), (-4.0, 4.0), [];
     /// `ln(1 + exp(x))`, without overflow.
     Softplus softplus() |x| { let positive = if x <= F::ZERO { F::ZERO } else { x }; positive + (-x.abs()).exp().ln_1p() }
         => |x, _| x.sigmoid(), (-4.0, 4.0), [];
     /// `x / (1 + |x|)` (<https://docs.pytorch.org/docs/stable/generated/torch.nn.Softsign.html>).
     Softsign softsign() |x| x / (F::ONE + x.abs()) => |x, _| (x.abs() + 1.0).square().recip(), (-4.0, 4.0), [0.0];
-    /// `max(x, 0)`; a NaN stays one. The derivative at 0 is 0.
+    /// `max(x, 0)`; NaN stays NaN. The derivative at 0 is 0.
     Relu relu() |x| if x <= F::ZERO { F::ZERO } else { x } => |x, _| x.step(), (-4.0, 4.0), [0.0];
-    /// `min(max(x, 0), 6)`; a NaN stays one. The derivative at 0 and 6 is 0
+    /// `min(max(x, 0), 6)`; NaN stays NaN. The derivative at 0 and 6 is 0
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html>).
     Relu6 relu6() |x| clamp(x, 0.0, 6.0)
-        => |x, _| x.step() * (-x.clone() + 6.0).step(), (-3.0, 9.0), [0.0, 6.0];
-    /// `x` above 0, else `slope x`. The derivative at 0 is the slope
+        => |x, _| x.step() * x.neg().add_scalar(6.0).step(), (-3.0, 9.0), [0.0, 6.0];
+    /// `x` above 0, else `slope x`. The derivative at 0 is `slope`
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html>).
     LeakyRelu leaky_relu(slope: f64 = 0.2) |x| if x > F::ZERO { x } else { x * F::of(slope) }
-        => |x, _| beyond(x, 0.0).where_cond(&x.filled(1.0), &x.filled(slope)), (-4.0, 4.0), [0.0];
+        => |x, _| above(x, 0.0).select(&x.filled(1.0), &x.filled(slope)), (-4.0, 4.0), [0.0];
     /// `x` above 0, else `alpha (exp(x) - 1)`. The derivative at 0 is `alpha`, usually 1
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html>).
     Elu elu(alpha: f64 = 1.3) |x| if x > F::ZERO { x } else { x.exp_m1() * F::of(alpha) }
-        => |x, _| beyond(x, 0.0).where_cond(&x.filled(1.0), &(x.exp() * alpha)), (-4.0, 4.0), [0.0];
+        => |x, _| above(x, 0.0).select(&x.filled(1.0), &(x.exp() * alpha)), (-4.0, 4.0), [0.0];
     /// `x` above 0, else `alpha (exp(x / alpha) - 1)`. The derivative at 0 is 1
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html>).
     Celu celu(alpha: f64 = 1.6)
         |x| if x > F::ZERO { x } else { (x / F::of(alpha)).exp_m1() * F::of(alpha) }
-        => |x, _| beyond(x, 0.0).where_cond(&x.filled(1.0), &(x.clone() * alpha.recip()).exp()), (-4.0, 4.0), [0.0];
+        => |x, _| above(x, 0.0).select(&x.filled(1.0), &x.mul_scalar(alpha.recip()).exp()), (-4.0, 4.0), [0.0];
     /// `scale x` above 0, else `scale alpha (exp(x) - 1)`, with the constants that keep mean 0 and
     /// variance 1. The derivative at 0 is `scale alpha`
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html>).
     Selu selu() |x| (if x > F::ZERO { x } else { x.exp_m1() * F::of(SELU_ALPHA) }) * F::of(SELU_SCALE)
         => |x, _| {
             let (right, left) = (x.filled(SELU_SCALE), x.exp() * (SELU_SCALE * SELU_ALPHA));
-            beyond(x, 0.0).where_cond(&right, &left)
+            above(x, 0.0).select(&right, &left)
         }, (-4.0, 4.0), [0.0];
-    /// `x * Phi(x)` with the normal distribution function (<https://arxiv.org/abs/1606.08415>).
+    /// `x * Phi(x)` with the standard normal distribution function `Phi` (<https://arxiv.org/abs/1606.08415>).
     Gelu gelu() |x| x * F::of(0.5) * ((x * F::of(FRAC_1_SQRT_2)).erf() + F::ONE)
         => |x, _| {
             let density = (x.square() * -0.5).exp() * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * 0.5);
-            ((x.clone() * FRAC_1_SQRT_2).erf() + 1.0) * 0.5 + density * x
+            (x.mul_scalar(FRAC_1_SQRT_2).erf() + 1.0) * 0.5 + density * x
         }, (-3.0, 3.0), [];
-    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`, PyTorch's `gelu` with `approximate='tanh'`
+    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`, the `gelu` of PyTorch with `approximate='tanh'`
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html>).
     GeluTanh gelu_tanh() |x| x * (x * (x * x * F::of(CUBIC) + F::of(LINEAR))).sigmoid()
         => |x, _| {
             let square = x.square();
-            let s = (x.clone() * (square.clone() * CUBIC + LINEAR)).sigmoid();
-            // Where the sigmoid has saturated, the factor behind it may have overflowed.
+            let s = ((square.mul_scalar(CUBIC) + LINEAR) * x).sigmoid();
+            // Where the sigmoid is saturated, the second factor may overflow.
             let slope = (-s.clone() + 1.0) * &s;
             s + slope.mul_no_nan(&((square * (3.0 * CUBIC) + LINEAR) * x))
         }, (-3.0, 3.0), [];
@@ -199,19 +379,69 @@ elementwise! {
             let t = x.softplus().tanh();
             (-t.square() + 1.0) * x.sigmoid() * x + t
         }, (-4.0, 4.0), [];
-    /// `min(max(x, -1), 1)`; a NaN stays one. The derivative at -1 and 1 is 0
+    /// `min(max(x, -1), 1)`; NaN stays NaN. The derivative at -1 and 1 is 0
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html>).
     Hardtanh hardtanh() |x| clamp(x, -1.0, 1.0)
-        => |x, _| (x.clone() + 1.0).step() * (-x.clone() + 1.0).step(), (-3.0, 3.0), [-1.0, 1.0];
+        => |x, _| x.add_scalar(1.0).step() * x.neg().add_scalar(1.0).step(), (-3.0, 3.0), [-1.0, 1.0];
     /// `min(max(x + 3, 0), 6) / 6`. The derivative at -3 and 3 is 0
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html>).
     Hardsigmoid hardsigmoid() |x| clamp(x + F::of(3.0), 0.0, 6.0) / F::of(6.0)
-        => |x, _| beyond(x, -3.0) * below(x, 3.0) * (1.0 / 6.0), (-5.0, 5.0), [-3.0, 3.0];
+        => |x, _| above(x, -3.0) * below(x, 3.0) * (1.0 / 6.0), (-5.0, 5.0), [-3.0, 3.0];
     /// `x min(max(x + 3, 0), 6) / 6`. The derivative is 0 at -3 and 1 at 3
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html>).
     Hardswish hardswish() |x| x * clamp(x + F::of(3.0), 0.0, 6.0) / F::of(6.0)
         => |x, _| {
-            let inside = beyond(x, -3.0) * below(x, 3.0);
-            inside.mul_no_nan(&(x.clone() * (1.0 / 3.0) + 0.5)) - below(x, 3.0) + 1.0
+            let inside = above(x, -3.0) * below(x, 3.0);
+            inside.mul_no_nan(&(x.mul_scalar(1.0 / 3.0) + 0.5)) - below(x, 3.0) + 1.0
         }, (-5.0, 5.0), [-3.0, 3.0];
+}
+
+binary_functions! {
+    operators {
+        /// `a * b`.
+        Mul |a, b| a * b => |a, b| b.clone(), a.clone(), [(-4.0, 4.0); 2], false;
+        /// `a / b`.
+        Div |a, b| a / b => |a, b| b.recip(), -(a.clone() / b.square()), [(-4.0, 4.0), (0.5, 4.0)], false;
+    }
+    methods {
+        /// The larger of `a` and `b`; NaN if either is. At a tie each side has the derivative one half.
+        Maximum maximum |a, b| if a > b || a.is_nan() { a } else { b }
+            => |a, b| a.combine(GreaterHalf, b), b.combine(GreaterHalf, a), [(-4.0, 4.0); 2], true;
+        /// The smaller of `a` and `b`; NaN if either is. At a tie each side has the derivative one half.
+        Minimum minimum |a, b| if a < b || a.is_nan() { a } else { b }
+            => |a, b| b.combine(GreaterHalf, a), a.combine(GreaterHalf, b), [(-4.0, 4.0); 2], true;
+        /// 1 where `a > b`, one half where they are equal, 1 where either is NaN, else 0. The derivative is 0.
+        GreaterHalf greater_half |a, b| if a < b { F::ZERO } else if a == b { F::of(0.5) } else { F::ONE }
+            => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        /// The mask of `a = b` with NaN equal to NaN: 1 where it holds, else 0. The derivative is 0.
+        EqualNan equal_nan |a, b| if a == b || a.is_nan() && b.is_nan() { F::ONE } else { F::ZERO }
+            => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        /// `a` to the power of `b`, where `0^0` is 1. The derivative of `a^0` with respect to `a` is 0 everywhere;
+        /// that of `0^b` with respect to `b` is 0 unless `b` is negative.
+        Pow pow |a, b| a.powf(b) => |a, b| {
+                let slope = a.combine(Pow, &b.add_scalar(-1.0)) * b;
+                b.combine(Equal, &b.filled(0.0)).select(&b.filled(0.0), &slope)
+            }, {
+                let slope = a.combine(Pow, b) * a.ln();
+                let base_is_zero = a.combine(Equal, &a.filled(0.0));
+                (base_is_zero * b.combine(GreaterEqual, &b.filled(0.0))).select(&a.filled(0.0), &slope)
+            }, [(0.3, 3.0), (-2.0, 3.0)], false;
+        /// Angle of the point `(b, a)`, in `-pi..=pi`. Both derivatives at the origin are 0.
+        Atan2 atan2 |a, b| a.atan2(b) => |a, b| over_square(b, a), -over_square(a, b), [(0.5, 4.0), (-4.0, 4.0)], false;
+        /// `sqrt(a^2 + b^2)`, without overflow. The derivatives at the origin are NaN.
+        Hypot hypot |a, b| a.hypot(b) => |a, b| a.clone() / a.combine(Hypot, b), b.clone() / a.combine(Hypot, b),
+            [(0.3, 4.0), (-4.0, 4.0)], false;
+        /// The mask of `a = b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
+        Equal equal |a, b| mask(a == b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        /// The mask of `a != b`: 1 where it holds, else 0; 1 where either is NaN. The derivative is 0.
+        NotEqual not_equal |a, b| mask(a != b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        /// The mask of `a < b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
+        Less less |a, b| mask(a < b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        /// The mask of `a <= b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
+        LessEqual less_equal |a, b| mask(a <= b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        /// The mask of `a > b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
+        Greater greater |a, b| mask(a > b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        /// The mask of `a >= b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
+        GreaterEqual greater_equal |a, b| mask(a >= b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+    }
 }

@@ -1,18 +1,17 @@
-//! Elements taken and put by position along one axis.
+//! Elements and slices taken by index, and put by index.
 //!
-//! Taking and putting are each other's derivative. Where a position is named more than once, what is
-//! put there adds up.
+//! Taking and putting are each other's transposes. Where an index repeats, the elements put there add up.
 
 use crate::kernels::broadcast2;
 use crate::op::{IndexOp, Op, Value};
-use crate::shape::expect_shape;
-use crate::{Float, Indices, Operand, Shape, ShapeError, Tensor, Var};
+use crate::{Float, Indices, Shape, ShapeError, Tensor};
 
-/// For each place of the index the element at that place, but at the position found there along
-/// `axis`. The index has as many axes as the input and, but for `axis`, no larger extents.
+/// For each place of the index, the element at that place except along `axis`, where the index says which:
+/// `y[i][j] = x[index[i][j]][j]` for axis 0. The index has as many axes as the input and, except along `axis`, no
+/// larger extents.
 #[derive(Clone, Copy, Debug)]
 pub struct Gather {
-    /// The axis that is looked up.
+    /// The axis that the indices run along.
     pub axis: usize,
 }
 
@@ -21,7 +20,7 @@ impl IndexOp for Gather {
         fits(x, index, self.axis)
     }
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
-        let (from, source) = (places(x.shape(), index, self.axis), x.as_slice());
+        let (from, source) = (offsets(x.shape(), index, self.axis), x.as_slice());
         Tensor::written(out, |y| y.iter_mut().zip(from).for_each(|(y, at)| *y = source[at]))
     }
     fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
@@ -29,11 +28,11 @@ impl IndexOp for Gather {
     }
 }
 
-/// Each element added to zeros of shape `to`, at its own place but for the position that the index
-/// has there along `axis`: the transpose of [`Gather`].
+/// Each element added to zeros of shape `to`, at its own place except along `axis`, where the index says which:
+/// the transpose of [`Gather`].
 #[derive(Clone, Copy, Debug)]
 pub struct Scatter {
-    /// The axis that positions count along.
+    /// The axis that the indices run along.
     pub axis: usize,
     /// The shape of the result.
     pub to: Shape,
@@ -43,7 +42,7 @@ impl IndexOp for Scatter {
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         if x != index.shape() {
             let index = index.shape();
-            return Err(ShapeError::new(format!("{x:?} at {index:?} (the shapes must agree)")));
+            return Err(ShapeError::new(format!("{x:?} and indices {index:?} must be equal")));
         }
         fits(self.to, index, self.axis)?;
         Ok(self.to)
@@ -51,8 +50,8 @@ impl IndexOp for Scatter {
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
         Tensor::written(out, |y| {
             y.fill(F::ZERO);
-            let places = places(out, index, self.axis);
-            x.as_slice().iter().zip(places).for_each(|(&x, at)| y[at] += x);
+            let offsets = offsets(out, index, self.axis);
+            x.as_slice().iter().zip(offsets).for_each(|(&x, at)| y[at] += x);
         })
     }
     fn vjp<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
@@ -60,39 +59,39 @@ impl IndexOp for Scatter {
     }
 }
 
-/// The index's shape, or how it does not go into `x`.
+/// The shape of the index, or an error where it does not fit `x`.
 fn fits(x: Shape, index: &Indices, axis: usize) -> Result<Shape, ShapeError> {
     let at = index.shape();
     let inside = |(k, (&at, &extent))| k == axis || at <= extent;
     if at.rank() != x.rank() || axis >= x.rank() || !at.iter().zip(&*x).enumerate().all(inside) {
         return Err(ShapeError::new(format!(
-            "{x:?} at {at:?} (as many axes are needed, and none longer but axis {axis})"
+            "{x:?} at indices {at:?}: as many axes are needed, none longer except axis {axis}"
         )));
     }
     index.check_below(x[axis])?;
     Ok(at)
 }
 
-/// For each place of the index, in order, where in a dense array of shape `x` it points to.
-fn places(x: Shape, index: &Indices, axis: usize) -> impl Iterator<Item = usize> {
+/// The offset that each index points to in a dense tensor of shape `x`.
+fn offsets(x: Shape, index: &Indices, axis: usize) -> impl Iterator<Item = usize> {
     let (strides, at) = (x.strides(), index.shape());
-    index.as_slice().iter().enumerate().map(move |(mut flat, &position)| {
-        let mut place = position * strides[axis];
+    index.as_slice().iter().enumerate().map(move |(mut flat, &index)| {
+        let mut offset = index * strides[axis];
         for k in (0..at.rank()).rev() {
             let along = flat % at[k];
             flat /= at[k];
-            place += if k == axis { 0 } else { along * strides[k] };
+            offset += if k == axis { 0 } else { along * strides[k] };
         }
-        place
+        offset
     })
 }
 
-/// Whole slices along one axis: the axis gives way to the axes of the index.
+/// The slices at the indices along one axis, which is replaced by the axes of the index.
 #[derive(Clone, Copy, Debug)]
 pub struct IndexSelect {
-    /// The axis that is looked up.
+    /// The axis that the indices run along.
     pub axis: usize,
-    /// A position whose slices are zero instead.
+    /// An index whose slices are zero instead.
     pub skip: Option<usize>,
 }
 
@@ -111,11 +110,11 @@ impl IndexOp for IndexSelect {
         Tensor::written(out, |y| {
             let mut slices = y.chunks_exact_mut(inner.max(1));
             for outer in 0..outer {
-                for (&position, y) in index.iter().zip(&mut slices) {
-                    if self.skip == Some(position) {
+                for (&index, y) in index.iter().zip(&mut slices) {
+                    if self.skip == Some(index) {
                         y.fill(F::ZERO);
                     } else {
-                        y.copy_from_slice(&x[(outer * n + position) * inner..][..inner]);
+                        y.copy_from_slice(&x[(outer * n + index) * inner..][..inner]);
                     }
                 }
             }
@@ -127,15 +126,15 @@ impl IndexOp for IndexSelect {
     }
 }
 
-/// MovementOps added to zeros along one axis, which replaces the axes of the index: the transpose of
+/// Slices added to zeros at the indices along one axis, which replaces the axes of the index: the transpose of
 /// [`IndexSelect`].
 #[derive(Clone, Copy, Debug)]
 pub struct IndexAdd {
-    /// The axis of the result, and the first of those that belong to the index.
+    /// The axis of the result, and the first axis of the index in the input.
     pub axis: usize,
     /// The extent of that axis.
     pub extent: usize,
-    /// A position at which nothing is added.
+    /// An index at which nothing is added.
     pub skip: Option<usize>,
 }
 
@@ -145,7 +144,9 @@ impl IndexOp for IndexAdd {
         let end = self.axis + at.rank();
         if x.get(self.axis..end) != Some(&*at) {
             let axis = self.axis;
-            return Err(ShapeError::new(format!("{x:?} at {at:?} (must agree from axis {axis})")));
+            return Err(ShapeError::new(format!(
+                "{x:?} and indices {at:?} differ from axis {axis} on"
+            )));
         }
         index.check_below(self.extent)?;
         Shape::new(&x[..self.axis]).followed_by(&[self.extent])?.followed_by(&x[end..])
@@ -156,9 +157,9 @@ impl IndexOp for IndexAdd {
             y.fill(F::ZERO);
             let mut slices = x.as_slice().chunks_exact(inner.max(1));
             for outer in 0..outer {
-                for (&position, x) in index.as_slice().iter().zip(&mut slices) {
-                    if self.skip != Some(position) {
-                        let y = &mut y[(outer * n + position) * inner..][..inner];
+                for (&index, x) in index.as_slice().iter().zip(&mut slices) {
+                    if self.skip != Some(index) {
+                        let y = &mut y[(outer * n + index) * inner..][..inner];
                         y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
                     }
                 }
@@ -170,19 +171,19 @@ impl IndexOp for IndexAdd {
     }
 }
 
-/// Rows of a table: from a weight `[classes, width]` and tokens `[..]` to `[.., width]`.
+/// Rows of a weight `[classes, width]` at tokens `[..]`, of shape `[.., width]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedding {
-    /// The row of the token that fills sequences up; it receives no gradient.
-    pub padding: Option<usize>,
+    /// The row of the padding token, which receives no gradient.
+    pub padding_idx: Option<usize>,
 }
 
 impl IndexOp for Embedding {
     fn shape(&self, weight: Shape, tokens: &Indices) -> Result<Shape, ShapeError> {
         match *weight {
-            [n, _] if self.padding.is_some_and(|row| row >= n) => {
-                let row = self.padding.unwrap_or_default();
-                Err(ShapeError::new(format!("padding row {row} is out of range (0..{n})")))
+            [n, _] if self.padding_idx.is_some_and(|row| row >= n) => {
+                let row = self.padding_idx.unwrap_or_default();
+                Err(ShapeError::new(format!("padding_idx {row} is out of range (0..{n})")))
             }
             [_, _] => IndexSelect { axis: 0, skip: None }.shape(weight, tokens),
             _ => Err(ShapeError::new(format!("weight {weight:?} is not [classes, width]"))),
@@ -192,15 +193,15 @@ impl IndexOp for Embedding {
         IndexSelect { axis: 0, skip: None }.forward(weight, tokens, out)
     }
     fn vjp<V: Value>(&self, weight: &V, tokens: &V::Index, y: &V, g: &V) -> V {
-        IndexSelect { axis: 0, skip: self.padding }.vjp(weight, tokens, y, g)
+        IndexSelect { axis: 0, skip: self.padding_idx }.vjp(weight, tokens, y, g)
     }
 }
 
-/// `value` where the mask is not 0, the input elsewhere; both broadcast. The mask has a derivative of
-/// zero.
+/// `value` where the mask is not 0, the input elsewhere; both broadcast. The derivative with respect to the mask
+/// is 0.
 #[derive(Clone, Copy, Debug)]
 pub struct MaskedFill {
-    /// What stands where the mask is set.
+    /// The value where the mask is not 0.
     pub value: f64,
 }
 
@@ -225,172 +226,63 @@ impl Op<2> for MaskedFill {
     }
 }
 
-#[track_caller]
-fn gather<V: Value>(x: &V, axis: isize, index: &V::Index) -> V {
-    let axis = expect_shape("gather", x.shape().axis(axis));
-    V::apply_indexed(Gather { axis }, x, index)
-}
+/// One element of each row along the last axis, from `[.., n]` and indices `[..]` to `[..]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Pick;
 
-#[track_caller]
-fn scatter_add<V: Value>(x: &V, axis: isize, index: &V::Index, src: &V) -> V {
-    let axis = expect_shape("scatter_add", x.shape().axis(axis));
-    x.clone() + V::apply_indexed(Scatter { axis, to: x.shape() }, src, index)
-}
-
-#[track_caller]
-fn index_select<V: Value>(x: &V, axis: isize, index: &V::Index) -> V {
-    let axis = expect_shape("index_select", x.shape().axis(axis));
-    V::apply_indexed(IndexSelect { axis, skip: None }, x, index)
-}
-
-#[track_caller]
-fn index_add<V: Value>(x: &V, axis: isize, index: &V::Index, src: &V) -> V {
-    let shape = x.shape();
-    let axis = expect_shape("index_add", shape.axis(axis));
-    let added = V::apply_indexed(IndexAdd { axis, extent: shape[axis], skip: None }, src, index);
-    if added.shape() != shape {
-        let src = src.shape();
-        let error = format!("{src:?} into {shape:?} (differ in more than axis {axis})");
-        expect_shape("index_add", Err::<(), _>(ShapeError::new(error)));
+impl IndexOp for Pick {
+    fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
+        match x.split_last() {
+            Some((&n, rows)) if *rows == *index.shape() => {
+                index.check_below(n)?;
+                Ok(index.shape())
+            }
+            _ => {
+                let index = index.shape();
+                Err(ShapeError::new(format!(
+                    "{x:?} at indices {index:?}: one index per row is needed"
+                )))
+            }
+        }
     }
-    x.clone() + added
-}
-
-impl<'t, F: Float> Var<'t, F> {
-    /// The elements at these positions along one axis, `y[i][j] = x[index[i][j]][j]` for axis 0: from
-    /// `x` and an index of as many axes to the index's shape.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.gather.html).
-    ///
-    /// # Panics
-    /// If the index has another number of axes, or along another axis than this one a larger extent;
-    /// or if a position is out of range: the message names it, its place and the bound.
-    #[track_caller]
-    pub fn gather(self, axis: isize, index: impl Into<Indices>) -> Self {
-        gather(&self, axis, &self.tape.indices(index))
-    }
-
-    /// `self`, and `src` added to it at these positions along one axis,
-    /// `y[index[i][j]][j] += src[i][j]` for axis 0. Positions named twice add up. `src` has the
-    /// index's shape, the result that of `self`.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_add_.html).
-    ///
-    /// # Panics
-    /// If `src` has another shape than the index, and as [`Var::gather`].
-    #[track_caller]
-    pub fn scatter_add(
-        self,
-        axis: isize,
-        index: impl Into<Indices>,
-        src: impl Operand<'t, F>,
-    ) -> Self {
-        scatter_add(&self, axis, &self.tape.indices(index), &src.on(self.tape))
-    }
-
-    /// The slices at these positions along one axis, in this order: from `[.., n, ..]` and an index
-    /// `[m]` to `[.., m, ..]`. An index of more axes or none puts its axes in the place of this one.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.index_select.html).
-    ///
-    /// # Panics
-    /// If a position is out of range: the message names it, its place and the bound.
-    #[track_caller]
-    pub fn index_select(self, axis: isize, index: impl Into<Indices>) -> Self {
-        index_select(&self, axis, &self.tape.indices(index))
-    }
-
-    /// `self`, and the slices of `src` added to it at these positions along one axis: `[.., n, ..]`
-    /// with `src` `[.., m, ..]` and an index `[m]`. Positions named twice add up.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_add_.html).
-    ///
-    /// # Panics
-    /// If the shapes disagree, or a position is out of range: the message names it, its place and the
-    /// bound.
-    #[track_caller]
-    pub fn index_add(
-        self,
-        axis: isize,
-        index: impl Into<Indices>,
-        src: impl Operand<'t, F>,
-    ) -> Self {
-        index_add(&self, axis, &self.tape.indices(index), &src.on(self.tape))
-    }
-
-    /// `value` where the mask is not 0, this elsewhere; the shapes broadcast. The mask is not
-    /// differentiated.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_fill_.html).
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn masked_fill(self, mask: impl Operand<'t, F>, value: f64) -> Self {
-        Self::apply(MaskedFill { value }, [&self, &mask.on(self.tape)])
-    }
-
-    /// The rows of this weight `[classes, width]` that the tokens `[..]` name: `[.., width]`. The row
-    /// at `padding_idx` is read as it is, and receives gradient 0.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html).
-    ///
-    /// # Panics
-    /// If the weight is no matrix, or if a token or the padding is out of range: the message names
-    /// it, its place and the bound.
-    #[track_caller]
-    pub fn embedding(self, tokens: impl Into<Indices>, padding_idx: Option<usize>) -> Self {
-        let op = Embedding { padding: padding_idx };
-        Self::apply_indexed(op, &self, &self.tape.indices(tokens))
-    }
-}
-
-impl<F: Float> Tensor<F> {
-    /// The elements at these positions along one axis; as [`Var::gather`].
-    #[track_caller]
-    pub fn gather(&self, axis: isize, index: impl Into<Indices>) -> Self {
-        gather(self, axis, &index.into())
-    }
-
-    /// `src` added at these positions along one axis; as [`Var::scatter_add`].
-    #[track_caller]
-    pub fn scatter_add(&self, axis: isize, index: impl Into<Indices>, src: &Self) -> Self {
-        scatter_add(self, axis, &index.into(), src)
-    }
-
-    /// The slices at these positions along one axis; as [`Var::index_select`].
-    #[track_caller]
-    pub fn index_select(&self, axis: isize, index: impl Into<Indices>) -> Self {
-        index_select(self, axis, &index.into())
-    }
-
-    /// MovementOps added at these positions along one axis; as [`Var::index_add`].
-    #[track_caller]
-    pub fn index_add(&self, axis: isize, index: impl Into<Indices>, src: &Self) -> Self {
-        index_add(self, axis, &index.into(), src)
-    }
-
-    /// `value` where the mask is not 0; as [`Var::masked_fill`].
-    #[track_caller]
-    pub fn masked_fill(&self, mask: &Self, value: f64) -> Self {
-        Self::apply(MaskedFill { value }, [self, mask])
-    }
-
-    /// The rows of this weight that the tokens name; as [`Var::embedding`].
-    #[track_caller]
-    pub fn embedding(&self, tokens: impl Into<Indices>) -> Self {
-        Self::apply_indexed(Embedding { padding: None }, self, &tokens.into())
-    }
-
-    /// For each position `[..]` a row of `classes` zeros with a one there: `[.., classes]`.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.one_hot.html).
-    ///
-    /// # Panics
-    /// If a position is out of range: the message names it, its place and the bound.
-    #[track_caller]
-    pub fn one_hot(positions: impl Into<Indices>, classes: usize) -> Self {
-        let positions = positions.into();
-        let out = positions.check_below(classes);
-        let out = out.and_then(|()| positions.shape().followed_by(&[classes]));
-        Self::written(expect_shape("one_hot", out), |y| {
-            y.fill(F::ZERO);
-            for (row, &position) in positions.as_slice().iter().enumerate() {
-                y[row * classes + position] = F::ONE;
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
+        let (n, x) = (x.shape()[out.rank()], x.as_slice());
+        Tensor::written(out, |y| {
+            for (row, (y, &index)) in y.iter_mut().zip(index.as_slice()).enumerate() {
+                *y = x[row * n + index];
             }
         })
+    }
+    fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
+        V::apply_indexed(PlaceOneHot { n: x.shape()[g.shape().rank()] }, g, index)
+    }
+}
+
+/// Each element put into a row of `n` zeros at its index: the transpose of [`Pick`].
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceOneHot {
+    /// The length of the rows.
+    pub n: usize,
+}
+
+impl IndexOp for PlaceOneHot {
+    fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
+        if x != index.shape() {
+            let index = index.shape();
+            return Err(ShapeError::new(format!("{x:?} and indices {index:?} must be equal")));
+        }
+        index.check_below(self.n)?;
+        x.followed_by(&[self.n])
+    }
+    fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
+        Tensor::written(out, |y| {
+            y.fill(F::ZERO);
+            for (row, (&x, &index)) in x.as_slice().iter().zip(index.as_slice()).enumerate() {
+                y[row * self.n + index] = x;
+            }
+        })
+    }
+    fn vjp<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
+        V::apply_indexed(Pick, g, index)
     }
 }

@@ -1,21 +1,171 @@
-//! The matrix product.
+//! Matrix products: the methods, the product itself, and the fully connected layer.
 
+use super::broadcast::Reshape;
+use super::operand::Operand;
+use crate::error::ensure_shape;
 use crate::kernels;
 use crate::op::{Cotangent, Op, Value};
+use crate::shape::Axes;
 use crate::{Float, Shape, ShapeError, Tensor};
 
-/// The product of matrices, or of batches of them that broadcast: `[.., m, k] x [.., k, n]`, each
-/// operand transposed on the way in if its flag says so. Closed under differentiation, so that
-/// nothing is ever copied to be transposed.
+/// Products of matrices and vectors, for tensors and variables.
+///
+/// ```
+/// use wengert_core::{MatmulOps, Tensor};
+///
+/// let (a, v) = (Tensor::<f64>::from([[1.0, 2.0], [3.0, 4.0]]), Tensor::from([1.0, -1.0]));
+/// assert_eq!(a.matmul(&a), Tensor::from([[7.0, 10.0], [15.0, 22.0]]));
+/// assert_eq!(a.matmul(&v), Tensor::from([-1.0, -1.0]));
+/// assert_eq!(v.dot(&v).item(), 2.0);
+/// ```
+pub trait MatmulOps: Value {
+    /// Returns the matrix product of `[m, k]` and `[k, n]`, of shape `[m, n]`; leading axes are batches and
+    /// broadcast ([`torch.matmul`](https://docs.pytorch.org/docs/stable/generated/torch.matmul.html)).
+    ///
+    /// A vector on the left is a row and one on the right a column; its axis is removed from the result.
+    ///
+    /// # Panics
+    /// If the inner dimensions differ, the batches do not broadcast, or an operand is a scalar.
+    #[track_caller]
+    fn matmul(&self, other: impl Operand<Self>) -> Self {
+        matmul(self, &other.beside(self))
+    }
+
+    /// Returns `self other^T`: the product of `[.., m, k]` and `[.., n, k]`, of shape `[.., m, n]`. Nothing is
+    /// copied. A vector on the left is a row, and its axis is removed from the result.
+    ///
+    /// # Panics
+    /// If the last extents differ, the batches do not broadcast, or `other` is not a matrix.
+    #[track_caller]
+    fn matmul_transposed(&self, other: impl Operand<Self>) -> Self {
+        matmul_transposed(self, &other.beside(self))
+    }
+
+    /// Returns `self weight^T + bias`, from `[.., inputs]`, weight `[outputs, inputs]` and bias `[outputs]` to
+    /// `[.., outputs]`
+    /// ([`torch.nn.functional.linear`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html)).
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    fn linear(&self, weight: impl Operand<Self>, bias: impl Operand<Self>) -> Self {
+        linear(self, &weight.beside(self), &bias.beside(self))
+    }
+
+    /// Returns the sum of products of two vectors, from `[n]` and `[n]` to `[]`
+    /// ([`torch.dot`](https://docs.pytorch.org/docs/stable/generated/torch.dot.html)).
+    ///
+    /// # Panics
+    /// If they are not two vectors of one length.
+    #[track_caller]
+    fn dot(&self, other: impl Operand<Self>) -> Self {
+        let other = other.beside(self);
+        let (left, right) = (self.shape(), other.shape());
+        ensure_shape!(
+            left.rank() == 1 && left == right,
+            "{left:?} and {right:?} are not two vectors of one length"
+        );
+        let row = reshape(self, Shape::from([1, left[0]]));
+        let column = reshape(&other, Shape::from([left[0], 1]));
+        reshape(&Self::apply(PRODUCT, [&row, &column]), Shape::SCALAR)
+    }
+
+    /// Returns all products of an element of one vector and one of another, from `[m]` and `[n]` to `[m, n]`
+    /// ([`torch.outer`](https://docs.pytorch.org/docs/stable/generated/torch.outer.html)).
+    ///
+    /// # Panics
+    /// If they are not both vectors.
+    #[track_caller]
+    fn outer(&self, other: impl Operand<Self>) -> Self {
+        let other = other.beside(self);
+        let (left, right) = (self.shape(), other.shape());
+        ensure_shape!(
+            left.rank() == 1 && right.rank() == 1,
+            "{left:?} and {right:?} are not both vectors"
+        );
+        let column = reshape(self, Shape::from([left[0], 1]));
+        let row = reshape(&other, Shape::from([1, right[0]]));
+        Self::apply(PRODUCT, [&column, &row])
+    }
+}
+
+impl<V: Value> MatmulOps for V {}
+
+const PRODUCT: Matmul = Matmul { transpose_a: false, transpose_b: false };
+const PRODUCT_TRANSPOSED: Matmul = Matmul { transpose_a: false, transpose_b: true };
+
+#[track_caller]
+fn reshape<V: Value>(x: &V, to: Shape) -> V {
+    V::apply(Reshape { to }, [x])
+}
+
+#[track_caller]
+fn matmul<V: Value>(a: &V, b: &V) -> V {
+    let (left, right) = (a.shape(), b.shape());
+    match (left.rank(), right.rank()) {
+        // Operands that do not fit are passed on unchanged, so that the message shows their own shapes.
+        _ if left.last() != right.get(right.rank().saturating_sub(2)) => V::apply(PRODUCT, [a, b]),
+        (1, r) if r > 0 => {
+            let y = matmul(&reshape(a, Shape::from([1, left[0]])), b);
+            let shape = y.shape();
+            // Two vectors leave a scalar: the row is the only axis then.
+            let row = if r == 1 { 0 } else { shape.rank() - 2 };
+            reshape(&y, Axes::one(row).removed(shape))
+        }
+        (r, 1) if r > 0 => {
+            let y = matmul(a, &reshape(b, Shape::from([right[0], 1])));
+            reshape(&y, Axes::one(y.shape().rank() - 1).removed(y.shape()))
+        }
+        (3.., 2) => {
+            let y = V::apply(PRODUCT, [&reshape(a, rows_of(left)), b]);
+            reshape(&y, left.with(left.rank() - 1, right[1]))
+        }
+        _ => V::apply(PRODUCT, [a, b]),
+    }
+}
+
+#[track_caller]
+fn matmul_transposed<V: Value>(a: &V, b: &V) -> V {
+    let shape = a.shape();
+    let flat = rows_of(shape);
+    let fits = || PRODUCT_TRANSPOSED.shape([flat, b.shape()]).is_ok();
+    if flat == shape || b.shape().rank() != 2 || !fits() {
+        return V::apply(PRODUCT_TRANSPOSED, [a, b]);
+    }
+    let y = V::apply(PRODUCT_TRANSPOSED, [&reshape(a, flat), b]);
+    reshape(&y, shape.with(shape.rank() - 1, y.shape()[1]))
+}
+
+#[track_caller]
+fn linear<V: Value>(x: &V, weight: &V, bias: &V) -> V {
+    let shape = x.shape();
+    let flat = rows_of(shape);
+    if flat == shape || Linear.shape([flat, weight.shape(), bias.shape()]).is_err() {
+        return V::apply(Linear, [x, weight, bias]);
+    }
+    let y = V::apply(Linear, [&reshape(x, flat), weight, bias]);
+    reshape(&y, shape.with(shape.rank() - 1, y.shape()[1]))
+}
+
+/// The shape of all rows along the last axis as one tall matrix; a vector is one row. A scalar stays a scalar.
+fn rows_of(shape: Shape) -> Shape {
+    match shape.split_last() {
+        Some((&last, rows)) => Shape::from([rows.iter().product(), last]),
+        None => shape,
+    }
+}
+
+/// The product of matrices or of batches that broadcast, `[.., m, k] x [.., k, n]`, where either operand may be
+/// stored transposed. Its derivatives are such products again, so no transpose is ever copied.
 #[derive(Clone, Copy, Debug)]
 pub struct Matmul {
-    /// The left operand is stored `[.., k, m]`.
+    /// Whether the left operand is stored as `[.., k, m]`.
     pub transpose_a: bool,
-    /// The right operand is stored `[.., n, k]`.
+    /// Whether the right operand is stored as `[.., n, k]`.
     pub transpose_b: bool,
 }
 
-/// The last two extents in the order in which the product sees them.
+/// The rows and columns of a matrix as the product reads it.
 fn matrix(x: Shape, transpose: bool) -> (usize, usize) {
     let (rows, columns) = (x[x.rank() - 2], x[x.rank() - 1]);
     if transpose { (columns, rows) } else { (rows, columns) }
@@ -80,23 +230,24 @@ impl Matmul {
 
 impl Op<2> for Matmul {
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
-        let unchained = |k, inner| {
-            Err(ShapeError::new(format!("{a:?} x {b:?} do not chain ({k} against {inner})")))
+        let inner_differs = |k, inner| {
+            let message = format!("{a:?} x {b:?}: inner dimensions differ ({k} and {inner})");
+            Err(ShapeError::new(message))
         };
         if a.rank() < 2 || b.rank() < 2 {
-            // Vectors arrive here only from `Var::matmul`, to have their mistake worded.
+            // `matmul` passes vectors on only if they do not fit.
             return match (a.last(), b.get(b.rank().saturating_sub(2))) {
-                (Some(&k), Some(&inner)) if k != inner => unchained(k, inner),
-                _ => Err(ShapeError::new(format!("{a:?} x {b:?} are not both matrices"))),
+                (Some(&k), Some(&inner)) if k != inner => inner_differs(k, inner),
+                _ => Err(ShapeError::new(format!("{a:?} x {b:?}: a scalar is not a matrix"))),
             };
         }
         let ((m, k), (inner, n)) = (matrix(a, self.transpose_a), matrix(b, self.transpose_b));
         if k != inner {
-            return unchained(k, inner);
+            return inner_differs(k, inner);
         }
         match batch(a).broadcast(batch(b)) {
             Ok(batch) => batch.followed_by(&[m, n]),
-            Err(error) => Err(ShapeError::new(format!("{a:?} x {b:?}, batches {error}"))),
+            Err(error) => Err(ShapeError::new(format!("{a:?} x {b:?}: batches {error}"))),
         }
     }
 
@@ -127,5 +278,67 @@ impl Op<2> for Matmul {
         let (product, [left, right]) = self.transposed(i, a, b, g);
         let out = into.shape();
         into.write(|sum, accumulate| product.multiply(left, right, out, sum, accumulate));
+    }
+}
+
+/// `x W^T + b`, from `x` `[n, inputs]`, weight `[outputs, inputs]` and bias `[outputs]` to `[n, outputs]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear;
+
+impl Op<3> for Linear {
+    fn shape(&self, [x, weight, bias]: [Shape; 3]) -> Result<Shape, ShapeError> {
+        let (Some((&inputs, rows)), &[outputs, inner], &[added]) =
+            (x.split_last(), &*weight, &*bias)
+        else {
+            return Err(ShapeError::new(format!(
+                "{x:?}, weight {weight:?}, bias {bias:?}: expected [.., inputs], [outputs, inputs], [outputs]"
+            )));
+        };
+        if inputs != inner {
+            return Err(ShapeError::new(format!(
+                "{x:?} and weight {weight:?}: inputs differ ({inputs} and {inner})"
+            )));
+        }
+        if outputs != added {
+            return Err(ShapeError::new(format!(
+                "weight {weight:?} and bias {bias:?}: outputs differ ({outputs} and {added})"
+            )));
+        }
+        match rows {
+            &[n] => Ok(Shape::from([n, outputs])),
+            _ => Err(ShapeError::new(format!("{x:?} is not a matrix (use `MatmulOps::linear`)"))),
+        }
+    }
+
+    fn forward<F: Float>(&self, [x, weight, bias]: [&Tensor<F>; 3], out: Shape) -> Tensor<F> {
+        let bias = bias.as_slice();
+        Tensor::written(out, |y| {
+            y.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
+            let (m, n, k) = (out[0], out[1], x.shape()[1]);
+            kernels::matmul(m, n, k, x.as_slice(), false, weight.as_slice(), true, y, true);
+        })
+    }
+
+    fn multiply_adds(&self, [x, ..]: [Shape; 3], out: Shape) -> u64 {
+        (out.numel() * (x[1] + 1)) as u64
+    }
+
+    fn vjp<V: Value>(&self, i: usize, [x, weight, _]: [&V; 3], y: &V, g: &V) -> V {
+        if i == 2 { g.clone() } else { PRODUCT_TRANSPOSED.vjp(i, [x, weight], y, g) }
+    }
+
+    fn vjp_into<F: Float>(
+        &self,
+        i: usize,
+        [x, weight, _]: [&Tensor<F>; 3],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        if i < 2 {
+            return PRODUCT_TRANSPOSED.vjp_into(i, [x, weight], y, g, into);
+        }
+        let (rows, columns) = (g.shape()[0], g.shape()[1]);
+        into.write(|sum, accumulate| kernels::sum(g.as_slice(), 1, rows, columns, sum, accumulate));
     }
 }

@@ -1,50 +1,48 @@
-//! The operations: each a forward and its derivative, side by side.
+//! The operations, each a forward and its derivative side by side, and the methods that apply them.
+//!
+//! A file holds either one trait of methods (`functions`, `movement`, `reduce`, `matmul`, `index`, `window`) or the
+//! operations of one subject. The imports between them run one way: functions of numbers first, then broadcasting,
+//! movement, reductions, products and windows.
 
-mod arg;
-pub mod binary;
-mod choose;
+mod broadcast;
 mod conv;
-mod diagonal;
 mod einsum;
-pub mod elementwise;
+mod elementwise;
 mod functions;
-mod fused;
 mod gather;
 mod index;
 mod matmul;
 mod movement;
+mod operand;
 mod operators;
-mod pad;
 mod pool;
-pub(crate) mod rearrange;
+mod rearrange;
 mod reduce;
-mod reductions;
 mod scan;
 mod slice;
+mod softmax;
 mod statistics;
+mod window;
 
-pub use binary::{
-    Add, Atan2, BinaryOp, Div, Equal, EqualNan, Greater, GreaterEqual, GreaterHalf, Hypot, Less,
-    LessEqual, Maximum, Minimum, Mul, MulNoNan, NotEqual, Pow, Sub,
-};
-pub use choose::Where;
+pub(crate) use broadcast::sum_to;
+pub use broadcast::{Expand, Reshape, Sum};
 pub use conv::{Conv, ConvBias, ConvInput, ConvOptions, ConvWeight, Padding, Pair};
-pub use diagonal::Triangle;
 pub use einsum::einsum;
-pub use elementwise::{Scalar, UnaryOp, UnaryOps};
-pub use fused::{Linear, LogSoftmax};
-pub use gather::{Embedding, Gather, IndexAdd, IndexSelect, MaskedFill, Scatter};
-pub use index::{Pick, PlaceOneHot};
-pub use matmul::Matmul;
-pub use movement::MovementOps;
-pub use operators::TensorOperand;
-pub use pool::{
-    AvgPool, AvgPoolBackward, MaxPool, MaxPoolBackward, MaxPoolGather, Pooling, WindowOps,
+pub use elementwise::{Add, BinaryOp, Elementwise, MulNoNan, Scalar, Sub, UnaryOp, Where};
+pub use functions::*;
+pub use gather::{
+    Embedding, Gather, IndexAdd, IndexSelect, MaskedFill, Pick, PlaceOneHot, Scatter,
 };
-pub use rearrange::{Concat, Expand, Narrow, PadZeros, Permute, Reshape, StopGradient};
-pub(crate) use reduce::sum_to;
-pub use reduce::{Max, Sum};
-pub use reductions::ReduceOps;
+pub use index::IndexOps;
+pub use matmul::{Linear, Matmul, MatmulOps};
+pub use movement::MovementOps;
+pub use operand::Operand;
+pub(crate) use operators::{left_operators, operate, operators};
+pub use pool::{AvgPool, AvgPoolBackward, MaxPool, MaxPoolBackward, MaxPoolGather, Pooling};
+pub use rearrange::{Concat, Permute, StopGradient, Triangle};
+pub use reduce::ReduceOps;
 pub use scan::{Cumsum, Recurrence};
-pub use slice::{StridedPlace, StridedSlice};
-pub use statistics::{LogSumExp, NormPow, SubtractMean};
+pub use slice::{Narrow, PadZeros, SliceScatter, StridedSlice};
+pub use softmax::{LogSoftmax, LogSumExp};
+pub use statistics::{Max, NormPow, SubtractMean};
+pub use window::WindowOps;

@@ -1,198 +1,203 @@
 //! Methods that move elements without changing them: shapes, axes, slices, padding, diagonals.
 
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 
-use super::diagonal::Triangle;
-use super::pad::{enclosed, led};
-use super::rearrange::{Concat, Expand, Narrow, PadZeros, Permute, Reshape, StopGradient, infer};
-use super::slice::{StridedPlace, StridedSlice, resolve};
-use crate::op::{Op, Value};
-use crate::shape::expect_shape;
-use crate::{Axes, AxisList, Shape};
+use super::broadcast::{Expand, Reshape};
+use super::rearrange::{Concat, Permute, StopGradient, Triangle};
+use super::slice::{Narrow, PadZeros, SliceScatter, StridedSlice};
+use crate::error::{ensure_shape, expect_shape};
+use crate::op::Value;
+use crate::shape::{Axes, AxisList, MAX_RANK, ReshapeTo, Shape};
+use crate::{Op, ShapeError};
 
-/// Movement of elements, for tensors and variables. Axes may be counted from the end: `-1` is the
-/// last. A shape mistake panics at the caller's line.
+/// Movement of elements, for tensors and variables.
+///
+/// Axes may be counted from the end: `-1` is the last. Slices take Rust's ranges over `isize`, whose negative
+/// ends count from the end too.
+///
+/// ```
+/// use wengert_core::{MovementOps, Tensor};
+///
+/// let x = Tensor::<f32>::from([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]);
+/// assert_eq!(x.transpose(0, 1).reshape([-1, 2]), Tensor::from([[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]));
+/// assert_eq!(x.slice(1, 1..), Tensor::from([[1.0, 2.0], [4.0, 5.0]]));
+/// assert_eq!(Tensor::stack(&[x.clone(), x], 0).shape(), [2, 2, 3].into());
+/// ```
+///
+/// # Panics
+/// Every method panics at the caller's line if an axis does not exist or the shapes do not fit.
 pub trait MovementOps: Value {
-    /// The same elements in row-major order under another shape.
+    /// Returns the elements in row-major order under another shape; one extent may be -1 and is inferred
+    /// ([`torch.reshape`](https://docs.pytorch.org/docs/stable/generated/torch.reshape.html)). Nothing is copied.
+    /// The shape of a scalar is [`Shape::SCALAR`].
+    ///
+    /// # Panics
+    /// If the number of elements differs, or -1 stands twice.
     #[track_caller]
-    fn reshape(&self, shape: impl Into<Shape>) -> Self {
-        Self::apply(Reshape { to: shape.into() }, [self])
+    fn reshape(&self, shape: impl ReshapeTo) -> Self {
+        let to = expect_shape!(shape.resolve(self.shape()));
+        Self::apply(Reshape { to }, [self])
     }
 
-    /// The value itself, as a constant: derivatives stop here.
+    /// Returns the value as a constant: derivatives stop here (PyTorch's `detach`).
     #[track_caller]
     fn stop_gradient(&self) -> Self {
         Self::apply(StopGradient, [self])
     }
 
-    /// The same elements under another shape, of which one extent may be `-1`: it is what is left for it.
-    ///
-    /// # Panics
-    /// If the elements do not fill such a shape, or leave the extent open.
-    #[track_caller]
-    fn reshape_infer<const N: usize>(&self, extents: [isize; N]) -> Self {
-        let to = expect_shape("reshape_infer", infer(self.shape(), &extents));
-        Self::apply(Reshape { to }, [self])
-    }
-
-    /// All elements in row-major order, of shape `[numel]`.
+    /// Returns all elements in row-major order, of shape `[numel]`.
     #[track_caller]
     fn flatten(&self) -> Self {
-        self.reshape([self.shape().numel()])
+        Self::apply(Reshape { to: [self.shape().numel()].into() }, [self])
     }
 
-    /// The axes from `first` to `last`, both included, made one.
+    /// Merges the axes from `first` to `last`, both included.
     ///
     /// # Panics
-    /// If an axis does not exist, or the last comes before the first.
+    /// If an axis does not exist, or `last` comes before `first`.
     #[track_caller]
     fn flatten_axes(&self, first: isize, last: isize) -> Self {
         let shape = self.shape();
-        let first = expect_shape("flatten_axes", shape.axis(first));
-        let last = expect_shape("flatten_axes", shape.axis(last));
-        if last < first {
-            panic!("flatten_axes: axis {last} of {shape:?} comes before axis {first}");
-        }
+        let (first, last) = (expect_shape!(shape.axis(first)), expect_shape!(shape.axis(last)));
+        ensure_shape!(first <= last, "axis {last} of {shape:?} comes before axis {first}");
         let merged = shape[first..=last].iter().product();
-        self.reshape([&shape[..first], &[merged], &shape[last + 1..]].concat().as_slice())
-    }
-
-    /// Without these axes, whose extents are 1.
-    ///
-    /// # Panics
-    /// If an axis does not exist, or has another extent.
-    #[track_caller]
-    fn squeeze(&self, axes: impl AxisList) -> Self {
-        let shape = self.shape();
-        let axes = expect_shape("squeeze", Axes::of(shape, axes));
-        let to = axes.removed(shape);
-        if axes.kept(shape) != shape {
-            panic!("squeeze: {shape:?} to {to:?} (the extents are not 1)");
-        }
+        let to = Shape::new(&[&shape[..first], &[merged], &shape[last + 1..]].concat());
         Self::apply(Reshape { to }, [self])
     }
 
-    /// With a new axis of extent 1, which has the number `axis` afterwards.
+    /// Removes axes of extent 1.
     ///
     /// # Panics
-    /// If the axis would not exist, or be a ninth one.
+    /// If an axis does not exist or has another extent.
+    #[track_caller]
+    fn squeeze(&self, axes: impl AxisList) -> Self {
+        let shape = self.shape();
+        let axes = expect_shape!(Axes::of(shape, axes));
+        let to = axes.removed(shape);
+        ensure_shape!(axes.kept(shape) == shape, "{shape:?} to {to:?}: the extents are not 1");
+        Self::apply(Reshape { to }, [self])
+    }
+
+    /// Inserts an axis of extent 1, which is axis `axis` of the result.
+    ///
+    /// # Panics
+    /// If the result has no such axis, or more than [`MAX_RANK`] axes.
     #[track_caller]
     fn unsqueeze(&self, axis: isize) -> Self {
         let shape = self.shape();
-        let longer = expect_shape("unsqueeze", shape.followed_by(&[1]));
-        let axis = expect_shape("unsqueeze", longer.axis(axis));
+        let longer = expect_shape!(shape.followed_by(&[1]));
+        let axis = expect_shape!(longer.axis(axis));
         let to = (axis..shape.rank()).fold(longer, |to, i| to.with(i + 1, shape[i])).with(axis, 1);
         Self::apply(Reshape { to }, [self])
     }
 
-    /// The value repeated along axes of extent 1, and along new leading axes, into `shape`.
+    /// Repeats along axes of extent 1 and along new leading axes, to `shape` (NumPy's `broadcast_to`).
+    ///
+    /// # Panics
+    /// If the value does not broadcast to exactly `shape`.
     #[track_caller]
     fn expand(&self, shape: impl Into<Shape>) -> Self {
         Self::apply(Expand { to: shape.into() }, [self])
     }
 
-    /// The axes in another order: axis `k` of the result is axis `order[k]` of this.
+    /// Reorders the axes: axis `k` of the result is axis `order[k]` of the value.
+    ///
+    /// # Panics
+    /// If `order` does not name each axis once.
     #[track_caller]
     fn permute<const N: usize>(&self, order: [isize; N]) -> Self {
         // A loop, because a closure would hide the caller's line.
         let mut axes = [0; N];
         for (axis, named) in axes.iter_mut().zip(order) {
-            *axis = expect_shape("permute", self.shape().axis(named));
+            *axis = expect_shape!(self.shape().axis(named));
         }
         Self::apply(Permute { order: Shape::from(axes) }, [self])
     }
 
-    /// Two axes exchanged.
+    /// Exchanges two axes.
     #[track_caller]
     fn transpose(&self, a: isize, b: isize) -> Self {
         let shape = self.shape();
-        let (a, b) =
-            (expect_shape("transpose", shape.axis(a)), expect_shape("transpose", shape.axis(b)));
+        let (a, b) = (expect_shape!(shape.axis(a)), expect_shape!(shape.axis(b)));
         let identity = (0..shape.rank()).fold(shape, |order, axis| order.with(axis, axis));
         Self::apply(Permute { order: identity.with(a, b).with(b, a) }, [self])
     }
 
-    /// Positions `start..start + len` of one axis.
+    /// Returns the indices `start..start + len` of one axis.
     #[track_caller]
     fn narrow(&self, axis: isize, start: usize, len: usize) -> Self {
-        let axis = expect_shape("narrow", self.shape().axis(axis));
+        let axis = expect_shape!(self.shape().axis(axis));
         Self::apply(Narrow { axis, start, len }, [self])
     }
 
-    /// The parts one after the other along one axis.
+    /// Concatenates values along one axis.
     ///
     /// # Panics
-    /// If there are no parts, or if they differ in another extent.
+    /// If there are no parts, or if they differ in another axis.
     #[track_caller]
     fn concat(parts: &[Self], axis: isize) -> Self {
-        let Some(first) = parts.first() else { panic!("concat: there are no parts") };
-        let axis = expect_shape("concat", first.shape().axis(axis));
+        ensure_shape!(!parts.is_empty(), "there are no parts");
+        let axis = expect_shape!(parts[0].shape().axis(axis));
         let parts = parts.iter().collect::<smallvec::SmallVec<[&Self; 8]>>();
         Self::apply_many(Concat { axis }, &parts)
     }
 
-    /// The parts, all of one shape, along a new axis, which has the number `axis` afterwards.
+    /// Concatenates values of one shape along a new axis, which is axis `axis` of the result.
     ///
     /// # Panics
-    /// If there are no parts, their shapes differ, or the axis would not exist.
+    /// If there are no parts, if their shapes differ, or if the result has no such axis.
     #[track_caller]
     fn stack(parts: &[Self], axis: isize) -> Self {
-        let Some(first) = parts.first() else { panic!("stack: there are no parts") };
+        ensure_shape!(!parts.is_empty(), "there are no parts");
         let mut longer = Vec::with_capacity(parts.len());
         for part in parts {
-            let (first, other) = (first.shape(), part.shape());
-            if first != other {
-                panic!("stack: {first:?} and {other:?} (the shapes must agree)");
-            }
+            let (first, other) = (parts[0].shape(), part.shape());
+            ensure_shape!(first == other, "{first:?} and {other:?} must be equal");
             longer.push(part.unsqueeze(axis));
         }
         Self::concat(&longer, axis)
     }
 
-    /// A range of positions of one axis; negative ones count from the end: `1..`, `..-1`, `-3..=-2`.
+    /// Returns a range of one axis, such as `1..`, `..-1` or `-3..=-2`.
     ///
     /// # Panics
-    /// If the axis does not exist, the range reaches beyond it, or ends before it begins.
+    /// If the axis does not exist, or the range exceeds it or ends before it begins.
     #[track_caller]
     fn slice(&self, axis: isize, range: impl RangeBounds<isize>) -> Self {
         let shape = self.shape();
-        let axis = expect_shape("slice", shape.axis(axis));
-        let (start, end) = expect_shape("slice", resolve(shape, axis, &range));
+        let axis = expect_shape!(shape.axis(axis));
+        let (start, end) = expect_shape!(resolve(shape, axis, &range));
         Self::apply(Narrow { axis, start, len: end - start }, [self])
     }
 
-    /// The first of a range of positions of one axis, and every `step`th after it. See
-    /// [`MovementOps::flip`] for the other direction.
+    /// Returns every `step`th index of a range of one axis, from its first on. [`flip`](Self::flip) reverses
+    /// the direction.
     ///
     /// # Panics
-    /// As [`MovementOps::slice`], and if `step` is 0.
+    /// If [`slice`](Self::slice) would, or if `step` is 0.
     #[track_caller]
     fn slice_step(&self, axis: isize, range: impl RangeBounds<isize>, step: usize) -> Self {
         let shape = self.shape();
-        let axis = expect_shape("slice_step", shape.axis(axis));
-        let (start, end) = expect_shape("slice_step", resolve(shape, axis, &range));
-        if step == 0 {
-            panic!("slice_step: a step of 0 along axis {axis} of {shape:?}");
-        }
+        let axis = expect_shape!(shape.axis(axis));
+        let (start, end) = expect_shape!(resolve(shape, axis, &range));
+        ensure_shape!(step > 0, "a step of 0 along axis {axis} of {shape:?}");
         let len = (end - start).div_ceil(step);
         Self::apply(StridedSlice { axis, start, step: step as isize, len }, [self])
     }
 
-    /// Parts of these sizes, one after the other along one axis.
+    /// Splits one axis into parts of these sizes.
     ///
     /// # Panics
     /// If the axis does not exist, or the sizes do not add up to its extent.
     #[track_caller]
     fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
         let shape = self.shape();
-        let axis = expect_shape("split", shape.axis(axis));
-        let total = sizes.iter().sum::<usize>();
-        if total != shape[axis] {
-            panic!(
-                "split: {sizes:?} along axis {axis} of {shape:?} ({total} against {})",
-                shape[axis]
-            );
-        }
+        let axis = expect_shape!(shape.axis(axis));
+        let (total, extent) = (sizes.iter().sum::<usize>(), shape[axis]);
+        ensure_shape!(
+            total == extent,
+            "sizes {sizes:?} add up to {total}, axis {axis} of {shape:?} has {extent}"
+        );
         let mut parts = Vec::with_capacity(sizes.len());
         let mut start = 0;
         for &len in sizes {
@@ -202,30 +207,28 @@ pub trait MovementOps: Value {
         parts
     }
 
-    /// At most `count` parts of one size along one axis; the last may be smaller.
+    /// Splits one axis into at most `count` parts of equal size; the last may be smaller.
     ///
     /// # Panics
     /// If the axis does not exist, or `count` is 0.
     #[track_caller]
     fn chunk(&self, count: usize, axis: isize) -> Vec<Self> {
         let shape = self.shape();
-        let axis = expect_shape("chunk", shape.axis(axis));
-        if count == 0 {
-            panic!("chunk: 0 parts of {shape:?}");
-        }
+        let axis = expect_shape!(shape.axis(axis));
+        ensure_shape!(count > 0, "0 parts of {shape:?}");
         let (n, size) = (shape[axis], shape[axis].div_ceil(count).max(1));
         let sizes = (0..n.max(1)).step_by(size).map(|start| size.min(n - start));
         self.split(&sizes.collect::<Vec<_>>(), axis as isize)
     }
 
-    /// The elements in the opposite order along these axes.
+    /// Reverses the order of the elements along these axes.
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
     #[track_caller]
     fn flip(&self, axes: impl AxisList) -> Self {
         let shape = self.shape();
-        let axes = expect_shape("flip", Axes::of(shape, axes));
+        let axes = expect_shape!(Axes::of(shape, axes));
         let mut flipped = self.clone();
         for axis in (0..shape.rank()).filter(|&axis| axes.contains(axis) && shape[axis] > 1) {
             let len = shape[axis];
@@ -234,15 +237,11 @@ pub trait MovementOps: Value {
         flipped
     }
 
-    /// The elements moved by `shift` positions along one axis; what leaves at one end comes in at the
-    /// other.
-    ///
-    /// # Panics
-    /// If the axis does not exist.
+    /// Shifts the elements along one axis; those that leave at one end enter at the other.
     #[track_caller]
     fn roll(&self, shift: isize, axis: isize) -> Self {
         let shape = self.shape();
-        let axis = expect_shape("roll", shape.axis(axis));
+        let axis = expect_shape!(shape.axis(axis));
         let n = shape[axis];
         let shift = shift.rem_euclid(n.max(1) as isize) as usize;
         if shift == 0 {
@@ -253,14 +252,11 @@ pub trait MovementOps: Value {
         Self::concat(&[end, front], axis as isize)
     }
 
-    /// `before` and `after` more positions at the ends of one axis, which hold `value`.
-    ///
-    /// # Panics
-    /// If the axis does not exist.
+    /// Extends one axis by `before` and `after` elements that hold `value`.
     #[track_caller]
     fn pad(&self, axis: isize, before: usize, after: usize, value: f64) -> Self {
         let shape = self.shape();
-        let axis = expect_shape("pad", shape.axis(axis));
+        let axis = expect_shape!(shape.axis(axis));
         if value == 0.0 {
             let extent = before + shape[axis] + after;
             return Self::apply(PadZeros { axis, start: before, extent }, [self]);
@@ -269,36 +265,34 @@ pub trait MovementOps: Value {
         enclosed(constant(before), self, constant(after), axis)
     }
 
-    /// `before` and `after` more positions at the ends of one axis, which hold the mirror image of what
-    /// is within; the outermost element is the mirror and is not repeated.
+    /// Extends one axis by `before` and `after` elements that mirror the interior; the edge element is not
+    /// repeated.
     ///
     /// # Panics
-    /// If the axis does not exist, or is not longer than what is added at either end.
+    /// If the axis does not exist, or is not longer than `before` and `after`.
     #[track_caller]
     fn pad_reflect(&self, axis: isize, before: usize, after: usize) -> Self {
         let shape = self.shape();
-        let axis = expect_shape("pad_reflect", shape.axis(axis));
+        let axis = expect_shape!(shape.axis(axis));
         let n = shape[axis];
-        if n <= before.max(after) {
-            panic!("pad_reflect: {before} and {after} at the ends of axis {axis} of {shape:?}");
-        }
+        ensure_shape!(
+            n > before.max(after),
+            "axis {axis} of {shape:?} is not longer than the padding ({before} and {after})"
+        );
         let mirrored =
             |start, len| Self::apply(Narrow { axis, start, len }, [self]).flip(axis as isize);
         enclosed(mirrored(1, before), self, mirrored(n - 1 - after, after), axis)
     }
 
-    /// `before` and `after` more positions at the ends of one axis, which repeat its first and its last
-    /// element.
+    /// Extends one axis by `before` copies of its first element and `after` copies of its last.
     ///
     /// # Panics
     /// If the axis does not exist or is empty.
     #[track_caller]
     fn pad_replicate(&self, axis: isize, before: usize, after: usize) -> Self {
         let shape = self.shape();
-        let axis = expect_shape("pad_replicate", shape.axis(axis));
-        if shape[axis] == 0 {
-            panic!("pad_replicate: axis {axis} of {shape:?} has nothing to repeat");
-        }
+        let axis = expect_shape!(shape.axis(axis));
+        ensure_shape!(shape[axis] > 0, "axis {axis} of {shape:?} is empty");
         let repeated = |start, times| {
             let edge = Self::apply(Narrow { axis, start, len: 1 }, [self]);
             Self::apply(Expand { to: shape.with(axis, times) }, [&edge])
@@ -306,17 +300,17 @@ pub trait MovementOps: Value {
         enclosed(repeated(0, before), self, repeated(shape[axis] - 1, after), axis)
     }
 
-    /// The whole value one after the other, `times[k]` times along axis `k`; axes that it lacks are new
-    /// ones in front.
+    /// Tiles the whole value `times[k]` times along axis `k`; missing axes are new ones in front
+    /// ([`torch.Tensor.repeat`](https://docs.pytorch.org/docs/stable/generated/torch.Tensor.repeat.html)).
     ///
     /// # Panics
     /// If there are fewer numbers than axes.
     #[track_caller]
     fn repeat<const N: usize>(&self, times: [usize; N]) -> Self {
-        let mut shape = expect_shape("repeat", led(self.shape(), N));
+        let mut shape = expect_shape!(with_leading_ones(self.shape(), N));
         let mut repeated = Self::apply(Reshape { to: shape }, [self]);
         for (axis, &times) in times.iter().enumerate().filter(|(_, times)| **times != 1) {
-            // The axis and all after it are one row, and rows repeat.
+            // The axis and all after it make up a row, and rows repeat.
             let (outer, n, inner) = shape.around(axis..axis + 1);
             let row = Self::apply(Reshape { to: [outer, 1, n * inner].into() }, [&repeated]);
             let rows = Self::apply(Expand { to: [outer, times, n * inner].into() }, [&row]);
@@ -326,54 +320,91 @@ pub trait MovementOps: Value {
         repeated
     }
 
-    /// The matrices of the last two axes with zeros above a diagonal.
+    /// Sets the elements above a diagonal of the matrices of the last two axes to zero. Diagonal 0 is the main
+    /// one, 1 the next above it, -1 the next below.
     ///
     /// # Panics
     /// If there are fewer than two axes.
     #[track_caller]
     fn tril(&self, diagonal: isize) -> Self {
-        expect_shape("tril", Triangle { upper: false, diagonal }.shape([self.shape()]));
-        Self::apply(Triangle { upper: false, diagonal }, [self])
+        let op = Triangle { upper: false, diagonal };
+        expect_shape!(op.shape([self.shape()]));
+        Self::apply(op, [self])
     }
 
-    /// The matrices of the last two axes with zeros below a diagonal.
+    /// Sets the elements below a diagonal of the matrices of the last two axes to zero. Diagonal 0 is the main
+    /// one, 1 the next above it, -1 the next below.
     ///
     /// # Panics
     /// If there are fewer than two axes.
     #[track_caller]
     fn triu(&self, diagonal: isize) -> Self {
-        expect_shape("triu", Triangle { upper: true, diagonal }.shape([self.shape()]));
-        Self::apply(Triangle { upper: true, diagonal }, [self])
+        let op = Triangle { upper: true, diagonal };
+        expect_shape!(op.shape([self.shape()]));
+        Self::apply(op, [self])
     }
 
-    /// A diagonal of a matrix, from `[m, n]` to a vector; or the square matrix of zeros that has this
-    /// vector on its diagonal, from `[n]` to `[n + |diagonal|, n + |diagonal|]`.
+    /// Returns a diagonal of a matrix, from `[m, n]` to a vector; or the matrix of zeros with this vector on a
+    /// diagonal, from `[n]` to `[n + |diagonal|, n + |diagonal|]`.
     ///
     /// # Panics
-    /// If this is neither a vector nor a matrix.
+    /// If the value is neither a vector nor a matrix.
     #[track_caller]
     fn diag(&self, diagonal: isize) -> Self {
         let shape = self.shape();
+        ensure_shape!(matches!(*shape, [_] | [_, _]), "{shape:?} is neither a vector nor a matrix");
         let offset = diagonal.unsigned_abs();
         // In row-major order, neighbours on a diagonal are one row and one column apart.
         let start = |columns: usize| if diagonal < 0 { offset * columns } else { offset };
-        match *shape {
-            [n] => {
-                let side = n + offset;
-                let (start, step) = (start(side), side as isize + 1);
-                let flat = StridedPlace { axis: 0, start, step, extent: side * side };
-                Self::apply(Reshape { to: [side, side].into() }, [&Self::apply(flat, [self])])
-            }
-            [rows, columns] => {
-                let (long, short) = if diagonal < 0 { (rows, columns) } else { (columns, rows) };
-                let len = long.saturating_sub(offset).min(short);
-                let flat = Self::apply(Reshape { to: [rows * columns].into() }, [self]);
-                let (start, step) = (start(columns), columns as isize + 1);
-                Self::apply(StridedSlice { axis: 0, start, step, len }, [&flat])
-            }
-            _ => panic!("diag: {shape:?} is neither a vector nor a matrix"),
+        if let [rows, columns] = *shape {
+            let (long, short) = if diagonal < 0 { (rows, columns) } else { (columns, rows) };
+            let len = long.saturating_sub(offset).min(short);
+            let (start, step) = (start(columns), columns as isize + 1);
+            return Self::apply(StridedSlice { axis: 0, start, step, len }, [&self.flatten()]);
         }
+        let side = shape[0] + offset;
+        let (start, step) = (start(side), side as isize + 1);
+        let flat = SliceScatter { axis: 0, start, step, extent: side * side };
+        Self::apply(Reshape { to: [side, side].into() }, [&Self::apply(flat, [self])])
     }
 }
 
 impl<V: Value> MovementOps for V {}
+
+#[track_caller]
+fn enclosed<V: Value>(before: V, x: &V, after: V, axis: usize) -> V {
+    V::apply_many(Concat { axis }, &[&before, x, &after])
+}
+
+/// `shape` with extents of 1 in front, so that it has `rank` axes.
+fn with_leading_ones(shape: Shape, rank: usize) -> Result<Shape, ShapeError> {
+    match rank.checked_sub(shape.rank()) {
+        Some(missing) => Shape::new(&[1; MAX_RANK][..missing]).followed_by(&shape),
+        None => Err(ShapeError::new(format!("{shape:?} has more than {rank} axes"))),
+    }
+}
+
+/// The start and the end of a range whose negative ends count from the end of the axis.
+fn resolve(
+    shape: Shape,
+    axis: usize,
+    range: &impl RangeBounds<isize>,
+) -> Result<(usize, usize), ShapeError> {
+    let n = shape[axis] as isize;
+    let from_start = |i: isize| if i < 0 { i + n } else { i };
+    let start = match range.start_bound() {
+        Bound::Included(&i) => from_start(i),
+        Bound::Excluded(&i) => from_start(i) + 1,
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&i) => from_start(i) + 1,
+        Bound::Excluded(&i) => from_start(i),
+        Bound::Unbounded => n,
+    };
+    if 0 <= start && start <= end && end <= n {
+        Ok((start as usize, end as usize))
+    } else {
+        Err(ShapeError::new(format!("{start}..{end} is out of range in axis {axis} of {shape:?}")))
+    }
+}

@@ -1,130 +1,108 @@
-//! `+ - * /` and unary minus between arrays, and between arrays and plain numbers.
+//! The operators `+ - * /` and unary minus: macros for any type of value, and the operators of tensors.
 
-use super::binary;
-use super::elementwise::UnaryOps;
-use crate::op::Value;
+use super::operand::Operand;
+use crate::op::{Op, Value};
 use crate::{Float, Tensor};
 
-/// What may stand on the right of an operator whose left side is a tensor: a tensor, by value or by
-/// reference, or a number.
-pub trait TensorOperand<F: Float>: NotRecorded {
-    /// The number, if this is one.
-    fn number(&self) -> Option<f64>;
-    /// This operand as a tensor.
-    fn tensor(self) -> Tensor<F>;
-}
-
-/// What is on no tape. Without this marker the compiler must reckon with a variable that is an
-/// operand of tensors, and refuses `&tensor + variable`.
-pub trait NotRecorded {}
-
-impl<F: Float> NotRecorded for Tensor<F> {}
-impl<F: Float> NotRecorded for &Tensor<F> {}
-impl NotRecorded for f32 {}
-impl NotRecorded for f64 {}
-
-impl<F: Float> TensorOperand<F> for Tensor<F> {
-    fn number(&self) -> Option<f64> {
-        None
-    }
-    fn tensor(self) -> Tensor<F> {
-        self
-    }
-}
-
-impl<F: Float> TensorOperand<F> for &Tensor<F> {
-    fn number(&self) -> Option<f64> {
-        None
-    }
-    fn tensor(self) -> Tensor<F> {
-        self.clone()
-    }
-}
-
-macro_rules! numbers {
-    ($($N:ident)*) => {$(
-        impl<F: Float> TensorOperand<F> for $N {
-            fn number(&self) -> Option<f64> {
-                Some(f64::from(*self))
-            }
-            fn tensor(self) -> Tensor<F> {
-                Tensor::scalar(F::of(f64::from(self)))
-            }
-        }
-    )*};
-}
-
-numbers! { f32 f64 }
-
-/// `x op y`, with the cheaper operation where `y` is a number and `shortcut` has one.
+/// `x op y`, or the cheaper operation that `shortcut` has where `y` is a number.
 #[inline]
 #[track_caller]
-fn operate<F: Float>(
-    x: &Tensor<F>,
-    y: impl TensorOperand<F>,
-    op: impl crate::Op<2>,
-    shortcut: impl FnOnce(&Tensor<F>, f64) -> Option<Tensor<F>>,
-) -> Tensor<F> {
-    match y.number().and_then(|number| shortcut(x, number)) {
-        Some(result) => result,
-        None => Tensor::apply(op, [x, &y.tensor()]),
+pub(crate) fn operate<V: Value, S: Op<1>>(
+    x: &V,
+    y: impl Operand<V>,
+    op: impl Op<2>,
+    shortcut: impl FnOnce(f64) -> Option<S>,
+) -> V {
+    match y.number().and_then(shortcut) {
+        Some(shortcut) => V::apply(shortcut, [x]),
+        None => V::apply(op, [x, &y.beside(x)]),
     }
 }
 
+/// Implements `+ - * /` and unary minus for a type of value and for references to it, with any operand on the
+/// right.
 macro_rules! operators {
-    ($($Trait:ident $method:ident |$x:pat_param, $number:pat_param| $shortcut:expr;)*) => {$(
-        impl<F: Float, R: NotRecorded + TensorOperand<F>> std::ops::$Trait<R> for &Tensor<F> {
-            type Output = Tensor<F>;
+    ([$($generics:tt)*] $V:ty) => {
+        crate::ops::operators! { Add add, [$($generics)*] $V, |number| Some(crate::ops::AddScalar { summand: number }) }
+        crate::ops::operators! { Sub sub, [$($generics)*] $V, |number: f64| Some(crate::ops::AddScalar { summand: -number }) }
+        crate::ops::operators! { Mul mul, [$($generics)*] $V, |number| Some(crate::ops::MulScalar { factor: number }) }
+        crate::ops::operators! { Div div, [$($generics)*] $V, |_| None::<crate::ops::MulScalar> }
+
+        impl<$($generics)*> std::ops::Neg for $V {
+            type Output = $V;
             #[track_caller]
-            fn $method(self, other: R) -> Tensor<F> {
-                operate(self, other, binary::$Trait, |$x, $number| $shortcut)
+            fn neg(self) -> $V {
+                crate::UnaryOps::neg(&self)
             }
         }
-        impl<F: Float, R: NotRecorded + TensorOperand<F>> std::ops::$Trait<R> for Tensor<F> {
-            type Output = Tensor<F>;
+
+        impl<$($generics)*> std::ops::Neg for &$V {
+            type Output = $V;
             #[track_caller]
-            fn $method(self, other: R) -> Tensor<F> {
-                operate(&self, other, binary::$Trait, |$x, $number| $shortcut)
+            fn neg(self) -> $V {
+                crate::UnaryOps::neg(self)
             }
         }
-        operators! { left $Trait $method f32 Tensor<f32> }
-        operators! { left $Trait $method f64 Tensor<f64> }
-    )*};
-    (left $Trait:ident $method:ident $F:ident $Tensor:ty) => {
-        impl std::ops::$Trait<$Tensor> for $F {
-            type Output = $Tensor;
+    };
+    ($Trait:ident $method:ident, [$($generics:tt)*] $V:ty, $shortcut:expr) => {
+        impl<$($generics)*, R: crate::Operand<$V>> std::ops::$Trait<R> for $V {
+            type Output = $V;
             #[track_caller]
-            fn $method(self, other: $Tensor) -> $Tensor {
-                Tensor::apply(binary::$Trait, [&Tensor::scalar(self), &other])
+            fn $method(self, other: R) -> $V {
+                crate::ops::operate(&self, other, crate::ops::$Trait, $shortcut)
             }
         }
-        impl std::ops::$Trait<&$Tensor> for $F {
-            type Output = $Tensor;
+
+        impl<$($generics)*, R: crate::Operand<$V>> std::ops::$Trait<R> for &$V {
+            type Output = $V;
             #[track_caller]
-            fn $method(self, other: &$Tensor) -> $Tensor {
-                Tensor::apply(binary::$Trait, [&Tensor::scalar(self), other])
+            fn $method(self, other: R) -> $V {
+                crate::ops::operate(self, other, crate::ops::$Trait, $shortcut)
             }
         }
     };
 }
 
-operators! {
-    Add add |x, number| Some(x.add_scalar(number));
-    Sub sub |x, number| Some(x.add_scalar(-number));
-    Mul mul |x, number| Some(x.mul_scalar(number));
-    Div div |_, _| None;
+/// Implements `+ - * /` with an operand on the left of a type of value or of a reference to it.
+///
+/// The numbers among the operands are listed by precision: with two candidates for `f32` the literal in
+/// `(2.0 * x).exp()` would have no type.
+macro_rules! left_operators {
+    ([$($generics:tt)*] $Left:ty, $V:ty $(, if $Bound:ty)?) => {
+        crate::ops::left_operators! { Add add, [$($generics)*] $Left, $V $(, if $Bound)? }
+        crate::ops::left_operators! { Sub sub, [$($generics)*] $Left, $V $(, if $Bound)? }
+        crate::ops::left_operators! { Mul mul, [$($generics)*] $Left, $V $(, if $Bound)? }
+        crate::ops::left_operators! { Div div, [$($generics)*] $Left, $V $(, if $Bound)? }
+    };
+    ($Trait:ident $method:ident, [$($generics:tt)*] $Left:ty, $V:ty $(, if $Bound:ty)?) => {
+        impl<$($generics)*> std::ops::$Trait<$V> for $Left
+        $(where $Bound: crate::Operand<$V>)?
+        {
+            type Output = $V;
+            #[track_caller]
+            fn $method(self, other: $V) -> $V {
+                let left = crate::Operand::beside(self, &other);
+                <$V as crate::Value>::apply(crate::ops::$Trait, [&left, &other])
+            }
+        }
+
+        impl<$($generics)*> std::ops::$Trait<&$V> for $Left
+        $(where $Bound: crate::Operand<$V>)?
+        {
+            type Output = $V;
+            #[track_caller]
+            fn $method(self, other: &$V) -> $V {
+                let left = crate::Operand::beside(self, other);
+                <$V as crate::Value>::apply(crate::ops::$Trait, [&left, other])
+            }
+        }
+    };
 }
 
-impl<F: Float> std::ops::Neg for &Tensor<F> {
-    type Output = Tensor<F>;
-    fn neg(self) -> Tensor<F> {
-        UnaryOps::neg(self)
-    }
-}
+pub(crate) use {left_operators, operators};
 
-impl<F: Float> std::ops::Neg for Tensor<F> {
-    type Output = Self;
-    fn neg(self) -> Self {
-        UnaryOps::neg(&self)
-    }
-}
+operators! { [F: Float] Tensor<F> }
+left_operators! { [] f32, Tensor<f32> }
+left_operators! { [] f64, Tensor<f64> }
+// An integer is no operand. This gives `2 * x` the message of `Operand`, which says to write `2.0`.
+left_operators! { [F: Float] i32, Tensor<F>, if i32 }

@@ -1,17 +1,24 @@
-//! Pooling over cells of planes, and upsampling.
+//! Pooling over cells of the last axes.
 //!
-//! Where the largest element of a cell lies is decided from the values, in the forward and again in
-//! each derivative: a tape that runs again on other values decides again.
+//! The place of the largest element of a cell is found from the values, in the forward and again in each
+//! derivative, so that a tape that runs again on other values finds it anew.
 
-use super::MovementOps;
 use super::conv::Pair;
 use crate::kernels::{self, Cells};
 use crate::op::{Op, Value};
 use crate::{Float, Shape, ShapeError, Tensor};
 
-/// A window that pools: its kernel, and by default a stride as large and no padding.
+/// Settings of a pooling window. Default: the stride is the kernel size, no padding.
 ///
-/// A number stands for such a window: `x.max_pool2d(2)`.
+/// The size alone stands for such a window: `x.max_pool2d(2)`.
+///
+/// ```
+/// use wengert_core::{Pooling, Tensor, WindowOps};
+///
+/// let x = Tensor::<f32>::ones([1, 3, 8, 8]);
+/// let y = x.avg_pool2d(Pooling::new(3).stride(2).padding(1).count_include_pad(false));
+/// assert_eq!(y, Tensor::ones([1, 3, 4, 4]));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pooling {
     kernel: [usize; 2],
@@ -21,7 +28,8 @@ pub struct Pooling {
 }
 
 impl Pooling {
-    /// WindowOps of this size, side by side. In one dimension the second number counts.
+    /// Creates a window of this size, with a stride of the same size. In one dimension, a pair's second number
+    /// is the size.
     pub fn new(kernel: impl Pair) -> Self {
         let kernel = kernel.pair();
         Self { kernel, stride: kernel, padding: [0; 2], count_include_pad: true }
@@ -32,18 +40,18 @@ impl Pooling {
         self.kernel
     }
 
-    /// WindowOps so many places apart.
+    /// Sets the distance from one window to the next. Default: the kernel size.
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// So much padding on both sides, at most half of the kernel: -inf for a maximum, 0 for an
-    /// average.
+    /// Sets the padding on both sides, at most half of the kernel: -inf for a maximum, 0 for an average.
+    /// Default: 0.
     pub fn padding(self, padding: impl Pair) -> Self {
         Self { padding: padding.pair(), ..self }
     }
 
-    /// Whether an average divides by the whole kernel, padding and all, as it does at first.
+    /// Sets whether an average counts the padding in its divisor. Default: true.
     pub fn count_include_pad(self, counts: bool) -> Self {
         Self { count_include_pad: counts, ..self }
     }
@@ -61,25 +69,33 @@ impl From<[usize; 2]> for Pooling {
     }
 }
 
-/// What the last one or two axes are divided into.
+/// The cells that the last one or two axes are divided into.
 #[derive(Clone, Copy, Debug)]
 enum Division {
     Sliding(Pooling),
     Adaptive([usize; 2]),
 }
 
-/// A division of the last `axes` axes.
+/// A division of the last `axes` axes into cells.
 #[derive(Clone, Copy, Debug)]
-struct Pool {
+pub(super) struct Pool {
     division: Division,
     axes: usize,
 }
 
 impl Pool {
-    /// The cells of the axes of the plane, rows and columns, and the shape of what is pooled.
+    pub(super) fn sliding(window: Pooling, axes: usize) -> Self {
+        Self { division: Division::Sliding(window), axes }
+    }
+
+    pub(super) fn adaptive(output: [usize; 2], axes: usize) -> Self {
+        Self { division: Division::Adaptive(output), axes }
+    }
+
+    /// The cells along rows and columns, and the shape of the output.
     fn plan(&self, x: Shape) -> Result<([Cells; 2], Shape), ShapeError> {
         if x.rank() < self.axes {
-            return Err(ShapeError::new(format!("{x:?} has no {} axes to pool", self.axes)));
+            return Err(ShapeError::new(format!("{x:?} has fewer than {} axes", self.axes)));
         }
         let mut cells = [Cells::Adaptive { input: 1, output: 1 }; 2];
         let mut out = x;
@@ -99,7 +115,7 @@ impl Pool {
                 return Ok((Cells::Adaptive { input, output }, output));
             }
             Division::Adaptive(_) => {
-                return Err(ShapeError::new("an axis without elements has no cells"));
+                return Err(ShapeError::new("the axis is empty"));
             }
             Division::Sliding(pooling) => pooling,
         };
@@ -107,13 +123,13 @@ impl Pool {
         let before = pooling.padding[axis];
         if kernel == 0 || stride == 0 || 2 * before > kernel {
             return Err(ShapeError::new(format!(
-                "a kernel of {kernel} with stride {stride} and padding {before} (none of the first two may be 0, and padding at most half the kernel)"
+                "kernel {kernel}, stride {stride}, padding {before}: kernel and stride must be above 0, padding at most half the kernel"
             )));
         }
         let padded = input + 2 * before;
         if input == 0 || kernel > padded {
             return Err(ShapeError::new(format!(
-                "a kernel of {kernel} does not fit into {padded} with padding"
+                "kernel {kernel} does not fit into {padded} elements with padding"
             )));
         }
         let output = (padded - kernel) / stride + 1;
@@ -128,26 +144,26 @@ impl Pool {
         matches!(self.division, Division::Sliding(Pooling { count_include_pad: true, .. }))
     }
 
-    /// `input`, if `pooled` is what pooling makes of it.
-    fn undone(&self, input: Shape, pooled: Shape) -> Result<Shape, ShapeError> {
+    /// `input`, or an error if pooling does not make `pooled` of it.
+    fn unpooled(&self, input: Shape, pooled: Shape) -> Result<Shape, ShapeError> {
         let out = self.plan(input)?.1;
         if out == pooled {
             return Ok(input);
         }
-        Err(ShapeError::new(format!("{pooled:?} is not {input:?} pooled, which is {out:?}")))
+        Err(ShapeError::new(format!("expected shape {out:?}, found {pooled:?}")))
     }
 }
 
 /// The largest element of each cell. NaN wins; the first of equals takes the whole cotangent.
 #[derive(Clone, Copy, Debug)]
-pub struct MaxPool(Pool);
+pub struct MaxPool(pub(super) Pool);
 
-/// Each element of the second input put where the first has the largest of its cell; what meets there
-/// adds up.
+/// Each element of the second input added to zeros at the largest element of its cell in the first input: the
+/// derivative of [`MaxPool`].
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPoolBackward(Pool);
 
-/// The elements of the second input where the first has the largest of each cell.
+/// The elements of the second input at the largest element of each cell in the first input.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPoolGather(Pool);
 
@@ -166,7 +182,7 @@ impl Op<1> for MaxPool {
 
 impl Op<2> for MaxPoolBackward {
     fn shape(&self, [x, g]: [Shape; 2]) -> Result<Shape, ShapeError> {
-        self.0.undone(x, g)
+        self.0.unpooled(x, g)
     }
     fn forward<F: Float>(&self, [x, g]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let cells = self.0.planned(out);
@@ -183,7 +199,7 @@ impl Op<2> for MaxPoolBackward {
 impl Op<2> for MaxPoolGather {
     fn shape(&self, [x, from]: [Shape; 2]) -> Result<Shape, ShapeError> {
         if x != from {
-            return Err(ShapeError::new(format!("{x:?} and {from:?} differ")));
+            return Err(ShapeError::new(format!("{x:?} and {from:?} must be equal")));
         }
         Ok(self.0.plan(x)?.1)
     }
@@ -201,9 +217,9 @@ impl Op<2> for MaxPoolGather {
 
 /// The mean of each cell.
 #[derive(Clone, Copy, Debug)]
-pub struct AvgPool(Pool);
+pub struct AvgPool(pub(super) Pool);
 
-/// Each element shared among its cell: the transpose of [`AvgPool`].
+/// Each element shared evenly among its cell: the transpose of [`AvgPool`].
 #[derive(Clone, Copy, Debug)]
 pub struct AvgPoolBackward {
     pool: Pool,
@@ -225,7 +241,7 @@ impl Op<1> for AvgPool {
 
 impl Op<1> for AvgPoolBackward {
     fn shape(&self, [g]: [Shape; 1]) -> Result<Shape, ShapeError> {
-        self.pool.undone(self.to, g)
+        self.pool.unpooled(self.to, g)
     }
     fn forward<F: Float>(&self, [g]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
         let (cells, padded) = (self.pool.planned(out), self.pool.count_include_pad());
@@ -234,111 +250,4 @@ impl Op<1> for AvgPoolBackward {
     fn vjp<V: Value>(&self, _: usize, _: [&V; 1], _: &V, c: &V) -> V {
         V::apply(AvgPool(self.pool), [c])
     }
-}
-
-/// Pooling and upsampling of the last axes, alike for arrays and for variables; PyTorch's layouts,
-/// `[n, c, l]` in one dimension and `[n, c, h, w]` in two, with any axes in front.
-///
-/// An output extent is `(input + 2 * padding - kernel) / stride + 1`, rounded down. Adaptive pooling
-/// has the output extent that is asked for: cell `i` of `m` along `n` elements goes from `i * n / m`
-/// to `(i + 1) * n / m`, rounded down and up.
-///
-/// # Panics
-/// Each at the caller's line: if there are too few axes, an axis is empty, a kernel does not fit, or
-/// padding is more than half of it.
-pub trait WindowOps: Value {
-    /// The largest element under a sliding window along the last axis. NaN wins, the first of equals
-    /// takes the gradient, padding is -inf.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html).
-    #[track_caller]
-    fn max_pool1d(&self, window: impl Into<Pooling>) -> Self {
-        Self::apply(MaxPool(sliding(window, 1)), [self])
-    }
-
-    /// As [`WindowOps::max_pool1d`], of the last two axes.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html).
-    #[track_caller]
-    fn max_pool2d(&self, window: impl Into<Pooling>) -> Self {
-        Self::apply(MaxPool(sliding(window, 2)), [self])
-    }
-
-    /// The mean under a sliding window along the last axis; padding counts unless the window says
-    /// otherwise.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool1d.html).
-    #[track_caller]
-    fn avg_pool1d(&self, window: impl Into<Pooling>) -> Self {
-        Self::apply(AvgPool(sliding(window, 1)), [self])
-    }
-
-    /// As [`WindowOps::avg_pool1d`], of the last two axes.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html).
-    #[track_caller]
-    fn avg_pool2d(&self, window: impl Into<Pooling>) -> Self {
-        Self::apply(AvgPool(sliding(window, 2)), [self])
-    }
-
-    /// The largest elements of `output` cells along the last axis.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool1d.html).
-    #[track_caller]
-    fn adaptive_max_pool1d(&self, output: usize) -> Self {
-        Self::apply(MaxPool(adaptive(output, 1)), [self])
-    }
-
-    /// The largest elements of cells of the last two axes, so many along each.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool2d.html).
-    #[track_caller]
-    fn adaptive_max_pool2d(&self, output: impl Pair) -> Self {
-        Self::apply(MaxPool(adaptive(output, 2)), [self])
-    }
-
-    /// The means of `output` cells along the last axis.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool1d.html).
-    #[track_caller]
-    fn adaptive_avg_pool1d(&self, output: usize) -> Self {
-        Self::apply(AvgPool(adaptive(output, 1)), [self])
-    }
-
-    /// The means of cells of the last two axes, so many along each.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool2d.html).
-    #[track_caller]
-    fn adaptive_avg_pool2d(&self, output: impl Pair) -> Self {
-        Self::apply(AvgPool(adaptive(output, 2)), [self])
-    }
-
-    /// Each element of the last axis repeated `factor` times: `[.., l]` to `[.., l * factor]`.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html).
-    #[track_caller]
-    fn upsample_nearest1d(&self, factor: usize) -> Self {
-        let shape = self.shape();
-        let Some((&l, lead)) = shape.split_last() else {
-            panic!("upsample_nearest1d: a scalar has no last axis")
-        };
-        let n = lead.iter().product();
-        let repeated = self.reshape([n, l, 1]).expand([n, l, factor]);
-        repeated.reshape(shape.with(lead.len(), l * factor))
-    }
-
-    /// Each element of the last two axes repeated so many times along both: `[.., h, w]` to
-    /// `[.., h * rows, w * columns]`.
-    /// [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html).
-    #[track_caller]
-    fn upsample_nearest2d(&self, factor: impl Pair) -> Self {
-        let (shape, [rows, columns]) = (self.shape(), factor.pair());
-        let &[ref lead @ .., h, w] = &*shape else {
-            panic!("upsample_nearest2d: {shape:?} has no two axes")
-        };
-        let (n, rank) = (lead.iter().product(), shape.rank());
-        let repeated = self.reshape([n, h, 1, w, 1]).expand([n, h, rows, w, columns]);
-        repeated.reshape(shape.with(rank - 2, h * rows).with(rank - 1, w * columns))
-    }
-}
-
-impl<V: Value> WindowOps for V {}
-
-fn sliding(window: impl Into<Pooling>, axes: usize) -> Pool {
-    Pool { division: Division::Sliding(window.into()), axes }
-}
-
-fn adaptive(output: impl Pair, axes: usize) -> Pool {
-    Pool { division: Division::Adaptive(output.pair()), axes }
 }

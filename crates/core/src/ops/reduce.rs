@@ -1,120 +1,228 @@
-//! Sums, products and extremes over axes.
+//! Methods that combine elements along axes: sums, extremes, statistics, softmax, cumulative sums.
 
-use super::ReduceOps;
-use super::binary::{EqualNan, Mul};
-use super::elementwise::UnaryOps;
-use super::rearrange::{Expand, Narrow, Reshape};
-use crate::kernels;
-use crate::op::{Op, Value};
-use crate::shape::{Axes, expect_shape};
-use crate::tensor::reduce::{fold, sum};
-use crate::{Float, Shape, ShapeError, Tensor};
+use super::broadcast::Sum;
+use super::functions::UnaryOps;
+use super::movement::MovementOps;
+use super::scan::{Cumsum, cumprod, prod};
+use super::softmax::{LogSoftmax, LogSumExp};
+use super::statistics::{Max, mean, min, norm, not_empty, std, var};
+use crate::error::expect_shape;
+use crate::op::Value;
+use crate::shape::{Axes, AxisList};
 
-/// The sum over some axes, each kept with extent 1 or removed.
-#[derive(Clone, Copy, Debug)]
-pub struct Sum {
-    /// The axes summed over.
-    pub axes: Axes,
-    /// Whether they stay, with extent 1.
-    pub keepdim: bool,
+/// Reductions and scans, for tensors and variables.
+///
+/// A method without `axes` reduces all elements to shape `[]`. The axes of the others may be counted from the
+/// end (`-1` is the last); with `keepdim` they stay with extent 1, without it they are removed.
+///
+/// ```
+/// use wengert_core::{ReduceOps, Tensor};
+///
+/// let x = Tensor::<f64>::from([[1.0, 2.0], [3.0, 5.0]]);
+/// assert_eq!(x.sum().item(), 11.0);
+/// assert_eq!(x.mean_axes(-1, true), Tensor::from([[1.5], [4.0]]));
+/// assert_eq!(x.max_axes(0, false), Tensor::from([3.0, 5.0]));
+/// assert_eq!(x.cumsum(1), Tensor::from([[1.0, 3.0], [3.0, 8.0]]));
+/// ```
+///
+/// # Panics
+/// Every method panics at the caller's line if an axis does not exist or is named twice.
+pub trait ReduceOps: Value {
+    /// Sums all elements; 0 if there are none.
+    #[track_caller]
+    fn sum(&self) -> Self {
+        Self::apply(Sum { axes: Axes::all(self.shape()), keepdim: false }, [self])
+    }
+
+    /// Sums over some axes.
+    #[track_caller]
+    fn sum_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape!(Axes::of(self.shape(), axes));
+        Self::apply(Sum { axes, keepdim }, [self])
+    }
+
+    /// Returns the mean of all elements; NaN if there are none.
+    #[track_caller]
+    fn mean(&self) -> Self {
+        mean(self, Axes::all(self.shape()), false)
+    }
+
+    /// Returns the mean over some axes.
+    #[track_caller]
+    fn mean_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        mean(self, expect_shape!(Axes::of(self.shape(), axes)), keepdim)
+    }
+
+    /// Returns the largest element. NaN wins; ties share the gradient evenly.
+    ///
+    /// # Panics
+    /// If there are no elements.
+    #[track_caller]
+    fn max(&self) -> Self {
+        Self::apply(Max { axes: Axes::all(self.shape()), keepdim: false }, [self])
+    }
+
+    /// Returns the largest element over some axes. NaN wins; ties share the gradient evenly.
+    ///
+    /// # Panics
+    /// If there are no elements along these axes.
+    #[track_caller]
+    fn max_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape!(Axes::of(self.shape(), axes));
+        Self::apply(Max { axes, keepdim }, [self])
+    }
+
+    /// Returns the smallest element. NaN wins; ties share the gradient evenly.
+    ///
+    /// # Panics
+    /// If there are no elements.
+    #[track_caller]
+    fn min(&self) -> Self {
+        let axes = Axes::all(self.shape());
+        expect_shape!(not_empty(self.shape(), axes));
+        min(self, axes, false)
+    }
+
+    /// Returns the smallest element over some axes. NaN wins; ties share the gradient evenly.
+    ///
+    /// # Panics
+    /// If there are no elements along these axes.
+    #[track_caller]
+    fn min_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape!(Axes::of(self.shape(), axes));
+        expect_shape!(not_empty(self.shape(), axes));
+        min(self, axes, keepdim)
+    }
+
+    /// Multiplies all elements; 1 if there are none. The derivatives are exact where elements are zero.
+    #[track_caller]
+    fn prod(&self) -> Self {
+        prod(self, Axes::all(self.shape()), false)
+    }
+
+    /// Multiplies over some axes. The derivatives are exact where elements are zero.
+    #[track_caller]
+    fn prod_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        prod(self, expect_shape!(Axes::of(self.shape(), axes)), keepdim)
+    }
+
+    /// Returns the logarithm of softmax along the last axis, without overflow.
+    ///
+    /// # Panics
+    /// On a scalar.
+    #[track_caller]
+    fn log_softmax(&self) -> Self {
+        Self::apply(LogSoftmax, [self])
+    }
+
+    /// Returns the logarithm of softmax along one axis, without overflow.
+    #[track_caller]
+    fn log_softmax_axis(&self, axis: isize) -> Self {
+        let axis = expect_shape!(self.shape().axis(axis));
+        log_softmax(self, axis)
+    }
+
+    /// Returns the softmax along the last axis: positive elements that sum to 1 in each row.
+    ///
+    /// # Panics
+    /// On a scalar.
+    #[track_caller]
+    fn softmax(&self) -> Self {
+        self.log_softmax().exp()
+    }
+
+    /// Returns the softmax along one axis: positive elements that sum to 1.
+    #[track_caller]
+    fn softmax_axis(&self, axis: isize) -> Self {
+        let axis = expect_shape!(self.shape().axis(axis));
+        log_softmax(self, axis).exp()
+    }
+
+    /// Returns the variance of all elements: the sum of squared distances from the mean, divided by the number
+    /// of elements minus `correction` (1 for the unbiased estimate). NaN if the divisor is not positive.
+    #[track_caller]
+    fn var(&self, correction: usize) -> Self {
+        var(self, Axes::all(self.shape()), correction, false)
+    }
+
+    /// Returns the variance over some axes; `correction` is subtracted from the divisor, as in [`var`](Self::var).
+    #[track_caller]
+    fn var_axes(&self, axes: impl AxisList, correction: usize, keepdim: bool) -> Self {
+        var(self, expect_shape!(Axes::of(self.shape(), axes)), correction, keepdim)
+    }
+
+    /// Returns the standard deviation of all elements, the root of [`var`](Self::var). Where all elements are
+    /// equal, its derivative is 0.
+    #[track_caller]
+    fn std(&self, correction: usize) -> Self {
+        std(self, Axes::all(self.shape()), correction, false)
+    }
+
+    /// Returns the standard deviation over some axes, the root of [`var_axes`](Self::var_axes). Where all
+    /// elements are equal, its derivative is 0.
+    #[track_caller]
+    fn std_axes(&self, axes: impl AxisList, correction: usize, keepdim: bool) -> Self {
+        std(self, expect_shape!(Axes::of(self.shape(), axes)), correction, keepdim)
+    }
+
+    /// Returns the p-norm of all elements, `(sum |x|^p)^(1/p)`, or the largest magnitude if `p` is infinite. The
+    /// derivative at 0 is 0.
+    ///
+    /// # Panics
+    /// If `p` is not above 0, or if it is infinite and there are no elements.
+    #[track_caller]
+    fn norm(&self, p: f64) -> Self {
+        expect_shape!(norm(self, p, Axes::all(self.shape()), false))
+    }
+
+    /// Returns the p-norm over some axes, `(sum |x|^p)^(1/p)`, or the largest magnitude if `p` is infinite. The
+    /// derivative at 0 is 0.
+    ///
+    /// # Panics
+    /// If `p` is not above 0, or if it is infinite and there are no elements along these axes.
+    #[track_caller]
+    fn norm_axes(&self, p: f64, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape!(Axes::of(self.shape(), axes));
+        expect_shape!(norm(self, p, axes, keepdim))
+    }
+
+    /// Returns `ln(sum(exp(x)))` of all elements, without overflow; -inf with derivative 0 if there are none or
+    /// all are -inf.
+    #[track_caller]
+    fn logsumexp(&self) -> Self {
+        Self::apply(LogSumExp { axes: Axes::all(self.shape()), keepdim: false }, [self])
+    }
+
+    /// Returns `ln(sum(exp(x)))` over some axes, without overflow; -inf with derivative 0 where all elements
+    /// are -inf.
+    #[track_caller]
+    fn logsumexp_axes(&self, axes: impl AxisList, keepdim: bool) -> Self {
+        let axes = expect_shape!(Axes::of(self.shape(), axes));
+        Self::apply(LogSumExp { axes, keepdim }, [self])
+    }
+
+    /// Returns the cumulative sums along one axis; they are carried in double precision.
+    #[track_caller]
+    fn cumsum(&self, axis: isize) -> Self {
+        let axis = expect_shape!(self.shape().axis(axis));
+        Self::apply(Cumsum { axis, reverse: false }, [self])
+    }
+
+    /// Returns the cumulative products along one axis; they are carried in double precision. The derivatives
+    /// are exact where elements are zero.
+    #[track_caller]
+    fn cumprod(&self, axis: isize) -> Self {
+        cumprod(self, expect_shape!(self.shape().axis(axis)))
+    }
 }
 
-impl Op<1> for Sum {
-    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
-        Ok(reduced(x, self.axes, self.keepdim))
-    }
-    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
-        sum(x, self.axes).with_shape(out)
-    }
-    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
-        spread(g, self.axes, x.shape())
-    }
-}
+impl<V: Value> ReduceOps for V {}
 
-/// The largest element over some axes, each kept with extent 1 or removed; NaN wins. Ties share the
-/// cotangent evenly.
-#[derive(Clone, Copy, Debug)]
-pub struct Max {
-    /// The axes searched.
-    pub axes: Axes,
-    /// Whether they stay, with extent 1.
-    pub keepdim: bool,
-}
-
-impl Op<1> for Max {
-    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
-        choosable(x, self.axes)?;
-        Ok(reduced(x, self.axes, self.keepdim))
-    }
-    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
-        fold(x, self.axes, kernels::max).with_shape(out)
-    }
-    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
-        let winners = V::apply(EqualNan, [x, &spread(y, self.axes, x.shape())]);
-        let ties = V::apply(Sum { axes: self.axes, keepdim: true }, [&winners]);
-        let g = V::apply(Reshape { to: ties.shape() }, [g]);
-        V::apply(Mul, [&winners, &(g / ties)])
-    }
-}
-
-/// An error if there is nothing to choose from along `axes`.
-pub(super) fn choosable(x: Shape, axes: Axes) -> Result<(), ShapeError> {
-    if axes.count(x) == 0 {
-        return Err(ShapeError::new(format!("{x:?} has no elements to choose from")));
-    }
-    Ok(())
-}
-
-pub(super) fn reduced(x: Shape, axes: Axes, keepdim: bool) -> Shape {
-    if keepdim { axes.kept(x) } else { axes.removed(x) }
-}
-
-/// Repeats a reduced value along the axes that it lost, back to shape `to`.
-fn spread<V: Value>(reduced: &V, axes: Axes, to: Shape) -> V {
-    let kept = axes.kept(to);
-    if reduced.shape() == kept {
-        V::apply(Expand { to }, [reduced])
-    } else {
-        V::apply(Expand { to }, [&V::apply(Reshape { to: kept }, [reduced])])
-    }
-}
-
-/// Sums a value back to a shape that had been broadcast to its own.
-pub(crate) fn sum_to<V: Value>(x: &V, to: Shape) -> V {
-    let from = x.shape();
-    if from == to {
-        return x.clone();
-    }
-    let axes = Axes::repeated(from, to);
-    let summed = V::apply(Sum { axes, keepdim: true }, [x]);
-    if from.rank() == to.rank() { summed } else { V::apply(Reshape { to }, [&summed]) }
-}
-
-/// The mean; of nothing it is 0 * inf, which is NaN.
-pub(super) fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
-    let count = axes.count(x.shape()) as f64;
-    V::apply(Sum { axes, keepdim }, [x]).mul_scalar(count.recip())
-}
-
-/// The smallest: what is largest of the negatives, with the same ties and NaN.
 #[track_caller]
-pub(super) fn min<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
-    expect_shape("min", choosable(x.shape(), axes));
-    V::apply(Max { axes, keepdim }, [&x.neg()]).neg()
-}
-
-/// The product: the last of the running products, axis after axis.
-pub(super) fn prod<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
-    let shape = x.shape();
-    let mut product = x.clone();
-    for axis in (0..shape.rank()).rev().filter(|&axis| axes.contains(axis)) {
-        product = if shape[axis] == 0 {
-            // Nothing multiplies to 1, and stays connected to where nothing came from.
-            V::apply(Sum { axes: Axes::one(axis), keepdim: true }, [&product]).add_scalar(1.0)
-        } else {
-            let running = product.cumprod(axis as isize);
-            V::apply(Narrow { axis, start: shape[axis] - 1, len: 1 }, [&running])
-        };
+fn log_softmax<V: Value>(x: &V, axis: usize) -> V {
+    if axis + 1 == x.shape().rank() {
+        return V::apply(LogSoftmax, [x]);
     }
-    V::apply(Reshape { to: reduced(shape, axes, keepdim) }, [&product])
+    let axis = axis as isize;
+    V::apply(LogSoftmax, [&x.transpose(axis, -1)]).transpose(axis, -1)
 }

@@ -1,9 +1,12 @@
-//! Running sums and products.
+//! Cumulative sums and products, and the product of elements.
 
-use super::elementwise::UnaryOps;
-use super::rearrange::{Narrow, PadZeros};
+use super::broadcast::{Reshape, Sum};
+use super::elementwise::Elementwise;
+use super::functions::UnaryOps;
+use super::slice::{Narrow, PadZeros};
 use crate::kernels;
 use crate::op::{Op, Value};
+use crate::shape::Axes;
 use crate::{Float, Shape, ShapeError, Tensor};
 
 /// The sum of each element and all before it along one axis, or all after it.
@@ -11,7 +14,7 @@ use crate::{Float, Shape, ShapeError, Tensor};
 pub struct Cumsum {
     /// The axis.
     pub axis: usize,
-    /// Whether sums run from the end.
+    /// Whether the sums run from the end.
     pub reverse: bool,
 }
 
@@ -28,11 +31,11 @@ impl Op<1> for Cumsum {
     }
 }
 
-/// The linear recurrence `y[i] = a[i] y[i - 1] + b[i]` along one axis, from `y[0] = b[0]`; `a[0]` does
-/// not count. Transposed in `b` it runs from the end: `y[i] = a[i + 1] y[i + 1] + b[i]`.
+/// The linear recurrence `y[i] = a[i] y[i - 1] + b[i]` along one axis, from `y[0] = b[0]`; `a[0]` is not read.
+/// Its transpose in `b` runs from the end: `y[i] = a[i + 1] y[i + 1] + b[i]`.
 ///
-/// Running products are one, and so are their derivatives of any order: nothing is divided, and zeros
-/// need no special case.
+/// Cumulative products are such a recurrence, and so are their derivatives of any order: nothing is divided,
+/// and zeros need no special case.
 #[derive(Clone, Copy, Debug)]
 pub struct Recurrence {
     /// The axis.
@@ -44,7 +47,7 @@ pub struct Recurrence {
 impl Op<2> for Recurrence {
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         if a != b {
-            return Err(ShapeError::new(format!("{a:?} and {b:?} (the shapes must agree)")));
+            return Err(ShapeError::new(format!("{a:?} and {b:?} must be equal")));
         }
         b.axis(self.axis as isize).map(|_| b)
     }
@@ -55,7 +58,7 @@ impl Op<2> for Recurrence {
     }
     fn vjp<V: Value>(&self, i: usize, [a, _]: [&V; 2], y: &V, g: &V) -> V {
         let Self { axis, transposed } = *self;
-        // What each element does to the loss, by itself and by those that follow from it.
+        // The effect of each element on the loss, direct and through the elements that follow from it.
         let effect = V::apply(Recurrence { axis, transposed: !transposed }, [a, g]);
         let n = y.shape()[axis];
         if i == 1 || n == 0 {
@@ -66,4 +69,30 @@ impl Op<2> for Recurrence {
         let towards_a = cut(&effect, start).mul_no_nan(&cut(y, 1 - start));
         V::apply(PadZeros { axis, start: 1, extent: n }, [&towards_a])
     }
+}
+
+/// The cumulative product along one axis: the recurrence that starts from the first element.
+#[track_caller]
+pub(super) fn cumprod<V: Value>(x: &V, axis: usize) -> V {
+    let n = x.shape()[axis];
+    let first = V::apply(Narrow { axis, start: 0, len: n.min(1) }, [x]);
+    let first = V::apply(PadZeros { axis, start: 0, extent: n }, [&first]);
+    V::apply(Recurrence { axis, transposed: false }, [x, &first])
+}
+
+/// The product over some axes: the last of the cumulative products, axis after axis.
+#[track_caller]
+pub(super) fn prod<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+    let shape = x.shape();
+    let mut product = x.clone();
+    for axis in (0..shape.rank()).rev().filter(|&axis| axes.contains(axis)) {
+        product = if shape[axis] == 0 {
+            // The empty product is 1; written as a sum of the input, so that a gradient still reaches it.
+            V::apply(Sum { axes: Axes::one(axis), keepdim: true }, [&product]).add_scalar(1.0)
+        } else {
+            let running = cumprod(&product, axis);
+            V::apply(Narrow { axis, start: shape[axis] - 1, len: 1 }, [&running])
+        };
+    }
+    V::apply(Reshape { to: axes.reduced(shape, keepdim) }, [&product])
 }

@@ -1,24 +1,116 @@
-//! MovementOps along an axis, and what is put together from them.
-//!
-//! A slice is asked for with Rust's own ranges over `isize`: `x.slice(0, 1..-1)`. They say all that a
-//! slice needs, so there is no type and no macro to learn; the stride is an argument of its own.
+//! Slices along one axis, contiguous or strided, and their transposes: the slice put into zeros.
 
-use std::ops::{Bound, RangeBounds};
-
-use crate::op::{Op, Value};
+use crate::kernels::zip1;
+use crate::op::{Cotangent, Op, Value};
 use crate::{Float, Shape, ShapeError, Tensor};
 
-/// Every so many positions of one axis: `start`, `start + step`, and so on, `len` of them; backwards
-/// if `step` is negative.
+/// The indices `start..start + len` of one axis.
+#[derive(Clone, Copy, Debug)]
+pub struct Narrow {
+    /// The axis.
+    pub axis: usize,
+    /// The first index kept.
+    pub start: usize,
+    /// The number of indices kept.
+    pub len: usize,
+}
+
+impl Op<1> for Narrow {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        let Self { axis, start, len } = *self;
+        match x.get(axis) {
+            Some(&n) if start + len <= n => Ok(x.with(axis, len)),
+            _ => {
+                let end = start + len;
+                Err(ShapeError::new(format!(
+                    "{start}..{end} is out of range in axis {axis} of {x:?}"
+                )))
+            }
+        }
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
+        let (from, width) = (self.start * inner, self.len * inner);
+        Tensor::written(out, |y| {
+            let rows = x.as_slice().chunks_exact((n * inner).max(1));
+            for (y, x) in y.chunks_exact_mut(width.max(1)).zip(rows) {
+                y.copy_from_slice(&x[from..from + width]);
+            }
+        })
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        V::apply(PadZeros { axis: self.axis, start: self.start, extent: x.shape()[self.axis] }, [g])
+    }
+    // Touches the slice alone: the gradient of a value that is split into many parts costs one pass.
+    fn vjp_into<F: Float>(
+        &self,
+        _: usize,
+        [x]: [&Tensor<F>; 1],
+        _: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
+        let (from, width) = (self.start * inner, self.len * inner);
+        into.write(|sum, accumulate| {
+            if !accumulate {
+                sum.fill(F::ZERO);
+            }
+            let rows = sum.chunks_exact_mut((n * inner).max(1));
+            for (sum, g) in rows.zip(g.as_slice().chunks_exact(width.max(1))) {
+                zip1(&mut sum[from..from + width], g, |sum, g| *sum += g);
+            }
+        });
+    }
+}
+
+/// The value put into zeros along one axis, at the indices from `start` on: the transpose of [`Narrow`].
+#[derive(Clone, Copy, Debug)]
+pub struct PadZeros {
+    /// The axis.
+    pub axis: usize,
+    /// The index of the first element.
+    pub start: usize,
+    /// The extent of the axis in the result.
+    pub extent: usize,
+}
+
+impl Op<1> for PadZeros {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        let Self { axis, start, extent } = *self;
+        match x.get(axis) {
+            Some(&n) if start + n <= extent => Ok(x.with(axis, extent)),
+            _ => Err(ShapeError::new(format!(
+                "{x:?} from index {start} does not fit into extent {extent} of axis {axis}"
+            ))),
+        }
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
+        let (from, width) = (self.start * inner, n * inner);
+        Tensor::written(out, |y| {
+            y.fill(F::ZERO);
+            let rows = y.chunks_exact_mut((self.extent * inner).max(1));
+            for (y, x) in rows.zip(x.as_slice().chunks_exact(width.max(1))) {
+                y[from..from + width].copy_from_slice(x);
+            }
+        })
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        V::apply(Narrow { axis: self.axis, start: self.start, len: x.shape()[self.axis] }, [g])
+    }
+}
+
+/// The indices `start`, `start + step`, .. of one axis, `len` of them; backwards if `step` is negative.
 #[derive(Clone, Copy, Debug)]
 pub struct StridedSlice {
     /// The axis.
     pub axis: usize,
-    /// The first position.
+    /// The first index.
     pub start: usize,
-    /// From one position to the next; not 0.
+    /// The distance from one index to the next; not 0.
     pub step: isize,
-    /// How many positions there are.
+    /// The number of indices.
     pub len: usize,
 }
 
@@ -28,46 +120,45 @@ impl Op<1> for StridedSlice {
         match x.get(axis) {
             Some(&n) if fits(start, step, len, n) => Ok(x.with(axis, len)),
             _ => Err(ShapeError::new(format!(
-                "{len} positions from {start} by {step} of axis {axis} in {x:?}"
+                "{len} indices from {start} by {step} are out of range in axis {axis} of {x:?}"
             ))),
         }
     }
     fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
         let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
         Tensor::written(out, |y| {
-            let pairs = pairs(y.len(), inner, self.start, self.step, self.len, n);
-            for (to, from) in pairs {
+            for (to, from) in offsets(y.len(), inner, self.start, self.step, self.len, n) {
                 y[to..to + inner].copy_from_slice(&x.as_slice()[from..from + inner]);
             }
         })
     }
     fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
         let Self { axis, start, step, .. } = *self;
-        V::apply(StridedPlace { axis, start, step, extent: x.shape()[axis] }, [g])
+        V::apply(SliceScatter { axis, start, step, extent: x.shape()[axis] }, [g])
     }
 }
 
-/// The value placed into zeros along one axis, at `start`, `start + step`, and so on: the transpose of
-/// [`StridedSlice`].
+/// The value put into zeros along one axis, at the indices `start`, `start + step`, ..: the transpose of
+/// [`StridedSlice`] (PyTorch's `slice_scatter` into zeros).
 #[derive(Clone, Copy, Debug)]
-pub struct StridedPlace {
+pub struct SliceScatter {
     /// The axis.
     pub axis: usize,
-    /// Where the first element goes.
+    /// The index of the first element.
     pub start: usize,
-    /// From one place to the next; not 0.
+    /// The distance from one index to the next; not 0.
     pub step: isize,
-    /// The extent of the axis afterwards.
+    /// The extent of the axis in the result.
     pub extent: usize,
 }
 
-impl Op<1> for StridedPlace {
+impl Op<1> for SliceScatter {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, step, extent } = *self;
         match x.get(axis) {
             Some(&len) if fits(start, step, len, extent) => Ok(x.with(axis, extent)),
             _ => Err(ShapeError::new(format!(
-                "{x:?} from {start} by {step} of axis {axis} into {extent}"
+                "{x:?} from index {start} by {step} does not fit into extent {extent} of axis {axis}"
             ))),
         }
     }
@@ -76,7 +167,7 @@ impl Op<1> for StridedPlace {
         Tensor::written(out, |y| {
             y.fill(F::ZERO);
             let x = x.as_slice();
-            for (from, to) in pairs(x.len(), inner, self.start, self.step, len, self.extent) {
+            for (from, to) in offsets(x.len(), inner, self.start, self.step, len, self.extent) {
                 y[to..to + inner].copy_from_slice(&x[from..from + inner]);
             }
         })
@@ -87,14 +178,15 @@ impl Op<1> for StridedPlace {
     }
 }
 
-/// Whether `len` positions from `start` by `step` lie in `0..n`.
+/// Whether `len` indices from `start` by `step` lie in `0..n`.
 fn fits(start: usize, step: isize, len: usize, n: usize) -> bool {
     let last = start as isize + step * (len as isize - 1);
     step != 0 && (len == 0 || start < n && (0..n as isize).contains(&last))
 }
 
-/// Where each run of `inner` elements lies, densely in `total` elements and strided among `n`.
-fn pairs(
+/// The offsets of each run of `inner` elements: in the dense slice of `total` elements, and in the tensor of
+/// extent `n` that it is a slice of.
+fn offsets(
     total: usize,
     inner: usize,
     start: usize,
@@ -105,32 +197,7 @@ fn pairs(
     let runs = total.checked_div(inner).unwrap_or(0);
     (0..runs).map(move |run| {
         let (outer, i) = (run / len, run % len);
-        let position = (start as isize + step * i as isize) as usize;
-        (run * inner, (outer * n + position) * inner)
+        let index = (start as isize + step * i as isize) as usize;
+        (run * inner, (outer * n + index) * inner)
     })
-}
-
-/// Where a range of positions, counted from the start or (negative) from the end, begins and ends.
-pub(super) fn resolve(
-    shape: Shape,
-    axis: usize,
-    range: &impl RangeBounds<isize>,
-) -> Result<(usize, usize), ShapeError> {
-    let n = shape[axis] as isize;
-    let at = |i: isize| if i < 0 { i + n } else { i };
-    let start = match range.start_bound() {
-        Bound::Included(&i) => at(i),
-        Bound::Excluded(&i) => at(i) + 1,
-        Bound::Unbounded => 0,
-    };
-    let end = match range.end_bound() {
-        Bound::Included(&i) => at(i) + 1,
-        Bound::Excluded(&i) => at(i),
-        Bound::Unbounded => n,
-    };
-    if 0 <= start && start <= end && end <= n {
-        Ok((start as usize, end as usize))
-    } else {
-        Err(ShapeError::new(format!("{start}..{end} of axis {axis} in {shape:?}")))
-    }
 }

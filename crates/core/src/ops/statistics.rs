@@ -1,21 +1,66 @@
-//! Variance, norms, and the logarithm of a sum of exponentials.
+//! Extremes, means, variances and norms.
 
-use super::binary::EqualNan;
-use super::elementwise::{UnaryOp, UnaryOps};
-use super::rearrange::Reshape;
-use super::reduce::{Max, Sum, choosable, reduced};
+use super::broadcast::{Reshape, Sum, spread};
+use super::elementwise::{Elementwise, UnaryOp};
+use super::functions::{EqualNan, Mul, UnaryOps};
 use crate::kernels;
 use crate::op::{Op, Value};
-use crate::shape::{Axes, expect_shape};
-use crate::tensor::reduce::{fold, sum};
+use crate::shape::Axes;
+use crate::tensor::reduce::{reduce_axes, sum};
 use crate::{Float, Shape, ShapeError, Tensor};
 
-/// What is left when the mean over some axes is taken away. It is linear and its own transpose.
+/// The largest element over some axes. NaN wins; ties share the cotangent evenly.
+#[derive(Clone, Copy, Debug)]
+pub struct Max {
+    /// The axes searched.
+    pub axes: Axes,
+    /// Whether they stay, with extent 1.
+    pub keepdim: bool,
+}
+
+impl Op<1> for Max {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        not_empty(x, self.axes)?;
+        Ok(self.axes.reduced(x, self.keepdim))
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        reduce_axes(x, self.axes, kernels::max).with_shape(out)
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
+        let winners = V::apply(EqualNan, [x, &spread(y, self.axes, x.shape())]);
+        let ties = V::apply(Sum { axes: self.axes, keepdim: true }, [&winners]);
+        let g = V::apply(Reshape { to: ties.shape() }, [g]);
+        V::apply(Mul, [&winners, &(g / ties)])
+    }
+}
+
+/// An error if there are no elements along `axes`.
+pub(super) fn not_empty(x: Shape, axes: Axes) -> Result<(), ShapeError> {
+    if axes.count(x) == 0 {
+        return Err(ShapeError::new(format!("{x:?} has no elements to choose from")));
+    }
+    Ok(())
+}
+
+/// The smallest element: minus the largest of the negatives, with the same ties and NaN.
+#[track_caller]
+pub(super) fn min<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+    V::apply(Max { axes, keepdim }, [&x.neg()]).neg()
+}
+
+/// The mean; of no elements it is 0 * inf, which is NaN.
+#[track_caller]
+pub(super) fn mean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+    let count = axes.count(x.shape()) as f64;
+    V::apply(Sum { axes, keepdim }, [x]).mul_scalar(count.recip())
+}
+
+/// The difference from the mean over some axes. Linear, and its own transpose.
 ///
-/// The mean is improved by the mean of what it leaves, so that equal elements leave exactly 0.
+/// The mean is corrected by the mean of the differences, so that equal elements give exactly 0.
 #[derive(Clone, Copy, Debug)]
 pub struct SubtractMean {
-    /// The axes that the mean is taken over.
+    /// The axes of the mean.
     pub axes: Axes,
 }
 
@@ -34,7 +79,7 @@ impl Op<1> for SubtractMean {
     }
 }
 
-/// `x` to the power of a constant, for `x` from 0 on, with derivative 0 at 0 (there a norm has a kink).
+/// `x` to the power of a constant for `x` of at least 0, with derivative 0 at 0, where a norm has a kink.
 #[derive(Clone, Copy, Debug)]
 pub struct NormPow {
     /// The exponent.
@@ -47,87 +92,55 @@ impl UnaryOp for NormPow {
         if self.exponent == 0.5 { x.sqrt() } else { x.powf(F::of(self.exponent)) }
     }
     #[inline(always)]
-    fn derivative<M: UnaryOps>(&self, x: &M, _: &M) -> M {
-        // 1 stands in for a 0, so that nothing infinite arises, in no order; then it is masked.
+    fn derivative<M: Elementwise>(&self, x: &M, _: &M) -> M {
+        // 1 replaces a 0 before the power, so that nothing is infinite in any order; then it is masked.
         let positive = x.step();
         let safe = -positive.clone() + 1.0 + x;
         safe.powf(self.exponent - 1.0) * self.exponent * positive
     }
 }
 
-/// `ln(sum(exp(x)))` over some axes, each kept with extent 1 or removed; shifted by the maximum, so that
-/// nothing overflows. Where all are -inf it is -inf, with derivative 0.
-#[derive(Clone, Copy, Debug)]
-pub struct LogSumExp {
-    /// The axes summed over.
-    pub axes: Axes,
-    /// Whether they stay, with extent 1.
-    pub keepdim: bool,
-}
-
-impl Op<1> for LogSumExp {
-    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
-        Ok(reduced(x, self.axes, self.keepdim))
-    }
-    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
-        if self.axes.count(x.shape()) == 0 {
-            return Tensor::full(out, -F::INFINITY);
-        }
-        let mut shift = fold(x, self.axes, kernels::max);
-        for shift in shift.as_mut_slice() {
-            // An infinite shift would be taken from itself.
-            *shift = if shift.is_finite() { *shift } else { F::ZERO };
-        }
-        let total = sum(&(x - &shift).exp(), self.axes);
-        (total.ln() + shift).with_shape(out)
-    }
-    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
-        let kept = self.axes.kept(x.shape());
-        let (y, g) = (V::apply(Reshape { to: kept }, [y]), V::apply(Reshape { to: kept }, [g]));
-        // Where all are -inf, 0 stands in for the value: exp(-inf - 0) is the 0 that is wanted.
-        let none = V::apply(EqualNan, [&y, &y.filled(f64::NEG_INFINITY)]);
-        let shift = (-none + 1.0).mul_no_nan(&y);
-        g.mul_no_nan(&(x.clone() - shift).exp())
-    }
-}
-
-/// How many elements a variance divides by.
-fn freedom(x: Shape, axes: Axes, correction: usize) -> f64 {
+/// The divisor of a variance.
+fn degrees_of_freedom(x: Shape, axes: Axes, correction: usize) -> f64 {
     axes.count(x).saturating_sub(correction) as f64
 }
 
+#[track_caller]
 pub(super) fn var<V: Value>(x: &V, axes: Axes, correction: usize, keepdim: bool) -> V {
     let squares = V::apply(SubtractMean { axes }, [x]).square();
     V::apply(Sum { axes, keepdim }, [&squares])
-        .mul_scalar(freedom(x.shape(), axes, correction).recip())
+        .mul_scalar(degrees_of_freedom(x.shape(), axes, correction).recip())
 }
 
-/// A norm of what the mean leaves, whose derivative at 0 is 0.
+/// The standard deviation: a Euclidean norm of the differences from the mean, whose derivative at 0 is 0.
+#[track_caller]
 pub(super) fn std<V: Value>(x: &V, axes: Axes, correction: usize, keepdim: bool) -> V {
-    let length = euclidean(&V::apply(SubtractMean { axes }, [x]), axes, keepdim);
-    length.mul_scalar(freedom(x.shape(), axes, correction).sqrt().recip())
-}
-
-fn euclidean<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
-    V::apply(NormPow { exponent: 0.5 }, [&V::apply(Sum { axes, keepdim }, [&x.square()])])
+    let length = euclidean_norm(&V::apply(SubtractMean { axes }, [x]), axes, keepdim);
+    length.mul_scalar(degrees_of_freedom(x.shape(), axes, correction).sqrt().recip())
 }
 
 #[track_caller]
-pub(super) fn norm<V: Value>(x: &V, p: f64, axes: Axes, keepdim: bool) -> V {
+fn euclidean_norm<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
+    V::apply(NormPow { exponent: 0.5 }, [&V::apply(Sum { axes, keepdim }, [&x.square()])])
+}
+
+/// The p-norm; an error if `p` is not above 0, or infinite where there are no elements.
+#[track_caller]
+pub(super) fn norm<V: Value>(x: &V, p: f64, axes: Axes, keepdim: bool) -> Result<V, ShapeError> {
     if p.is_nan() || p <= 0.0 {
-        panic!("norm: p must be above 0, not {p}");
+        return Err(ShapeError::new(format!("p must be above 0, not {p}")));
     }
     if p == 2.0 {
-        return euclidean(x, axes, keepdim);
+        return Ok(euclidean_norm(x, axes, keepdim));
     }
     if p == f64::INFINITY {
-        expect_shape("norm", choosable(x.shape(), axes));
-        return V::apply(Max { axes, keepdim }, [&x.abs()]);
+        not_empty(x.shape(), axes)?;
+        return Ok(V::apply(Max { axes, keepdim }, [&x.abs()]));
     }
     if p == 1.0 {
-        return V::apply(Sum { axes, keepdim }, [&x.abs()]);
+        return Ok(V::apply(Sum { axes, keepdim }, [&x.abs()]));
     }
     let powers = V::apply(NormPow { exponent: p }, [&x.abs()]);
     let sum = V::apply(Sum { axes, keepdim }, [&powers]);
-    V::apply(NormPow { exponent: p.recip() }, [&sum])
+    Ok(V::apply(NormPow { exponent: p.recip() }, [&sum]))
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Float, Tensor};
+use crate::{Float, Operand, Tensor};
 
 /// The identity of a [`Param`] or [`Buffer`], unique in the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,3 +148,11 @@ mod tests {
         assert!(a.id() != b.id() && a.value() == b.value());
     }
 }
+
+impl<F: Float> Operand<Tensor<F>> for &Param<F> {
+    fn beside(self, _: &Tensor<F>) -> Tensor<F> {
+        self.value().clone()
+    }
+}
+
+crate::ops::left_operators! { [F: Float] &Param<F>, Tensor<F> }

@@ -222,8 +222,14 @@ impl<'t, F: Float> Value for Var<'t, F> {
         entry::indexed_on_variables(op, x, index)
     }
 
+    #[track_caller]
     fn constant_like(&self, shape: Shape, value: f64) -> Self {
         self.tape.constant(&Tensor::full(shape, F::of(value)))
+    }
+
+    #[track_caller]
+    fn indices(&self, indices: Indices) -> Self::Index {
+        self.tape.indices(indices)
     }
 }
 

@@ -48,7 +48,7 @@ pub struct LayerTrace {
 /// Source: the idea is `jax.eval_shape`.
 ///
 /// ```
-/// use wengert_core::{Param, Tensor, eval_shape};
+/// use wengert_core::{MatmulOps, Param, Tensor, eval_shape};
 ///
 /// let weight = Param::new(Tensor::<f32>::zeros([300, 500]));
 /// let trace = eval_shape(|tape| tape.placeholder([64, 300]).matmul(&weight)).unwrap();
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::Tensor;
     use crate::tape::random::Random;
-    use crate::{MovementOps, Param, ReduceOps, UnaryOps};
+    use crate::{MatmulOps, MovementOps, Param, ReduceOps, UnaryOps};
 
     #[test]
     fn layers_nest_and_know_what_they_read() {

@@ -1,59 +1,63 @@
-//! Arrays of positions: labels, tokens, rows to pick.
+//! Tensors of indices: labels, tokens, rows to take.
 
 use std::sync::Arc;
 
 use crate::{Shape, ShapeError};
 
-/// A dense row-major array of positions, such as class labels. Cloning shares the memory.
+/// A dense, row-major tensor of indices, such as class labels or tokens. Cloning shares the memory.
+///
+/// Arrays, slices and vectors of `usize` convert to it.
+///
+/// ```
+/// use wengert_core::{IndexOps, Indices, Tensor};
+///
+/// let tokens = Indices::from_vec(vec![0, 2, 1, 1], [2, 2]);
+/// let weight = Tensor::<f32>::from([[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]]);
+/// assert_eq!(weight.embedding(&tokens, None).shape(), [2, 2, 2].into());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Indices {
     shape: Shape,
-    positions: Arc<[usize]>,
+    indices: Arc<[usize]>,
 }
 
 impl Indices {
-    /// Positions of this shape, in row-major order.
+    /// Makes indices of this shape from `indices` in row-major order.
     ///
     /// # Panics
-    /// If the shape does not hold exactly as many elements as there are.
+    /// If the shape does not hold exactly `indices.len()` elements.
     #[track_caller]
-    pub fn from_vec(positions: Vec<usize>, shape: impl Into<Shape>) -> Self {
+    pub fn from_vec(indices: Vec<usize>, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        if positions.len() != shape.numel() {
-            panic!(
-                "Indices: {} positions do not fill {shape:?} ({})",
-                positions.len(),
-                shape.numel()
-            );
+        let (len, numel) = (indices.len(), shape.numel());
+        if len != numel {
+            panic!("Indices: {shape:?} holds {numel} elements, found {len}");
         }
-        Self { shape, positions: positions.into() }
+        Self { shape, indices: indices.into() }
     }
 
-    /// The extents of the axes.
+    /// Returns the extents of the axes.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// The positions in row-major order.
+    /// Returns the indices in row-major order.
     pub fn as_slice(&self) -> &[usize] {
-        &self.positions
+        &self.indices
     }
 
-    /// An error that names the first position outside `0..bound`, and its place.
+    /// Checks that all indices are below `bound`; the error gives the first that is not, and its place.
     pub fn check_below(&self, bound: usize) -> Result<(), ShapeError> {
-        match self.positions.iter().position(|&position| position >= bound) {
+        match self.indices.iter().position(|&index| index >= bound) {
             None => Ok(()),
             Some(flat) => {
-                let (shape, strides) = (self.shape, self.shape.strides());
-                let along = |axis: usize| flat / strides[axis] % shape[axis];
-                let place = (0..shape.rank()).map(along).collect::<Vec<_>>();
+                let (index, place) = (self.indices[flat], self.shape.position(flat));
                 let place = match &place[..] {
                     [only] => only.to_string(),
                     _ => format!("{place:?}"),
                 };
-                let position = self.positions[flat];
                 Err(ShapeError::new(format!(
-                    "index {position} at place {place} is out of range (0..{bound})"
+                    "index {index} at place {place} is out of range (0..{bound})"
                 )))
             }
         }
@@ -61,21 +65,21 @@ impl Indices {
 }
 
 impl From<Vec<usize>> for Indices {
-    fn from(positions: Vec<usize>) -> Self {
-        let len = positions.len();
-        Self::from_vec(positions, [len])
+    fn from(indices: Vec<usize>) -> Self {
+        let len = indices.len();
+        Self::from_vec(indices, [len])
     }
 }
 
 impl From<&[usize]> for Indices {
-    fn from(positions: &[usize]) -> Self {
-        positions.to_vec().into()
+    fn from(indices: &[usize]) -> Self {
+        indices.to_vec().into()
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Indices {
-    fn from(positions: [usize; N]) -> Self {
-        positions.to_vec().into()
+    fn from(indices: [usize; N]) -> Self {
+        indices.to_vec().into()
     }
 }
 

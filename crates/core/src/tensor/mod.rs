@@ -1,5 +1,6 @@
-//! The dense, row-major array: making one and looking at it. Arithmetic is in `ops`.
+//! The dense tensor: making one, reading it, converting it. Its arithmetic is in `ops`.
 
+mod arg;
 pub(crate) mod indices;
 mod print;
 pub(crate) mod reduce;
@@ -10,86 +11,123 @@ pub(crate) mod storage;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
+use crate::error::expect_shape;
 use crate::tensor::storage::Storage;
-use crate::{Float, Shape};
+use crate::{Float, Indices, Shape};
 
-/// A dense row-major array of numbers. Users know it as `Tensor`.
+/// A dense, row-major tensor of `f32` or `f64`.
 ///
-/// Cloning shares the memory; writing to a shared array copies it first. Arrays are `Send + Sync`.
+/// ```
+/// use wengert_core::{MatmulOps, ReduceOps, Tensor, UnaryOps};
+///
+/// let w = Tensor::<f64>::from([[1.0, -2.0], [0.5, 3.0]]);
+/// let x = Tensor::from([1.0, 2.0]);
+/// let y = (w.matmul(&x) * 2.0).relu();
+/// assert_eq!(y, Tensor::from([0.0, 13.0]));
+/// assert_eq!(y.sum().item(), 13.0);
+/// println!("{y:.2}"); // prints like NumPy
+/// ```
+///
+/// # Making
+///
+/// Nested arrays convert with [`Tensor::from`], which the macro `tensor![[1.0, 2.0], [3.0, 4.0]]` of the preludes
+/// abbreviates; [`from_vec`](Self::from_vec) takes a `Vec` and a shape without copying. [`zeros`](Self::zeros),
+/// [`arange`](Self::arange), [`randn`](Self::randn) and others fill a shape. A shape is anything that converts to
+/// [`Shape`]: `[2, 3]`, a slice, or a single extent.
+///
+/// # Reading
+///
+/// [`as_slice`](Self::as_slice) gives the elements in row-major order, [`at`](Self::at) one of them,
+/// [`item`](Self::item) the only one. `{}` prints like NumPy and `{:?}` adds shape and element type.
+///
+/// # Arithmetic
+///
+/// `+ - * /` broadcast as in NumPy; tensors may stand by value or by reference, beside each other or numbers. All
+/// other operations are methods of traits, which variables on a tape share:
+/// [`UnaryOps`](crate::UnaryOps), [`BinaryOps`](crate::BinaryOps), [`MovementOps`](crate::MovementOps),
+/// [`ReduceOps`](crate::ReduceOps), [`MatmulOps`](crate::MatmulOps), [`IndexOps`](crate::IndexOps),
+/// [`WindowOps`](crate::WindowOps). On tensors they compute and record nothing.
+///
+/// # Memory
+///
+/// Cloning and reshaping share the memory; writing to shared memory copies it first. Buffers that are dropped are
+/// reused by later tensors of similar size on the same thread. Tensors are `Send + Sync`.
 pub struct Tensor<F: Float> {
     shape: Shape,
-    /// The number of elements, which everybody asks for.
+    /// The number of elements, cached because it is read so often.
     len: usize,
     storage: Storage<F>,
 }
 
+/// # Making
 impl<F: Float> Tensor<F> {
-    /// An array of this shape holding `data` in row-major order; the data is not copied.
+    /// Makes a tensor of this shape from `data` in row-major order, without copying.
     ///
     /// # Panics
-    /// If the shape does not hold exactly as many elements as there are.
+    /// If the shape does not hold exactly `data.len()` elements.
     #[track_caller]
     pub fn from_vec(data: Vec<F>, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        if data.len() != shape.numel() {
-            panic!("from_vec: {} elements do not fill {shape:?} ({})", data.len(), shape.numel());
+        let (len, numel) = (data.len(), shape.numel());
+        if len != numel {
+            panic!("from_vec: {shape:?} holds {numel} elements, found {len}");
         }
         Self { shape, len: data.len(), storage: Storage::from_vec(data) }
     }
 
-    /// An array whose elements are still to be written: their values are arbitrary.
+    /// A tensor whose elements are arbitrary until they are written.
     pub(crate) fn scratch(shape: Shape) -> Self {
         let len = shape.numel();
         Self { shape, len, storage: Storage::scratch(len) }
     }
 
-    /// An array whose elements `f` writes, in row-major order. What it leaves alone is arbitrary.
+    /// Makes a tensor whose elements `f` writes, in row-major order. Elements that `f` leaves alone are arbitrary.
     pub fn written(shape: Shape, f: impl FnOnce(&mut [F])) -> Self {
-        let mut array = Self::scratch(shape);
-        f(array.as_mut_slice());
-        array
+        let mut tensor = Self::scratch(shape);
+        f(tensor.as_mut_slice());
+        tensor
     }
 
-    /// Element `i`, counted in row-major order, is `f(i)`.
+    /// Makes a tensor whose element `i`, counted in row-major order, is `f(i)`.
     #[track_caller]
     pub fn from_fn(shape: impl Into<Shape>, mut f: impl FnMut(usize) -> F) -> Self {
         Self::written(shape.into(), |y| y.iter_mut().enumerate().for_each(|(i, y)| *y = f(i)))
     }
 
-    /// Every element is `value`.
+    /// Makes a tensor filled with `value`.
     #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: F) -> Self {
         Self::written(shape.into(), |y| y.fill(value))
     }
 
-    /// A single number, of shape `[]`.
+    /// Makes a scalar, of shape `[]`.
     pub fn scalar(value: F) -> Self {
         Self::full(Shape::SCALAR, value)
     }
 
-    /// All zeros.
+    /// Makes a tensor of zeros.
     #[track_caller]
     pub fn zeros(shape: impl Into<Shape>) -> Self {
         Self::full(shape, F::ZERO)
     }
 
-    /// All ones.
+    /// Makes a tensor of ones.
     #[track_caller]
     pub fn ones(shape: impl Into<Shape>) -> Self {
         Self::full(shape, F::ONE)
     }
 
-    /// The identity matrix, of shape `[n, n]`.
+    /// Makes the identity matrix, of shape `[n, n]`.
     pub fn eye(n: usize) -> Self {
         Self::from_fn([n, n], |i| if i / n == i % n { F::ONE } else { F::ZERO })
     }
 
-    /// 0, 1, .. `n - 1`, of shape `[n]`.
+    /// Makes the vector 0, 1, .. `n - 1`, of shape `[n]`.
     pub fn arange(n: usize) -> Self {
         Self::from_fn([n], |i| F::of(i as f64))
     }
 
-    /// `n` evenly spaced numbers from `first` to `last`, both included, of shape `[n]`.
+    /// Makes a vector of `n` evenly spaced numbers from `first` to `last`, both included, of shape `[n]`.
     pub fn linspace(first: f64, last: f64, n: usize) -> Self {
         let steps = n.saturating_sub(1).max(1) as f64;
         Self::from_fn([n], |i| {
@@ -98,14 +136,14 @@ impl<F: Float> Tensor<F> {
         })
     }
 
-    /// Standard normal draws in row-major order; the same in both precisions, up to rounding.
+    /// Draws from the standard normal distribution in row-major order; both precisions get the same draws, up to
+    /// rounding.
     #[track_caller]
     pub fn randn(shape: impl Into<Shape>, rng: &mut (impl Rng + ?Sized)) -> Self {
         Self::from_fn(shape, |_| F::of(rng.sample(StandardNormal)))
     }
 
-    /// Uniform draws from `low` to `high` in row-major order; the same in both precisions, up to
-    /// rounding.
+    /// Draws uniformly from `low` to `high` in row-major order; both precisions get the same draws, up to rounding.
     #[track_caller]
     pub fn uniform(
         shape: impl Into<Shape>,
@@ -116,79 +154,97 @@ impl<F: Float> Tensor<F> {
         Self::from_fn(shape, |_| F::of(low + (high - low) * rng.random::<f64>()))
     }
 
-    /// The extents of the axes.
+    /// Makes a row of `classes` zeros with a one at the index, for each index, from `[..]` to `[.., classes]`
+    /// ([`torch.nn.functional.one_hot`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.one_hot.html)).
+    ///
+    /// # Panics
+    /// If an index is out of range; the message gives it, its place and the bound.
+    #[track_caller]
+    pub fn one_hot(indices: impl Into<Indices>, classes: usize) -> Self {
+        let indices = indices.into();
+        expect_shape!(indices.check_below(classes));
+        let shape = expect_shape!(indices.shape().followed_by(&[classes]));
+        Self::written(shape, |y| {
+            y.fill(F::ZERO);
+            for (row, &index) in indices.as_slice().iter().enumerate() {
+                y[row * classes + index] = F::ONE;
+            }
+        })
+    }
+}
+
+/// # Reading
+impl<F: Float> Tensor<F> {
+    /// Returns the extents of the axes.
     #[inline]
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     #[inline]
     pub fn numel(&self) -> usize {
         self.len
     }
 
-    /// The elements in row-major order.
+    /// Returns the elements in row-major order.
     #[inline]
     pub fn as_slice(&self) -> &[F] {
         &self.storage.as_slice()[..self.len]
     }
 
-    /// The elements in row-major order, for writing; copied beforehand if the memory is shared.
+    /// Returns the elements in row-major order, for writing; they are copied first if the memory is shared.
     pub fn as_mut_slice(&mut self) -> &mut [F] {
         self.storage.make_mut(self.len)
     }
 
-    /// A copy of the elements in row-major order.
+    /// Copies the elements in row-major order.
     pub fn to_vec(&self) -> Vec<F> {
         self.as_slice().to_vec()
     }
 
-    /// The only element.
+    /// Returns the only element.
     ///
     /// # Panics
-    /// If there is not exactly one.
+    /// If the tensor does not have exactly one element.
     #[track_caller]
     pub fn item(&self) -> F {
         match self.as_slice() {
             [only] => *only,
-            _ => panic!("item: {:?} holds {} elements, not one", self.shape, self.numel()),
+            _ => panic!("item: {:?} holds {} elements, expected one", self.shape, self.len),
         }
     }
 
-    /// The element at this position.
+    /// Returns the element at an index with one number per axis.
     ///
     /// # Panics
-    /// If the position has another rank than the array, or lies outside.
+    /// If the index has another rank than the tensor, or is out of range.
     #[track_caller]
-    pub fn at(&self, position: &[usize]) -> F {
+    pub fn at(&self, index: &[usize]) -> F {
         let shape = self.shape;
-        let inside =
-            position.len() == shape.rank() && position.iter().zip(&*shape).all(|(p, n)| p < n);
+        let inside = index.len() == shape.rank() && index.iter().zip(&*shape).all(|(i, n)| i < n);
         if !inside {
-            panic!("at: {position:?} is not a position in {shape:?}");
+            panic!("at: index {index:?} is out of range in {shape:?}");
         }
-        self.as_slice()[position.iter().zip(&*shape.strides()).map(|(p, s)| p * s).sum::<usize>()]
+        self.as_slice()[index.iter().zip(&*shape.strides()).map(|(i, s)| i * s).sum::<usize>()]
     }
 
-    /// The same elements in row-major order under another shape; shares the memory.
+    /// The elements in row-major order under another shape. The memory is shared.
     pub(crate) fn with_shape(&self, shape: Shape) -> Self {
         debug_assert_eq!(shape.numel(), self.numel());
         Self { shape, len: self.len, storage: self.storage.clone() }
     }
 
-    /// The same numbers in another precision, each rounded to nearest.
+    /// Converts to another precision; each element is rounded to nearest.
     pub fn cast<G: Float>(&self) -> Tensor<G> {
         let x = self.as_slice();
         Tensor::from_fn(self.shape, |i| G::of(x[i].to_f64()))
     }
 
-    /// The rows (slices along the first axis) at these positions, in this order.
-    ///
-    /// From shape `[n, ..]` to `[rows.len(), ..]`.
+    /// Copies these rows (slices along the first axis), in this order, from `[n, ..]` to `[rows.len(), ..]`.
     ///
     /// # Panics
-    /// On a scalar, or if a row does not exist; the message names it and its place.
+    /// On a scalar, or if a row is out of range; the message gives it and its place.
     #[track_caller]
     pub fn take_rows(&self, rows: &[usize]) -> Self {
         if self.shape.rank() == 0 {
@@ -206,7 +262,7 @@ impl<F: Float> Tensor<F> {
         out
     }
 
-    /// Whether every element is neither infinite nor NaN.
+    /// Returns whether all elements are neither infinite nor NaN.
     pub fn is_finite(&self) -> bool {
         self.as_slice().iter().all(|x| x.is_finite())
     }
@@ -219,7 +275,7 @@ impl<F: Float> Clone for Tensor<F> {
     }
 }
 
-/// Equal when shapes and all elements are; a NaN equals nothing.
+/// Tensors are equal if their shapes and all elements are; NaN equals nothing.
 impl<F: Float> PartialEq for Tensor<F> {
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape && self.as_slice() == other.as_slice()
@@ -232,11 +288,16 @@ impl<F: Float> From<F> for Tensor<F> {
     }
 }
 
-/// Nested arrays of equal lengths, and the number at the bottom.
+/// Nested arrays of numbers, which convert to a tensor: `[[1.0, 2.0], [3.0, 4.0]]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a number of type `{F}` or an array of such numbers",
+    label = "not a `{F}`",
+    note = "elements are written with a point (`1.0`) and have the precision of the tensor"
+)]
 pub trait Nested<F> {
-    /// The extents of this value and all within.
+    /// Appends the extents of this value and of those inside it.
     fn extents(&self, into: &mut Vec<usize>);
-    /// The numbers in row-major order.
+    /// Appends the numbers in row-major order.
     fn flatten(self, into: &mut Vec<F>);
 }
 
@@ -269,13 +330,13 @@ impl<F: Float, T: Nested<F>, const N: usize> From<[T; N]> for Tensor<F> {
     }
 }
 
-/// A tensor in single precision from literals: `tensor![[1.0, 2.0], [3.0, 4.0]]`.
+/// Makes a tensor in single precision from literals: `tensor![[1.0, 2.0], [3.0, 4.0]]`.
 #[macro_export]
 macro_rules! tensor_f32 {
     ($($x:expr),* $(,)?) => { $crate::Tensor::<f32>::from([$($x),*]) };
 }
 
-/// A tensor in double precision from literals: `tensor![[1.0, 2.0], [3.0, 4.0]]`.
+/// Makes a tensor in double precision from literals: `tensor![[1.0, 2.0], [3.0, 4.0]]`.
 #[macro_export]
 macro_rules! tensor_f64 {
     ($($x:expr),* $(,)?) => { $crate::Tensor::<f64>::from([$($x),*]) };

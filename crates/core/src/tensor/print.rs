@@ -1,17 +1,17 @@
-//! Arrays as text, the way NumPy prints them: columns aligned, large ones elided.
+//! Printing of tensors in NumPy's style: columns aligned, large tensors elided.
 
 use std::fmt::{self, Debug, Display};
 
 use crate::{Float, Tensor};
 
-/// Above this many elements only the edges are printed.
+/// Above this number of elements, only the edges are printed.
 const ELIDE_ABOVE: usize = 1000;
-/// How many elements an edge has.
+/// The number of elements of an edge.
 const EDGE: usize = 3;
-/// Digits after the point, unless the formatter asks for another number.
+/// Digits after the point, unless the formatter sets a precision.
 const DIGITS: usize = 4;
 
-/// Prints like NumPy; `{:.6}` sets the digits after the point (4 otherwise).
+/// Prints like NumPy; `{:.6}` sets the number of digits after the point. Default: 4.
 impl<F: Float> Display for Tensor<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let page = Page::new(self, f.precision().unwrap_or(DIGITS));
@@ -19,7 +19,7 @@ impl<F: Float> Display for Tensor<F> {
     }
 }
 
-/// Prints like [`Display`], with shape and element type.
+/// Prints like [`Display`] and adds shape and element type.
 impl<F: Float> Debug for Tensor<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(self, f)?;
@@ -28,7 +28,7 @@ impl<F: Float> Debug for Tensor<F> {
 }
 
 struct Page<'a, F: Float> {
-    array: &'a Tensor<F>,
+    tensor: &'a Tensor<F>,
     elided: bool,
     digits: usize,
     scientific: bool,
@@ -36,17 +36,17 @@ struct Page<'a, F: Float> {
 }
 
 impl<'a, F: Float> Page<'a, F> {
-    fn new(array: &'a Tensor<F>, digits: usize) -> Self {
-        let elided = array.numel() > ELIDE_ABOVE;
-        let mut page = Self { array, elided, digits, scientific: false, width: 0 };
+    fn new(tensor: &'a Tensor<F>, digits: usize) -> Self {
+        let elided = tensor.numel() > ELIDE_ABOVE;
+        let mut page = Self { tensor, elided, digits, scientific: false, width: 0 };
         let mut shown = Vec::new();
         page.collect(0, 0, &mut shown);
         let sizes = || shown.iter().map(|x| x.to_f64().abs()).filter(|x| x.is_finite() && *x > 0.0);
         let (least, most) = (sizes().fold(f64::MAX, f64::min), sizes().fold(0.0, f64::max));
-        // NumPy's thresholds: beyond them a fixed number of digits hides the small or drowns in the large.
+        // NumPy's thresholds, beyond which a fixed number of digits would hide small or swell large numbers.
         page.scientific = most >= 1e8 || least < 1e-4 || most / least > 1e3 && least < 1e-3;
         if !page.scientific {
-            // No more digits than the longest of the shown numbers needs: 1, 2, 3 print as "1. 2. 3.".
+            // As many digits as the longest number shown needs: 1, 2, 3 print as "1. 2. 3.".
             let needed = |x: &F| {
                 let text = format!("{:.*}", digits, x.to_f64());
                 text.trim_end_matches('0').split('.').nth(1).map_or(0, str::len)
@@ -77,35 +77,35 @@ impl<'a, F: Float> Page<'a, F> {
         }
     }
 
-    /// The positions along an axis that are shown; `None` stands for the elided middle.
-    fn positions(&self, axis: usize) -> impl Iterator<Item = Option<usize>> {
-        let n = self.array.shape()[axis];
+    /// The indices along an axis that are shown; `None` stands for the elided middle.
+    fn shown(&self, axis: usize) -> impl Iterator<Item = Option<usize>> {
+        let n = self.tensor.shape()[axis];
         let cut = self.elided && n > 2 * EDGE;
         let (head, tail) = if cut { (EDGE, n - EDGE) } else { (n, n) };
         (0..head).map(Some).chain(cut.then_some(None)).chain((tail..n).map(Some))
     }
 
     fn collect(&self, axis: usize, offset: usize, shown: &mut Vec<F>) {
-        let shape = self.array.shape();
+        let shape = self.tensor.shape();
         if axis == shape.rank() {
-            if let Some(&x) = self.array.as_slice().get(offset) {
+            if let Some(&x) = self.tensor.as_slice().get(offset) {
                 shown.push(x);
             }
             return;
         }
-        for i in self.positions(axis).flatten() {
+        for i in self.shown(axis).flatten() {
             self.collect(axis + 1, offset + i * shape.strides()[axis], shown);
         }
     }
 
     fn block(&self, f: &mut fmt::Formatter<'_>, axis: usize, offset: usize) -> fmt::Result {
-        let shape = self.array.shape();
+        let shape = self.tensor.shape();
         if axis == shape.rank() {
-            return write!(f, "{:>1$}", self.number(self.array.as_slice()[offset]), self.width);
+            return write!(f, "{:>1$}", self.number(self.tensor.as_slice()[offset]), self.width);
         }
         f.write_str("[")?;
         let last = axis + 1 == shape.rank();
-        for (k, i) in self.positions(axis).enumerate() {
+        for (k, i) in self.shown(axis).enumerate() {
             if k > 0 && last {
                 f.write_str(" ")?;
             } else if k > 0 {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn large_arrays_show_their_edges() {
+    fn large_tensors_show_their_edges() {
         let text = Tensor::<f64>::arange(2000).to_string();
         assert_eq!(text, "[   0.    1.    2. ... 1997. 1998. 1999.]");
     }

@@ -1,7 +1,7 @@
-//! Memory of arrays: shared, copied on write, and reused from step to step.
+//! Memory of tensors: shared, copied on write, and reused from step to step.
 //!
-//! A steady training loop asks for the same sizes at every step. Each thread therefore keeps the
-//! buffers that it gives up, by size class, and hands them out again, with their reference count.
+//! A steady training loop needs the same sizes at every step. Each thread therefore keeps the buffers that it
+//! drops, by size class and together with their reference count, and reuses them.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use crate::Float;
 
-/// A shared run of numbers. At least as long as the array that reads it; its tail is arbitrary.
-pub(crate) struct Storage<F: Float>(Option<Arc<Vec<F>>>); // `None` is the empty run
+/// A shared buffer of numbers, at least as long as the tensor that reads it; its tail is arbitrary.
+pub(crate) struct Storage<F: Float>(Option<Arc<Vec<F>>>); // `None` is the empty buffer
 
 impl<F: Float> Storage<F> {
-    /// At least `len` numbers, of arbitrary value.
+    /// A buffer of at least `len` arbitrary numbers.
     pub(crate) fn scratch(len: usize) -> Self {
         if len == 0 {
             return Self(None);
@@ -23,7 +23,7 @@ impl<F: Float> Storage<F> {
         Self(Some(reused.unwrap_or_else(|| Arc::new(vec![F::ZERO; size]))))
     }
 
-    /// The numbers of `data`, not copied.
+    /// A buffer with the numbers of `data`, which are not copied.
     pub(crate) fn from_vec(data: Vec<F>) -> Self {
         Self((!data.is_empty()).then(|| Arc::new(data)))
     }
@@ -33,7 +33,7 @@ impl<F: Float> Storage<F> {
         self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// The first `len` numbers for writing; copied beforehand if somebody else reads them.
+    /// The first `len` numbers for writing; they are copied first if the buffer is shared.
     pub(crate) fn make_mut(&mut self, len: usize) -> &mut [F] {
         if self.0.as_mut().is_some_and(|shared| Arc::get_mut(shared).is_none()) {
             let mut own = Self::scratch(len);
@@ -41,7 +41,7 @@ impl<F: Float> Storage<F> {
             *self = own;
         }
         match &mut self.0 {
-            Some(own) => &mut Arc::get_mut(own).expect("an owner of its own")[..len],
+            Some(own) => &mut Arc::get_mut(own).expect("a single owner")[..len],
             None => &mut [],
         }
     }
@@ -64,8 +64,8 @@ impl<F: Float> Drop for Storage<F> {
     }
 }
 
-/// Index and length of the smallest size class for `len > 0` numbers: four classes to an octave, so
-/// that at most a quarter is left unused.
+/// Index and length of the smallest size class that holds `len > 0` numbers. There are four classes per octave, so
+/// that at most a quarter is unused.
 fn size_class(len: usize) -> (usize, usize) {
     let last = len - 1;
     if last < 8 {
@@ -76,15 +76,15 @@ fn size_class(len: usize) -> (usize, usize) {
     ((octave - 3) * 4 + quarter - 3, (quarter + 1) << (octave - 2))
 }
 
-/// The buffers that one thread has given up, by size class.
+/// The buffers that one thread has dropped, by size class.
 struct Pool<F: Float> {
     classes: Vec<Class<F>>,
 }
 
 struct Class<F: Float> {
     free: Vec<Arc<Vec<F>>>,
-    /// How many this thread has made. It keeps no more than that: a thread that only drops what
-    /// others make would otherwise hoard it all.
+    /// The number of buffers this thread has allocated. It keeps no more than that: a thread that drops buffers of
+    /// other threads would otherwise hoard them.
     made: usize,
 }
 
@@ -120,7 +120,7 @@ impl<F: Float> Pool<F> {
     }
 }
 
-/// Runs `f` on this thread's pool; `None` while the thread is shutting down.
+/// Runs `f` on this thread's pool; `None` while the thread shuts down.
 fn with_pool<F: Float, R>(f: impl FnOnce(&mut Pool<F>) -> R) -> Option<R> {
     thread_local! {
         static POOLS: (RefCell<Pool<f32>>, RefCell<Pool<f64>>) =
@@ -133,7 +133,7 @@ fn with_pool<F: Float, R>(f: impl FnOnce(&mut Pool<F>) -> R) -> Option<R> {
         .ok()
 }
 
-/// The one of two things that belongs to precision `F`; costs nothing once compiled.
+/// The one of two values that has type `T`; free once compiled.
 pub(crate) fn of_precision<'a, T: Any>(single: &'a dyn Any, double: &'a dyn Any) -> &'a T {
     single.downcast_ref().or_else(|| double.downcast_ref()).expect("f32 or f64")
 }

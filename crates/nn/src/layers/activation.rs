@@ -1,6 +1,6 @@
 //! Activations as modules, for places that take a module. In an expression call the method: `x.relu()`.
 
-use wengert_core::{Float, Param, ReduceOps, Tensor, UnaryOps, Var, params_generic};
+use wengert_core::{BinaryOps, Float, Param, ReduceOps, Tensor, UnaryOps, Var, params_generic};
 
 use super::mismatch;
 use crate::Module;

@@ -1,7 +1,10 @@
 //! Attention: scaled dot products, and the layer with several heads.
 
 use rand::Rng;
-use wengert_core::{Float, MovementOps, Operand, Param, ReduceOps, Tensor, Var, params_generic};
+use wengert_core::{
+    BinaryOps, Float, IndexOps, MatmulOps, MovementOps, Operand, Param, ReduceOps, Tensor, Var,
+    params_generic,
+};
 
 use super::positions::RotaryPositions;
 use super::{mismatch, refuse};
@@ -95,9 +98,9 @@ impl Attention {
     fn forward_masked<'t, F: Float>(
         self,
         [query, key, value]: [Var<'t, F>; 3],
-        mask: impl Operand<'t, F>,
+        mask: impl Operand<Var<'t, F>>,
     ) -> Var<'t, F> {
-        let (scores, mask) = (self.scores(query, key), mask.on(query.tape()));
+        let (scores, mask) = (self.scores(query, key), mask.beside(&query));
         let (expected, found) = (scores.shape(), mask.shape());
         if !found.expands_to(expected) {
             let message =
@@ -339,7 +342,7 @@ impl<M> Masked<Attention, M> {
         value: Var<'t, F>,
     ) -> Var<'t, F>
     where
-        M: Operand<'t, F>,
+        M: Operand<Var<'t, F>>,
     {
         self.layer.forward_masked([query, key, value], self.mask)
     }
@@ -353,7 +356,7 @@ impl<F: Float, M> Masked<&MultiHeadAttention<F>, M> {
     #[track_caller]
     pub fn forward<'t>(self, query: Var<'t, F>, key: Var<'t, F>, value: Var<'t, F>) -> Var<'t, F>
     where
-        M: Operand<'t, F>,
+        M: Operand<Var<'t, F>>,
     {
         let Self { layer, mask } = self;
         let _layer = query.tape().layer(MULTI_HEAD);

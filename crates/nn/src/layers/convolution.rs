@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use wengert_core::ops::Pair;
-use wengert_core::{ConvOptions, Float, Param, Shape, Tensor, Var, params_of_precision};
+use wengert_core::{ConvOptions, Float, Param, Shape, Tensor, Var, WindowOps, params_of_precision};
 
 use super::{expect_bias, name_by_axes};
 use crate::{Module, init, validate};

@@ -1,7 +1,7 @@
 //! Vectors for tokens.
 
 use rand::Rng;
-use wengert_core::{Float, Indices, Param, Tape, Tensor, Var, params_generic};
+use wengert_core::{Float, IndexOps, Indices, MatmulOps, Param, Tape, Tensor, Var, params_generic};
 
 /// A table with a vector for each token.
 ///

@@ -1,7 +1,7 @@
 //! The fully connected layer.
 
 use rand::Rng;
-use wengert_core::{Float, Param, Tensor, Var, params_generic};
+use wengert_core::{Float, MatmulOps, Param, Tensor, Var, params_generic};
 
 use super::expect_bias;
 use crate::{Module, init};

@@ -147,7 +147,7 @@ impl<F: Float, M> Masked<&TransformerBlock<F>, M> {
     #[track_caller]
     pub fn forward<'t>(self, x: Var<'t, F>) -> Var<'t, F>
     where
-        M: Operand<'t, F>,
+        M: Operand<Var<'t, F>>,
     {
         let Self { layer, mask } = self;
         let _layer = x.tape().layer(NAME);

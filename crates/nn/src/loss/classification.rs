@@ -1,7 +1,8 @@
 //! Losses of scores or probabilities `[.., classes]` against labels.
 
 use wengert_core::{
-    Float, Indices, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor, UnaryOps, Var,
+    BinaryOps, Float, IndexOps, Indices, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor,
+    UnaryOps, Var,
 };
 
 use super::Reduction;
@@ -125,8 +126,8 @@ fn labels<'t, F: Float>(labels: impl Into<Indices>, _: Var<'t, F>) -> Indices {
 }
 
 #[track_caller]
-fn soft<'t, F: Float>(target: impl wengert_core::Operand<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
-    target.on(x.tape())
+fn soft<'t, F: Float>(target: impl wengert_core::Operand<Var<'t, F>>, x: Var<'t, F>) -> Var<'t, F> {
+    target.beside(&x)
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Losses with a margin. Their derivative at the margin itself is 0, like that of `relu` at 0.
 
-use wengert_core::{Float, Operand, ReduceOps, UnaryOps, Var};
+use wengert_core::{BinaryOps, Float, Operand, ReduceOps, UnaryOps, Var};
 
 use super::Reduction;
 use super::reduction::{TINY, settings, target_for};
@@ -45,7 +45,7 @@ settings! {
 #[track_caller]
 pub(super) fn hinge<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     reduction: Reduction,
 ) -> Var<'t, F> {
     let target = target_for("hinge", x, target);
@@ -55,7 +55,7 @@ pub(super) fn hinge<'t, F: Float>(
 #[track_caller]
 pub(super) fn hinge_embedding<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     HingeEmbedding { margin, reduction }: HingeEmbedding,
 ) -> Var<'t, F> {
     let target = target_for("hinge_embedding", x, target);
@@ -66,8 +66,8 @@ pub(super) fn hinge_embedding<'t, F: Float>(
 #[track_caller]
 pub(super) fn margin_ranking<'t, F: Float>(
     x: Var<'t, F>,
-    other: impl Operand<'t, F>,
-    target: impl Operand<'t, F>,
+    other: impl Operand<Var<'t, F>>,
+    target: impl Operand<Var<'t, F>>,
     MarginRanking { margin, reduction }: MarginRanking,
 ) -> Var<'t, F> {
     let other = target_for("margin_ranking", x, other);
@@ -78,12 +78,12 @@ pub(super) fn margin_ranking<'t, F: Float>(
 #[track_caller]
 pub(super) fn cosine_embedding<'t, F: Float>(
     x: Var<'t, F>,
-    other: impl Operand<'t, F>,
-    target: impl Operand<'t, F>,
+    other: impl Operand<Var<'t, F>>,
+    target: impl Operand<Var<'t, F>>,
     CosineEmbedding { margin, reduction }: CosineEmbedding,
 ) -> Var<'t, F> {
-    let other = other.on(x.tape());
-    let like = target.on(x.tape()).greater(0.0);
+    let other = other.beside(&x);
+    let like = target.beside(&x).greater(0.0);
     let (x_square, other_square) =
         (x.square().sum_axes(-1, false), other.square().sum_axes(-1, false));
     let lengths = ((x_square + TINY) * (other_square + TINY)).sqrt();
@@ -94,11 +94,11 @@ pub(super) fn cosine_embedding<'t, F: Float>(
 #[track_caller]
 pub(super) fn triplet_margin<'t, F: Float>(
     x: Var<'t, F>,
-    positive: impl Operand<'t, F>,
-    negative: impl Operand<'t, F>,
+    positive: impl Operand<Var<'t, F>>,
+    negative: impl Operand<Var<'t, F>>,
     TripletMargin { margin, p, eps, swap, reduction }: TripletMargin,
 ) -> Var<'t, F> {
-    let (positive, negative) = (positive.on(x.tape()), negative.on(x.tape()));
+    let (positive, negative) = (positive.beside(&x), negative.beside(&x));
     let near = (x - positive + eps).norm_axes(p, -1, false);
     let mut far = (x - negative + eps).norm_axes(p, -1, false);
     if swap {

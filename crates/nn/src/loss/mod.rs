@@ -116,7 +116,7 @@ losses! {
     /// let x = Tensor::<f64>::from([1.0, 5.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).mse(2.0)).item(), 5.0);
     /// ```
-    mse mse_with(target: impl Operand<'t, F>) Reduction = Reduction::Mean => regression;
+    mse mse_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Mean => regression;
 
     /// Records half the sum of squared errors, half the **sum** of `(x - target)^2`.
     ///
@@ -127,7 +127,7 @@ losses! {
     /// let x = Tensor::<f64>::from([1.0, 5.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).half_sse(2.0)).item(), 5.0);
     /// ```
-    half_sse half_sse_with(target: impl Operand<'t, F>) Reduction = Reduction::Sum => regression;
+    half_sse half_sse_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Sum => regression;
 
     /// Records the mean absolute error, the mean of `|x - target|`. The derivative where both are equal is 0.
     ///
@@ -140,7 +140,7 @@ losses! {
     /// let x = Tensor::<f64>::from([1.0, 5.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).l1(2.0)).item(), 2.0);
     /// ```
-    l1 l1_with(target: impl Operand<'t, F>) Reduction = Reduction::Mean => regression;
+    l1 l1_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Mean => regression;
 
     /// Records the Huber loss: the mean of `d^2 / 2` where `d = |x - target|` is below `delta`, else of
     /// `delta * (d - delta / 2)`. Default: `delta` 1.
@@ -154,7 +154,7 @@ losses! {
     /// let x = Tensor::<f64>::from([0.5, 3.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).huber(0.0)).item(), (0.125 + 2.5) / 2.0);
     /// ```
-    huber huber_with(target: impl Operand<'t, F>) Huber = Huber::new() => regression;
+    huber huber_with(target: impl Operand<Var<'t, F>>) Huber = Huber::new() => regression;
 
     /// Records the smooth L1 loss: the mean of `d^2 / (2 * beta)` where `d = |x - target|` is below `beta`, else of
     /// `d - beta / 2`. Default: `beta` 1. It is the Huber loss divided by `beta`.
@@ -168,7 +168,7 @@ losses! {
     /// let x = Tensor::<f64>::from([0.5, 3.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).smooth_l1(0.0)).item(), (0.125 + 2.5) / 2.0);
     /// ```
-    smooth_l1 smooth_l1_with(target: impl Operand<'t, F>) SmoothL1 = SmoothL1::new() => regression;
+    smooth_l1 smooth_l1_with(target: impl Operand<Var<'t, F>>) SmoothL1 = SmoothL1::new() => regression;
 
     /// Records the Gaussian negative log-likelihood, the mean of `(ln v + (x - target)^2 / v) / 2`, for predicted means
     /// `x` and variances `v`.
@@ -185,7 +185,7 @@ losses! {
     /// let x = Tensor::<f64>::from([1.0, 5.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).gaussian_nll(2.0, 1.0)).item(), 2.5);
     /// ```
-    gaussian_nll gaussian_nll_with(target: impl Operand<'t, F>, variance: impl Operand<'t, F>)
+    gaussian_nll gaussian_nll_with(target: impl Operand<Var<'t, F>>, variance: impl Operand<Var<'t, F>>)
         GaussianNll = GaussianNll::new() => regression;
 
     /// Records the Poisson negative log-likelihood, the mean of `exp(x) - target * x`, for predicted logarithms `x` of
@@ -200,7 +200,7 @@ losses! {
     /// let x = Tensor::<f64>::from([0.0, 0.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).poisson_nll(3.0)).item(), 1.0);
     /// ```
-    poisson_nll poisson_nll_with(target: impl Operand<'t, F>) PoissonNll = PoissonNll::new()
+    poisson_nll poisson_nll_with(target: impl Operand<Var<'t, F>>) PoissonNll = PoissonNll::new()
         => regression;
 
     /// Records the cross-entropy of logits: the mean over rows of `-log_softmax(x)[label]`; or, for probabilities, of
@@ -279,7 +279,7 @@ losses! {
     /// let x = Tensor::<f64>::from([0.5, 0.5]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).bce(1.0)).item(), 2f64.ln());
     /// ```
-    bce bce_with(target: impl Operand<'t, F>) Bce<F> = Bce::new() => probability;
+    bce bce_with(target: impl Operand<Var<'t, F>>) Bce<F> = Bce::new() => probability;
 
     /// Records the binary cross-entropy of logits: [`Loss::bce`] of `sigmoid(x)`, without overflow.
     ///
@@ -292,7 +292,7 @@ losses! {
     /// let x = Tensor::<f64>::from([0.0, 0.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).bce_with_logits(1.0)).item(), 2f64.ln());
     /// ```
-    bce_with_logits bce_with_logits_with(target: impl Operand<'t, F>) BceWithLogits<F>
+    bce_with_logits bce_with_logits_with(target: impl Operand<Var<'t, F>>) BceWithLogits<F>
         = BceWithLogits::new() => probability;
 
     /// Records the Kullback-Leibler divergence: the mean of `t * (ln(t) - x)`, for log-probabilities `x` and probabilities
@@ -311,7 +311,7 @@ losses! {
     /// assert_eq!(evaluate(|tape| tape.constant(&x).kl_div(0.5)).item(), 0.0);
     /// # use wengert_core::UnaryOps;
     /// ```
-    kl_div kl_div_with(target: impl Operand<'t, F>) KlDiv = KlDiv::new() => probability;
+    kl_div kl_div_with(target: impl Operand<Var<'t, F>>) KlDiv = KlDiv::new() => probability;
 
     /// Records the hinge loss of support vector machines: the mean of `max(0, 1 - target * x)`, for targets -1 and 1.
     /// The derivative at the margin is 0.
@@ -323,7 +323,7 @@ losses! {
     /// let x = Tensor::<f64>::from([0.5, 2.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).hinge(1.0)).item(), 0.25);
     /// ```
-    hinge hinge_with(target: impl Operand<'t, F>) Reduction = Reduction::Mean => margin;
+    hinge hinge_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Mean => margin;
 
     /// Records the hinge embedding loss of distances: the mean of `x` where the target is 1, and of `max(0, margin - x)`
     /// where it is -1. Default: `margin` 1. The derivative at the margin is 0.
@@ -337,7 +337,7 @@ losses! {
     /// let x = Tensor::<f64>::from([0.5, 2.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).hinge_embedding(-1.0)).item(), 0.25);
     /// ```
-    hinge_embedding hinge_embedding_with(target: impl Operand<'t, F>)
+    hinge_embedding hinge_embedding_with(target: impl Operand<Var<'t, F>>)
         HingeEmbedding = HingeEmbedding::new() => margin;
 
     /// Records the margin ranking loss: the mean of `max(0, margin - target * (x - other))`. With target 1, `x` should be
@@ -352,7 +352,7 @@ losses! {
     /// let x = Tensor::<f64>::from([0.5, 2.0]);
     /// assert_eq!(evaluate(|tape| tape.constant(&x).margin_ranking(1.0, 1.0)).item(), 0.25);
     /// ```
-    margin_ranking margin_ranking_with(other: impl Operand<'t, F>, target: impl Operand<'t, F>)
+    margin_ranking margin_ranking_with(other: impl Operand<Var<'t, F>>, target: impl Operand<Var<'t, F>>)
         MarginRanking = MarginRanking::new() => margin;
 
     /// Records the cosine embedding loss: the mean over rows of `1 - cos` where the target is 1, and of
@@ -370,7 +370,7 @@ losses! {
     /// let (x, y) = (Tensor::<f64>::from([[1.0, 0.0]]), Tensor::from([[0.0, 1.0]]));
     /// assert_eq!(evaluate(|tape| tape.constant(&x).cosine_embedding(&y, 1.0)).item(), 1.0);
     /// ```
-    cosine_embedding cosine_embedding_with(other: impl Operand<'t, F>, target: impl Operand<'t, F>)
+    cosine_embedding cosine_embedding_with(other: impl Operand<Var<'t, F>>, target: impl Operand<Var<'t, F>>)
         CosineEmbedding = CosineEmbedding::new() => margin;
 
     /// Records the triplet margin loss: the mean over rows of `max(0, |x - positive| - |x - negative| + margin)`, for an
@@ -389,6 +389,6 @@ losses! {
     /// let loss = evaluate(|tape| tape.constant(&x).triplet_margin(&y, &y));
     /// assert_eq!(loss.item(), 1.0);
     /// ```
-    triplet_margin triplet_margin_with(positive: impl Operand<'t, F>, negative: impl Operand<'t, F>)
+    triplet_margin triplet_margin_with(positive: impl Operand<Var<'t, F>>, negative: impl Operand<Var<'t, F>>)
         TripletMargin = TripletMargin::new() => margin;
 }

@@ -1,7 +1,7 @@
 //! Losses of predicted probabilities.
 
 use wengert_core::ops::BinaryOp;
-use wengert_core::{Float, Operand, Tensor, UnaryOps, Var};
+use wengert_core::{BinaryOps, Elementwise, Float, Operand, Tensor, UnaryOps, Var};
 
 use super::reduction::{TINY, settings, target_for};
 
@@ -50,7 +50,7 @@ impl BinaryOp for BinaryCrossEntropy {
 #[track_caller]
 pub(super) fn bce<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     Bce { weight, reduction }: Bce<F>,
 ) -> Var<'t, F> {
     let target = target_for("bce", x, target);
@@ -61,7 +61,7 @@ pub(super) fn bce<'t, F: Float>(
 #[track_caller]
 pub(super) fn bce_with_logits<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     BceWithLogits { weight, pos_weight, reduction }: BceWithLogits<F>,
 ) -> Var<'t, F> {
     let target = target_for("bce_with_logits", x, target);
@@ -79,7 +79,7 @@ pub(super) fn bce_with_logits<'t, F: Float>(
 #[track_caller]
 pub(super) fn kl_div<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     KlDiv { log_target, reduction }: KlDiv,
 ) -> Var<'t, F> {
     let target = target_for("kl_div", x, target);

@@ -105,9 +105,9 @@ pub(super) const TINY: f64 = 1e-12_f32 as f64;
 pub(super) fn target_for<'t, F: Float>(
     loss: &str,
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
 ) -> Var<'t, F> {
-    let target = target.on(x.tape());
+    let target = target.beside(&x);
     let (prediction, found) = (x.shape(), target.shape());
     match prediction.broadcast(found) {
         Ok(both) if both == prediction => {}

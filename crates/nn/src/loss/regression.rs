@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use wengert_core::{Float, MovementOps, Operand, UnaryOps, Var};
+use wengert_core::{BinaryOps, Float, MovementOps, Operand, UnaryOps, Var};
 
 use super::Reduction;
 use super::reduction::{settings, target_for};
@@ -52,7 +52,7 @@ settings! {
 #[track_caller]
 pub(super) fn mse<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     reduction: Reduction,
 ) -> Var<'t, F> {
     let target = target_for("mse", x, target);
@@ -62,7 +62,7 @@ pub(super) fn mse<'t, F: Float>(
 #[track_caller]
 pub(super) fn half_sse<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     reduction: Reduction,
 ) -> Var<'t, F> {
     let target = target_for("half_sse", x, target);
@@ -72,7 +72,7 @@ pub(super) fn half_sse<'t, F: Float>(
 #[track_caller]
 pub(super) fn l1<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     reduction: Reduction,
 ) -> Var<'t, F> {
     let target = target_for("l1", x, target);
@@ -82,7 +82,7 @@ pub(super) fn l1<'t, F: Float>(
 #[track_caller]
 pub(super) fn huber<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     Huber { delta, reduction }: Huber,
 ) -> Var<'t, F> {
     let target = target_for("huber", x, target);
@@ -94,7 +94,7 @@ pub(super) fn huber<'t, F: Float>(
 #[track_caller]
 pub(super) fn smooth_l1<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     SmoothL1 { beta, reduction }: SmoothL1,
 ) -> Var<'t, F> {
     let target = target_for("smooth_l1", x, target);
@@ -106,13 +106,13 @@ pub(super) fn smooth_l1<'t, F: Float>(
 #[track_caller]
 pub(super) fn gaussian_nll<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
-    variance: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
+    variance: impl Operand<Var<'t, F>>,
     GaussianNll { full, eps, reduction }: GaussianNll,
 ) -> Var<'t, F> {
     let target = target_for("gaussian_nll", x, target);
     let variance = target_for("gaussian_nll", x, variance);
-    let variance = variance.on(x.tape());
+    let variance = variance.beside(&x);
     // A smaller variance is replaced by the least one, with the derivative of the original.
     let least = variance - variance.stop_gradient() + eps;
     let variance = variance.less(eps).where_cond(least, variance);
@@ -123,7 +123,7 @@ pub(super) fn gaussian_nll<'t, F: Float>(
 #[track_caller]
 pub(super) fn poisson_nll<'t, F: Float>(
     x: Var<'t, F>,
-    target: impl Operand<'t, F>,
+    target: impl Operand<Var<'t, F>>,
     PoissonNll { log_input, full, eps, reduction }: PoissonNll,
 ) -> Var<'t, F> {
     let target = target_for("poisson_nll", x, target);

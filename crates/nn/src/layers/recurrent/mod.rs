@@ -223,7 +223,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
     pub fn forward_from<'t>(
         &self,
         x: Var<'t, F>,
-        state: [impl Operand<'t, F>; N],
+        state: [impl Operand<Var<'t, F>>; N],
     ) -> (Var<'t, F>, [Var<'t, F>; N]) {
         let tape = x.tape();
         let mark = tape.layer(C::NAME);
@@ -236,7 +236,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
         let expected = self.state_shape(batch);
         let mut before = [x; N];
         for (before, given) in before.iter_mut().zip(state) {
-            *before = given.on(tape);
+            *before = given.beside(&x);
             let given = before.shape();
             if given != expected {
                 let message = format!("expected state {expected:?}, found {given:?}");

@@ -1,7 +1,7 @@
 //! The weights of one layer in one direction, under PyTorch's names.
 
 use rand::Rng;
-use wengert_core::{Float, Leaf, LeafMut, MovementOps, Param, Params, Path, Var};
+use wengert_core::{Float, Leaf, LeafMut, MatmulOps, MovementOps, Param, Params, Path, Var};
 
 use super::RecurrentCell;
 use crate::init;

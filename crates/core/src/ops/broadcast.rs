@@ -1,0 +1,95 @@
+//! Reshaping, broadcasting, and the sum that undoes a broadcast.
+
+use crate::op::{Op, Value};
+use crate::shape::Axes;
+use crate::tensor::reduce::sum;
+use crate::{Float, Shape, ShapeError, Tensor};
+
+/// The elements in row-major order under another shape. The memory is shared.
+#[derive(Clone, Copy, Debug)]
+pub struct Reshape {
+    /// The new shape.
+    pub to: Shape,
+}
+
+impl Op<1> for Reshape {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        let (to, before, after) = (self.to, x.numel(), self.to.numel());
+        if before == after {
+            return Ok(to);
+        }
+        Err(ShapeError::new(format!(
+            "{x:?} to {to:?}: element counts differ ({before} and {after})"
+        )))
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        x.with_shape(out)
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        V::apply(Reshape { to: x.shape() }, [g])
+    }
+}
+
+/// The value repeated along axes of extent 1 and along new leading axes.
+#[derive(Clone, Copy, Debug)]
+pub struct Expand {
+    /// The shape to broadcast to.
+    pub to: Shape,
+}
+
+impl Op<1> for Expand {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        if x.expands_to(self.to) {
+            return Ok(self.to);
+        }
+        Err(ShapeError::new(format!("{x:?} does not broadcast to {:?}", self.to)))
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        x.broadcast_to(out)
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        sum_to(g, x.shape())
+    }
+}
+
+/// The sum over some axes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum {
+    /// The axes summed over.
+    pub axes: Axes,
+    /// Whether they stay, with extent 1.
+    pub keepdim: bool,
+}
+
+impl Op<1> for Sum {
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        Ok(self.axes.reduced(x, self.keepdim))
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        sum(x, self.axes).with_shape(out)
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        spread(g, self.axes, x.shape())
+    }
+}
+
+/// Repeats a reduced value along the axes that were reduced, back to shape `to`.
+pub(super) fn spread<V: Value>(reduced: &V, axes: Axes, to: Shape) -> V {
+    let kept = axes.kept(to);
+    if reduced.shape() == kept {
+        V::apply(Expand { to }, [reduced])
+    } else {
+        V::apply(Expand { to }, [&V::apply(Reshape { to: kept }, [reduced])])
+    }
+}
+
+/// Sums a value back to a shape that was broadcast to its own.
+pub(crate) fn sum_to<V: Value>(x: &V, to: Shape) -> V {
+    let from = x.shape();
+    if from == to {
+        return x.clone();
+    }
+    let axes = Axes::repeated(from, to);
+    let summed = V::apply(Sum { axes, keepdim: true }, [x]);
+    if from.rank() == to.rank() { summed } else { V::apply(Reshape { to }, [&summed]) }
+}

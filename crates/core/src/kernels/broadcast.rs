@@ -15,7 +15,7 @@ const TILE: usize = 16;
 /// If `out` does not have the number of elements of `dims`, or `a` is too short.
 pub(crate) fn broadcast1<F: Float>(out: &mut [F], dims: &[usize], a: &[F], strides: &[usize]) {
     assert_eq!(out.len(), dims.iter().product::<usize>());
-    share(out, merge(dims, [strides]), |out, axes, [start]| copy(out, axes, &a[start..]));
+    share(out, merge(dims, [strides]), &|out, axes, [start]| copy(out, axes, &a[start..]));
 }
 
 /// Writes `f(a, b)` to every element of `out`, which is dense with extents `dims` (at most 8).
@@ -34,7 +34,7 @@ pub(crate) fn broadcast2<F: Float>(
     f: impl Fn(F, F) -> F + Sync,
 ) {
     assert_eq!(out.len(), dims.iter().product::<usize>());
-    share(out, merge(dims, [a_strides, b_strides]), |out, axes, [i, j]| {
+    share(out, merge(dims, [a_strides, b_strides]), &|out, axes, [i, j]| {
         combine(out, axes, &a[i..], &b[j..], &f);
     });
 }

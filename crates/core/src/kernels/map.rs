@@ -17,12 +17,16 @@ use crate::float::Float;
 /// If the lengths differ.
 pub(crate) fn zip1<F: Float>(out: &mut [F], a: &[F], f: impl Fn(&mut F, F) + Sync) {
     assert_eq!(out.len(), a.len());
-    if parallel(out.len()) {
-        let chunks = out.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK));
-        chunks.for_each(|(out, a)| chunk1(out, a, &f));
-    } else {
-        chunk1(out, a, &f);
-    }
+    in_chunks(out, &|at, out| {
+        let a = &a[at..][..out.len()];
+        if out.len() < SHORT {
+            return each1(out, a, &f);
+        }
+        vectorized(
+            #[inline(always)]
+            || each1(out, a, &f),
+        );
+    });
 }
 
 /// `f(out[i], a[i], b[i])` for every `i`.
@@ -31,12 +35,16 @@ pub(crate) fn zip1<F: Float>(out: &mut [F], a: &[F], f: impl Fn(&mut F, F) + Syn
 /// If the lengths differ.
 pub(crate) fn zip2<F: Float>(out: &mut [F], a: &[F], b: &[F], f: impl Fn(&mut F, F, F) + Sync) {
     assert_eq!((out.len(), out.len()), (a.len(), b.len()));
-    if parallel(out.len()) {
-        let chunks = out.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK)).zip(b.par_chunks(CHUNK));
-        chunks.for_each(|((out, a), b)| chunk2(out, a, b, &f));
-    } else {
-        chunk2(out, a, b, &f);
-    }
+    in_chunks(out, &|at, out| {
+        let (a, b) = (&a[at..][..out.len()], &b[at..][..out.len()]);
+        if out.len() < SHORT {
+            return each2(out, a, b, &f);
+        }
+        vectorized(
+            #[inline(always)]
+            || each2(out, a, b, &f),
+        );
+    });
 }
 
 /// `f(out[i], a[i], b[i], c[i])` for every `i`.
@@ -52,48 +60,28 @@ pub(crate) fn zip3<F: Float>(
 ) {
     let n = out.len();
     assert_eq!((n, n, n), (a.len(), b.len(), c.len()));
-    if parallel(n) {
-        let inputs = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)).zip(c.par_chunks(CHUNK));
-        let chunks = out.par_chunks_mut(CHUNK).zip(inputs);
-        chunks.for_each(|(out, ((a, b), c))| chunk3(out, a, b, c, &f));
-    } else {
-        chunk3(out, a, b, c, &f);
-    }
-}
-
-// One function serves both branches above, so that `f` is compiled into few places: if it is large and
-// used often, the compiler calls it from the loops, and they do not vectorise.
-
-fn chunk1<F: Float>(out: &mut [F], a: &[F], f: &impl Fn(&mut F, F)) {
-    if out.len() < SHORT {
-        each1(out, a, f)
-    } else {
+    in_chunks(out, &|at, out| {
+        let n = out.len();
+        let (a, b, c) = (&a[at..][..n], &b[at..][..n], &c[at..][..n]);
+        if n < SHORT {
+            return each3(out, a, b, c, &f);
+        }
         vectorized(
             #[inline(always)]
-            || each1(out, a, f),
-        )
-    }
+            || each3(out, a, b, c, &f),
+        );
+    });
 }
 
-fn chunk2<F: Float>(out: &mut [F], a: &[F], b: &[F], f: &impl Fn(&mut F, F, F)) {
-    if out.len() < SHORT {
-        each2(out, a, b, f)
+/// Runs `task` on all of `out`, or on chunks of it where threads pay off. `task` gets the index of its
+/// first element.
+///
+/// The task stands behind `dyn`, so that the machinery of threads is compiled once and not for each loop.
+fn in_chunks<F: Float>(out: &mut [F], task: &(dyn Fn(usize, &mut [F]) + Sync)) {
+    if parallel(out.len()) {
+        out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, out)| task(i * CHUNK, out));
     } else {
-        vectorized(
-            #[inline(always)]
-            || each2(out, a, b, f),
-        )
-    }
-}
-
-fn chunk3<F: Float>(out: &mut [F], a: &[F], b: &[F], c: &[F], f: &impl Fn(&mut F, F, F, F)) {
-    if out.len() < SHORT {
-        each3(out, a, b, c, f)
-    } else {
-        vectorized(
-            #[inline(always)]
-            || each3(out, a, b, c, f),
-        )
+        task(0, out);
     }
 }
 

@@ -31,13 +31,13 @@ pub(super) fn merge<const N: usize>(dims: &[usize], strides: [&[usize]; N]) -> A
     axes
 }
 
+/// A loop over a slab of an output, the axes of the slab, and the offsets of the operands. Behind `dyn`, so
+/// that the machinery of threads is compiled once and not for each loop.
+pub(super) type Task<'a, F, const N: usize> = &'a (dyn Fn(&mut [F], &[Axis<N>], [usize; N]) + Sync);
+
 /// Runs `task` on all of `out`, or, where threads pay off, on slabs of its outermost axis; `task` gets the axes of
 /// the slab and the offsets of the operands.
-pub(super) fn share<F: Float, const N: usize>(
-    out: &mut [F],
-    axes: Axes<N>,
-    task: impl Fn(&mut [F], &[Axis<N>], [usize; N]) + Sync,
-) {
+pub(super) fn share<F: Float, const N: usize>(out: &mut [F], axes: Axes<N>, task: Task<'_, F, N>) {
     if out.is_empty() {
         return;
     }

@@ -2,15 +2,16 @@
 //!
 //! A generic function is compiled anew in each crate that calls it, and an operation drags its kernels
 //! and its derivatives of every order with it. So an operation has four entry points that are not
-//! generic: on tensors and on variables, in single and in double precision. [`entry_points!`] writes
+//! generic: on tensors and on variables, in single and in double precision. `entry_points!` writes
 //! them. In a trait they are defaults, compiled where the operation is applied; repeated in the `impl` of
 //! an operation they are compiled there, once, and applying the operation is a call.
 
+use std::any::type_name_of_val;
 use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 
-use super::{IndexOp, ManyOp, Op, op_name};
+use super::{IndexOp, ManyOp, Op, snake_case};
 use crate::float::PerPrecision;
 pub use crate::tape::erased::{record, record_indexed, record_many};
 use crate::tape::record::{IndexVar, Var};
@@ -130,7 +131,7 @@ macro_rules! entry_points {
 pub fn compute<F: Float, const N: usize>(op: impl Op<N>, x: [&Tensor<F>; N]) -> Tensor<F> {
     match op.shape(x.map(Tensor::shape)) {
         Ok(out) => op.forward(x, out),
-        Err(mistake) => raise(&op, mistake),
+        Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
 }
 
@@ -140,7 +141,7 @@ pub fn compute_many<F: Float>(op: impl ManyOp, x: &[&Tensor<F>]) -> Tensor<F> {
     let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 4]>>();
     match op.shape(&shapes) {
         Ok(out) => op.forward(x, out),
-        Err(mistake) => raise(&op, mistake),
+        Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
 }
 
@@ -149,14 +150,14 @@ pub fn compute_many<F: Float>(op: impl ManyOp, x: &[&Tensor<F>]) -> Tensor<F> {
 pub fn compute_indexed<F: Float>(op: impl IndexOp, x: &Tensor<F>, index: &Indices) -> Tensor<F> {
     match op.shape(x.shape(), index) {
         Ok(out) => op.forward(x, index, out),
-        Err(mistake) => raise(&op, mistake),
+        Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
 }
 
 #[cold]
 #[track_caller]
-fn raise<O>(_: &O, mistake: ShapeError) -> ! {
-    mistake.in_operation(&op_name::<O>()).raise()
+fn raise(mistake: ShapeError, path: &str) -> ! {
+    mistake.in_operation(&snake_case(path)).raise()
 }
 
 /// Job of an [`Op`] on tensors.

@@ -37,7 +37,7 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
         Flow::Through
     }
 
-    /// Multiply-adds of [`Op::forward`], for [`eval_shape`](crate::tape::eval_shape): what products and convolutions
+    /// Multiply-adds of [`Op::forward`], for [`eval_shape`](crate::eval_shape()): what products and convolutions
     /// cost. A bias counts as one more summand; what acts on each element by itself counts nothing.
     fn multiply_adds(&self, x: [Shape; N], out: Shape) -> u64 {
         let _ = (x, out);
@@ -238,7 +238,11 @@ impl<'a, F: Float> Cotangent<'a, F> {
 
 /// The name of an operation: its struct's, in snake case.
 pub(crate) fn op_name<O>() -> String {
-    let path = std::any::type_name::<O>();
+    snake_case(std::any::type_name::<O>())
+}
+
+/// The last name of a type's path, in snake case.
+fn snake_case(path: &str) -> String {
     let path = path.split('<').next().unwrap_or(path);
     let mut name = String::new();
     for c in path.rsplit("::").next().unwrap_or(path).chars() {

@@ -217,6 +217,8 @@ fn with_scratch<F: Float>(len: usize, f: impl FnOnce(&mut [F])) {
 }
 
 impl Op<2> for Conv {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [x, w]: [Shape; 2]) -> Result<Shape, ShapeError> {
         Ok(self.0.plan(x, w)?.1)
     }
@@ -260,6 +262,8 @@ impl Op<2> for Conv {
 }
 
 impl Op<2> for ConvInput {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [g, w]: [Shape; 2]) -> Result<Shape, ShapeError> {
         agree(g, self.options.plan(self.input, w)?.1)?;
         Ok(self.input)
@@ -282,6 +286,8 @@ impl Op<2> for ConvInput {
 }
 
 impl Op<2> for ConvWeight {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [x, g]: [Shape; 2]) -> Result<Shape, ShapeError> {
         agree(g, self.options.plan(x, self.weight)?.1)?;
         Ok(self.weight)
@@ -308,6 +314,8 @@ impl Op<2> for ConvWeight {
 pub struct ConvBias(pub ConvOptions);
 
 impl Op<3> for ConvBias {
+    crate::entry_points!(Op<3>);
+
     fn shape(&self, [x, w, bias]: [Shape; 3]) -> Result<Shape, ShapeError> {
         let out = self.0.plan(x, w)?.1;
         if *bias != [w[0]] {

@@ -38,6 +38,8 @@ pub trait UnaryOp: Debug + Clone + Send + Sync + 'static {
     fn value<F: Float>(&self, x: F) -> F;
     /// Computes its derivative from the input `x` and the output `y`.
     fn derivative<M: Elementwise>(&self, x: &M, y: &M) -> M;
+
+    crate::entry_points!(Op<1>);
 }
 
 /// A function of two numbers that acts on each pair of elements independently; the operands broadcast.
@@ -71,6 +73,8 @@ pub trait BinaryOp: Debug + Clone + Send + Sync + 'static {
     fn value<F: Float>(&self, a: F, b: F) -> F;
     /// Computes its derivative with respect to argument `i`.
     fn derivative<M: Elementwise>(&self, i: usize, a: &M, b: &M) -> M;
+
+    crate::entry_points!(Op<2>);
 }
 
 /// Types on which derivatives of elementwise functions are computed: tensors, variables, and single numbers.
@@ -186,6 +190,8 @@ impl<F: Float> std::ops::Neg for Scalar<F> {
 }
 
 impl<E: UnaryOp> Op<1> for E {
+    crate::entry_points!(Op<1> by UnaryOp);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(x)
     }
@@ -229,6 +235,8 @@ impl<E: UnaryOp> Op<1> for E {
 }
 
 impl<B: BinaryOp> Op<2> for B {
+    crate::entry_points!(Op<2> by BinaryOp);
+
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
     }
@@ -297,6 +305,8 @@ fn map_pairs<F: Float>(
 pub struct MulNoNan;
 
 impl BinaryOp for MulNoNan {
+    crate::entry_points!(Op<2>);
+
     #[inline(always)]
     fn value<F: Float>(&self, g: F, d: F) -> F {
         if g == F::ZERO { F::ZERO } else { g * d }
@@ -315,6 +325,8 @@ impl BinaryOp for MulNoNan {
 pub struct Where;
 
 impl Op<3> for Where {
+    crate::entry_points!(Op<3>);
+
     fn shape(&self, [mask, a, b]: [Shape; 3]) -> Result<Shape, ShapeError> {
         mask.broadcast(a)?.broadcast(b)
     }
@@ -348,6 +360,8 @@ impl Op<3> for Where {
 pub struct Add;
 
 impl Op<2> for Add {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
     }
@@ -364,6 +378,8 @@ impl Op<2> for Add {
 pub struct Sub;
 
 impl Op<2> for Sub {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
     }

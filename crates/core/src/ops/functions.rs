@@ -32,6 +32,8 @@ macro_rules! unary_functions {
             unary_functions! { struct $(#[$doc])* $Op $($field : $T),* }
 
             impl UnaryOp for $Op {
+                crate::entry_points!(Op<1>);
+
                 #[inline(always)]
                 fn value<F: Float>(&self, $v: F) -> F {
                     $(let $field = self.$field;)*
@@ -167,6 +169,8 @@ macro_rules! binary_functions {
         pub struct $Op;
 
         impl BinaryOp for $Op {
+            crate::entry_points!(Op<2>);
+
             #[inline(always)]
             fn value<F: Float>(&self, $u: F, $v: F) -> F {
                 $value

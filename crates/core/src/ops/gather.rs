@@ -16,6 +16,8 @@ pub struct Gather {
 }
 
 impl IndexOp for Gather {
+    crate::entry_points!(IndexOp);
+
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         fits(x, index, self.axis)
     }
@@ -39,6 +41,8 @@ pub struct Scatter {
 }
 
 impl IndexOp for Scatter {
+    crate::entry_points!(IndexOp);
+
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         if x != index.shape() {
             let index = index.shape();
@@ -96,6 +100,8 @@ pub struct IndexSelect {
 }
 
 impl IndexOp for IndexSelect {
+    crate::entry_points!(IndexOp);
+
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         let Some(&n) = x.get(self.axis) else {
             return Err(ShapeError::new(format!("axis {} does not exist in {x:?}", self.axis)));
@@ -139,6 +145,8 @@ pub struct IndexAdd {
 }
 
 impl IndexOp for IndexAdd {
+    crate::entry_points!(IndexOp);
+
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         let at = index.shape();
         let end = self.axis + at.rank();
@@ -179,6 +187,8 @@ pub struct Embedding {
 }
 
 impl IndexOp for Embedding {
+    crate::entry_points!(IndexOp);
+
     fn shape(&self, weight: Shape, tokens: &Indices) -> Result<Shape, ShapeError> {
         match *weight {
             [n, _] if self.padding_idx.is_some_and(|row| row >= n) => {
@@ -206,6 +216,8 @@ pub struct MaskedFill {
 }
 
 impl Op<2> for MaskedFill {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [x, mask]: [Shape; 2]) -> Result<Shape, ShapeError> {
         x.broadcast(mask)
     }
@@ -231,6 +243,8 @@ impl Op<2> for MaskedFill {
 pub struct Pick;
 
 impl IndexOp for Pick {
+    crate::entry_points!(IndexOp);
+
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         match x.split_last() {
             Some((&n, rows)) if *rows == *index.shape() => {
@@ -266,6 +280,8 @@ pub struct PlaceOneHot {
 }
 
 impl IndexOp for PlaceOneHot {
+    crate::entry_points!(IndexOp);
+
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
         if x != index.shape() {
             let index = index.shape();

@@ -229,6 +229,8 @@ impl Matmul {
 }
 
 impl Op<2> for Matmul {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         let inner_differs = |k, inner| {
             let message = format!("{a:?} x {b:?}: inner dimensions differ ({k} and {inner})");
@@ -286,6 +288,8 @@ impl Op<2> for Matmul {
 pub struct Linear;
 
 impl Op<3> for Linear {
+    crate::entry_points!(Op<3>);
+
     fn shape(&self, [x, weight, bias]: [Shape; 3]) -> Result<Shape, ShapeError> {
         let (Some((&inputs, rows)), &[outputs, inner], &[added]) =
             (x.split_last(), &*weight, &*bias)

@@ -168,6 +168,8 @@ pub struct MaxPoolBackward(Pool);
 pub struct MaxPoolGather(Pool);
 
 impl Op<1> for MaxPool {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(self.0.plan(x)?.1)
     }
@@ -181,6 +183,8 @@ impl Op<1> for MaxPool {
 }
 
 impl Op<2> for MaxPoolBackward {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [x, g]: [Shape; 2]) -> Result<Shape, ShapeError> {
         self.0.unpooled(x, g)
     }
@@ -197,6 +201,8 @@ impl Op<2> for MaxPoolBackward {
 }
 
 impl Op<2> for MaxPoolGather {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [x, from]: [Shape; 2]) -> Result<Shape, ShapeError> {
         if x != from {
             return Err(ShapeError::new(format!("{x:?} and {from:?} must be equal")));
@@ -227,6 +233,8 @@ pub struct AvgPoolBackward {
 }
 
 impl Op<1> for AvgPool {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(self.0.plan(x)?.1)
     }
@@ -240,6 +248,8 @@ impl Op<1> for AvgPool {
 }
 
 impl Op<1> for AvgPoolBackward {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [g]: [Shape; 1]) -> Result<Shape, ShapeError> {
         self.pool.unpooled(self.to, g)
     }

@@ -19,6 +19,8 @@ pub struct Cumsum {
 }
 
 impl Op<1> for Cumsum {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         x.axis(self.axis as isize).map(|_| x)
     }
@@ -45,6 +47,8 @@ pub struct Recurrence {
 }
 
 impl Op<2> for Recurrence {
+    crate::entry_points!(Op<2>);
+
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         if a != b {
             return Err(ShapeError::new(format!("{a:?} and {b:?} must be equal")));

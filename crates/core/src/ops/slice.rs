@@ -16,6 +16,8 @@ pub struct Narrow {
 }
 
 impl Op<1> for Narrow {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, len } = *self;
         match x.get(axis) {
@@ -76,6 +78,8 @@ pub struct PadZeros {
 }
 
 impl Op<1> for PadZeros {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, extent } = *self;
         match x.get(axis) {
@@ -115,6 +119,8 @@ pub struct StridedSlice {
 }
 
 impl Op<1> for StridedSlice {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, step, len } = *self;
         match x.get(axis) {
@@ -153,6 +159,8 @@ pub struct SliceScatter {
 }
 
 impl Op<1> for SliceScatter {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, step, extent } = *self;
         match x.get(axis) {

@@ -14,6 +14,8 @@ use crate::{Float, Shape, ShapeError, Tensor};
 pub struct LogSoftmax;
 
 impl Op<1> for LogSoftmax {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         if x.rank() == 0 {
             return Err(ShapeError::new("a scalar has no last axis"));
@@ -56,6 +58,8 @@ pub struct LogSumExp {
 }
 
 impl Op<1> for LogSumExp {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(self.axes.reduced(x, self.keepdim))
     }

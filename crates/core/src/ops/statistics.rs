@@ -19,6 +19,8 @@ pub struct Max {
 }
 
 impl Op<1> for Max {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         not_empty(x, self.axes)?;
         Ok(self.axes.reduced(x, self.keepdim))
@@ -65,6 +67,8 @@ pub struct SubtractMean {
 }
 
 impl Op<1> for SubtractMean {
+    crate::entry_points!(Op<1>);
+
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(x)
     }
@@ -87,6 +91,8 @@ pub struct NormPow {
 }
 
 impl UnaryOp for NormPow {
+    crate::entry_points!(Op<1>);
+
     #[inline(always)]
     fn value<F: Float>(&self, x: F) -> F {
         if self.exponent == 0.5 { x.sqrt() } else { x.powf(F::of(self.exponent)) }

@@ -50,21 +50,18 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
     }
 
     fn shape(&self, view: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
-        let (values, index) = split(view, inputs);
-        let x: Few<_> = values.iter().map(|&id| view.shape(id)).collect();
-        AnyOp::shape(self, &x, index)
+        let (ids, index) = split(view, inputs);
+        AnyOp::shape(self, &shapes(view, ids), index)
     }
 
     fn forward(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F> {
-        let (values, index) = split(view, inputs);
-        let x: Few<_> = values.iter().map(|&id| view.value(id)).collect();
-        AnyOp::forward(self, &x, index, out)
+        let (ids, index) = split(view, inputs);
+        AnyOp::forward(self, &values(view, ids), index, out)
     }
 
     fn multiply_adds(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> u64 {
-        let (values, _) = split(view, inputs);
-        let x: Few<_> = values.iter().map(|&id| view.shape(id)).collect();
-        AnyOp::multiply_adds(self, &x, out)
+        let (ids, _) = split(view, inputs);
+        AnyOp::multiply_adds(self, &shapes(view, ids), out)
     }
 
     fn vjp_into(
@@ -77,22 +74,15 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
     ) {
         #[cfg(wengert_mutants)]
         let g = &crate::mutants::alter::<O::Op, Tensor<F>>(i, crate::mutants::World::Computed, g);
-        let (values, index) = split(view, &node.inputs);
-        let x: Few<_> = values.iter().map(|&id| view.value(id)).collect();
-        AnyOp::vjp_into(self, i, &x, index, node.value(), g, into);
+        let (ids, index) = split(view, &node.inputs);
+        AnyOp::vjp_into(self, i, &values(view, ids), index, node.value(), g, into);
     }
 
     fn vjp<'t>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
         #[cfg(wengert_mutants)]
         let g = crate::mutants::alter::<O::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
-        let (inputs, tape) = (y.inputs(), y.tape);
-        let (values, index) = {
-            let record = tape.record.borrow();
-            let (values, index) = split(record.view(), &inputs);
-            (values.len(), index.map(|_| IndexVar { tape, id: inputs[values.len()] }))
-        };
-        let x: Few<_> = inputs[..values].iter().map(|&id| tape.handle(id)).collect();
-        AnyOp::vjp(self, i, &x.iter().collect::<Few<_>>(), index.as_ref(), &y, &g)
+        let (x, index) = variables(y);
+        AnyOp::vjp(self, i, &references(&x), index.as_ref(), &y, &g)
     }
 
     fn boxed(&self) -> Box<dyn ErasedOp<F>> {
@@ -102,6 +92,28 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
     fn in_f64(&self) -> Box<dyn ErasedOp<f64>> {
         Box::new(self.clone())
     }
+}
+
+// What follows is apart from the trait, so that it is compiled once and not for each operation.
+
+fn shapes<F: Float>(view: TapeView<'_, F>, ids: &[u32]) -> Few<Shape> {
+    ids.iter().map(|&id| view.shape(id)).collect()
+}
+
+fn values<'a, F: Float>(view: TapeView<'a, F>, ids: &[u32]) -> Few<&'a Tensor<F>> {
+    ids.iter().map(|&id| view.value(id)).collect()
+}
+
+/// The inputs of a node as variables, and its indices.
+fn variables<'t, F: Float>(y: Var<'t, F>) -> (Few<Var<'t, F>>, Option<IndexVar<'t, F>>) {
+    let (inputs, tape) = (y.inputs(), y.tape);
+    let count = split(tape.record.borrow().view(), &inputs).0.len();
+    let index = inputs.get(count).map(|&id| IndexVar { tape, id });
+    (inputs[..count].iter().map(|&id| tape.handle(id)).collect(), index)
+}
+
+fn references<T>(x: &[T]) -> Few<&T> {
+    x.iter().collect()
 }
 
 /// The inputs that are values, and the indices, which come last.

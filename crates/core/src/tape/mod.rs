@@ -233,7 +233,14 @@ impl<F: Float> Tape<F> {
     /// Applies an operation to nodes and records it.
     #[track_caller]
     pub(crate) fn apply<O: ErasedOp<F>>(&self, op: O, inputs: Inputs) -> Var<'_, F> {
-        let recorded = self.record.borrow_mut().apply(op, inputs, Location::caller());
+        self.record.borrow_mut().place(op);
+        self.apply_placed(inputs)
+    }
+
+    /// Applies the operation that was placed.
+    #[track_caller]
+    fn apply_placed(&self, inputs: Inputs) -> Var<'_, F> {
+        let recorded = self.record.borrow_mut().apply_placed(inputs, Location::caller());
         match recorded {
             Ok((id, generation)) => Var { tape: self, id, generation },
             Err(Refusal::Shape(mistake)) => mistake.raise(),
@@ -258,14 +265,14 @@ enum Refusal {
 }
 
 impl<F: Float> Record<F> {
-    /// Computes an operation's value, or its shape alone on a tape that infers shapes, and adds the node.
-    /// Returns the node's number and generation.
-    fn apply<O: ErasedOp<F>>(
+    /// Computes the value of the operation that was placed, or its shape alone on a tape that infers
+    /// shapes, and adds the node. Returns the node's number and generation.
+    fn apply_placed(
         &mut self,
-        op: O,
         inputs: Inputs,
         caller: &'static Location<'static>,
     ) -> Result<(u32, u32), Refusal> {
+        let op = self.op(self.nodes.len());
         let shape = match op.shape(self.view(), &inputs) {
             Ok(shape) => shape,
             Err(mistake) => {
@@ -282,7 +289,6 @@ impl<F: Float> Record<F> {
             None => Content::Value(op.forward(self.view(), &inputs, shape)),
             Some(_) => Content::Shape(shape),
         };
-        self.place(op);
         let (location, generation) = (self.location(caller), self.generation);
         let tracked = needed && flow == Flow::Through;
         let node = Node { content, kind: Kind::Op, inputs, tracked, generation, location };
@@ -290,17 +296,25 @@ impl<F: Float> Record<F> {
     }
 
     /// Stores the operation of the next node: in the box of the last recording if the type is the same,
-    /// else in a new one.
+    /// else in a new one. This is compiled for each operation; [`Record::apply_placed`] is not.
     fn place<O: ErasedOp<F>>(&mut self, op: O) {
+        let place = self.next_op();
+        if let Some(old) = place
+            && let Some(old) = (&mut **old as &mut dyn Any).downcast_mut::<O>()
+        {
+            *old = op;
+        } else {
+            *place = Some(Box::new(op));
+        }
+    }
+
+    /// The place of the next node's operation.
+    fn next_op(&mut self) -> &mut Option<Box<dyn ErasedOp<F>>> {
         let at = self.nodes.len();
         if self.ops.len() <= at {
             self.ops.resize_with(at + 1, || None);
         }
-        let old = self.ops[at].as_deref_mut();
-        match old.and_then(|old| (old as &mut dyn Any).downcast_mut::<O>()) {
-            Some(old) => *old = op,
-            None => self.ops[at] = Some(Box::new(op)),
-        }
+        &mut self.ops[at]
     }
 }
 

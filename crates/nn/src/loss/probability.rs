@@ -31,6 +31,8 @@ settings! {
 struct BinaryCrossEntropy;
 
 impl BinaryOp for BinaryCrossEntropy {
+    wengert_core::entry_points!(Op<2>);
+
     fn value<F: Float>(&self, x: F, t: F) -> F {
         // A comparison instead of `max`, so that NaN stays NaN.
         let ln = |x: F| if x.ln() < F::of(-100.0) { F::of(-100.0) } else { x.ln() };

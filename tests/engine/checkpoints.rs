@@ -100,7 +100,7 @@ fn parameters_can_be_used_again_after_temporarily() {
 }
 
 #[test]
-#[should_panic(expected = "dropped at the end of its scope")]
+#[should_panic(expected = "dropped at the end of `temporarily`")]
 fn a_variable_from_inside_temporarily_is_refused() {
     let tape = Tape::new();
     let x = tape.constant(&tensor![1.0]);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wengert::Float;
-use wengert::optim::{StepContext, InvalidSetting, Elements, MapProof, Rule, range::fraction};
+use wengert::optim::{Elements, InvalidSetting, MapProof, Rule, StepContext, range::fraction};
 
 /// Signum: the sign of a running average of the gradient (<https://arxiv.org/abs/1802.04434>).
 #[derive(Debug, Serialize, Deserialize)]

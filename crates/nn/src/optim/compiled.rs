@@ -4,19 +4,13 @@
 //! [`Optimizer`](super::Optimizer) are therefore thin: they call the functions here through pointers,
 //! and those are compiled with this crate.
 
-use wengert_core::{Float, Gradients, ParamId, Params, PerPrecision, Tensor};
+use wengert_core::{Float, Gradients, Params, PerPrecision};
 
+use super::driver::{Checked, Optimizer};
+use super::ema::Values;
 use super::minimize::Objective;
-use super::optimizer::Optimizer;
 use super::recipe::Recipe;
 use super::state::{LoadReport, OptimizerState};
-
-/// Result of an entry point. An `Err` is a mistake of the caller, who panics with it, so that the message
-/// shows the line of the user.
-pub(super) type Checked<T> = Result<T, String>;
-
-/// Values of parameters by identity.
-pub(super) type Values<F> = Vec<(ParamId, Tensor<F>)>;
 
 /// Entry points in precision `F`.
 #[expect(clippy::type_complexity, reason = "the signatures of the functions, written out once")]

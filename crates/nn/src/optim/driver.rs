@@ -1,12 +1,68 @@
 //! A step of the optimizer: each parameter through the chain of its plan, phase by phase.
 
-use wengert_core::{Float, Gradients, Leaf, LeafMut, Param, Params, Path, Tensor};
+use wengert_core::{Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path, Tensor};
 
 use super::chain::{Chain, ChainState, sum_of_squares};
-use super::compiled::Checked;
-use super::optimizer::{Optimizer, ParamState, PlanState, plans};
 use super::recipe::{NonFinite, Plan, Recipe, UnusedParameters};
 use super::rule::{SolverState, StepContext};
+use super::transform::Transform;
+
+/// Result of a function that a method of [`Optimizer`] calls. An `Err` is a mistake of the caller: the
+/// method panics with it, so that the message shows the line of the user.
+pub(super) type Checked<T> = Result<T, String>;
+
+/// Updates the parameters of a model from their gradients, as a [`Recipe`] describes.
+///
+/// Made for one model: the state of its rules goes by parameter name.
+///
+/// ```
+/// use wengert_core::{Tensor, UnaryOps, Param, ReduceOps, gradients};
+/// use wengert_nn::optim::Optimizer;
+///
+/// let mut x = Param::new(Tensor::<f64>::from([3.0, -2.0]));
+/// let mut optimizer = Optimizer::from_toml("kind = 'sgd'\nlr = 0.1")?;
+/// for _ in 0..100 {
+///     let (_, grads) = gradients(|tape| tape.param(&x).square().sum());
+///     optimizer.step(&mut x, &grads);
+/// }
+/// assert!(x.value().as_slice().iter().all(|x| x.abs() < 1e-8));
+/// # Ok::<(), wengert_nn::optim::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Optimizer<F: Float = f32> {
+    pub(super) recipe: Recipe,
+    /// The plan of the parameters outside of all groups, then those of the groups.
+    pub(super) plans: Vec<PlanState<F>>,
+    pub(super) params: Vec<ParamState<F>>,
+    pub(super) steps: u64,
+    pub(super) skipped: u64,
+    /// Sum of the gradients of an unfinished accumulation, and their number.
+    pub(super) accumulated: Option<(Gradients<F>, u64)>,
+    pub(super) solver_state: SolverState<F>,
+}
+
+/// State of a plan.
+#[derive(Debug)]
+pub(super) struct PlanState<F: Float> {
+    /// `None` for a frozen group, and for a solver.
+    pub(super) chain: Option<Chain<F>>,
+    pub(super) schedule: Vec<f64>,
+}
+
+/// State of a parameter.
+#[derive(Debug)]
+pub(super) struct ParamState<F: Float> {
+    pub(super) name: String,
+    /// The parameter that had this name at the last step. Names are compared only if the model is
+    /// another one.
+    pub(super) id: ParamId,
+    /// Index of its plan.
+    pub(super) plan: usize,
+    /// `None` for a frozen parameter.
+    pub(super) chain: Option<ChainState<F>>,
+    /// The update between two phases of a chain.
+    pub(super) update: Option<Tensor<F>>,
+}
 
 impl<F: Float> Optimizer<F> {
     pub(super) fn made(recipe: Recipe) -> Self {
@@ -127,6 +183,21 @@ impl<F: Float> Optimizer<F> {
         self.steps += 1;
         Ok(())
     }
+
+    /// Returns the solver that takes the place of the chain, if the recipe is one.
+    pub(super) fn solver(&self) -> Option<&Transform> {
+        self.recipe.plan.solver()
+    }
+
+    /// Returns whether the parameter of this name is in a frozen group.
+    pub(super) fn is_frozen(&self, name: &str) -> bool {
+        self.recipe.group_of(name).is_some_and(|group| self.recipe.groups()[group].plan().is_none())
+    }
+}
+
+/// Returns the plans of a recipe: that of the parameters outside of all groups, then those of the groups.
+pub(super) fn plans(recipe: &Recipe) -> impl Iterator<Item = Option<&Plan>> {
+    [Some(&recipe.plan)].into_iter().chain(recipe.groups().iter().map(|group| group.plan()))
 }
 
 /// Returns the message about parameters that received no gradient.

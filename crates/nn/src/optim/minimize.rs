@@ -2,47 +2,12 @@
 
 use wengert_core::{Float, Gradients, Leaf, Params, Path, Tensor};
 
-use super::compiled::{Checked, Compiled};
-use super::driver::{no_gradient, update_buffers};
-use super::optimizer::Optimizer;
+use super::driver::{Checked, Optimizer, no_gradient, update_buffers};
 use super::recipe::UnusedParameters;
 use super::rule::StepContext;
 use super::transform::Work;
 
 impl<F: Float> Optimizer<F> {
-    /// Makes one step on the loss that `loss` computes, and returns the loss before the step. Works for
-    /// every recipe, so that a solver is chosen by configuration alone.
-    ///
-    /// ```
-    /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
-    /// use wengert_nn::optim::Optimizer;
-    ///
-    /// let mut x = Param::new(Tensor::<f64>::from([3.0]));
-    /// let mut optimizer = Optimizer::from_toml("kind = 'sgd'\nlr = 0.5")?;
-    /// let before = optimizer.minimize(&mut x, |x| gradients(|tape| tape.param(x).square().sum()));
-    /// assert_eq!((before, x.value().to_vec()), (9.0, vec![0.0]));
-    /// # Ok::<(), wengert_nn::optim::ConfigError>(())
-    /// ```
-    ///
-    /// # Panics
-    /// In the cases of [`Optimizer::step`], but for recipes that are solvers.
-    #[track_caller]
-    pub fn minimize<M: Params<F>>(
-        &mut self,
-        model: &mut M,
-        mut loss: impl FnMut(&M) -> (F, Gradients<F>),
-    ) -> F {
-        if self.solver().is_none() {
-            let (value, grads) = loss(model);
-            self.step(model, &grads);
-            return value;
-        }
-        match (Compiled::of().minimize)(self, &mut ModelLoss { model, loss }) {
-            Ok(value) => value,
-            Err(mistake) => panic!("minimize: {mistake}"),
-        }
-    }
-
     pub(super) fn try_minimize(&mut self, objective: &mut dyn Objective<F>) -> Checked<F> {
         let Some(Work::Solver(solver)) = self.solver().map(|solver| solver.work::<F>()) else {
             unreachable!("only called for a solver");
@@ -96,9 +61,10 @@ pub(super) trait Objective<F: Float> {
     fn loss(&mut self) -> (F, Gradients<F>);
 }
 
-struct ModelLoss<'m, M, L> {
-    model: &'m mut M,
-    loss: L,
+/// A model and a closure that evaluates its loss.
+pub(super) struct ModelLoss<'m, M, L> {
+    pub(super) model: &'m mut M,
+    pub(super) loss: L,
 }
 
 impl<F, M, L> Objective<F> for ModelLoss<'_, M, L>

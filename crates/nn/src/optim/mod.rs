@@ -30,9 +30,9 @@ mod toml;
 mod transform;
 
 pub use chain::{Chain, ChainState, sum_of_squares};
+pub use driver::Optimizer;
 pub use elements::{Elements, MapProof};
 pub use error::ConfigError;
-pub use optimizer::Optimizer;
 pub use range::InvalidSetting;
 pub use recipe::{Group, NonFinite, Plan, Recipe, UnusedParameters};
 pub use rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule};

@@ -1,66 +1,17 @@
-//! The optimizer: what users call. `driver.rs` has the step itself.
+//! The methods of [`Optimizer`].
+//!
+//! They are thin: each calls a function that is compiled with this crate (`compiled.rs`), and panics in
+//! the line of the caller if that returns a mistake.
 
-use wengert_core::{Float, Gradients, Params, Path, Tensor};
+use wengert_core::{Float, Gradients, Leaf, Params, Path};
 
-use super::chain::{Chain, ChainState};
 use super::compiled::Compiled;
+use super::driver::{Optimizer, plans};
+use super::ema::Values;
 use super::error::ConfigError;
-use super::recipe::{Plan, Recipe};
-use super::rule::SolverState;
-use super::transform::Transform;
-
-/// Updates the parameters of a model from their gradients, as a [`Recipe`] describes.
-///
-/// Made for one model: the state of its rules goes by parameter name.
-///
-/// ```
-/// use wengert_core::{Tensor, UnaryOps, Param, ReduceOps, gradients};
-/// use wengert_nn::optim::Optimizer;
-///
-/// let mut x = Param::new(Tensor::<f64>::from([3.0, -2.0]));
-/// let mut optimizer = Optimizer::from_toml("kind = 'sgd'\nlr = 0.1")?;
-/// for _ in 0..100 {
-///     let (_, grads) = gradients(|tape| tape.param(&x).square().sum());
-///     optimizer.step(&mut x, &grads);
-/// }
-/// assert!(x.value().as_slice().iter().all(|x| x.abs() < 1e-8));
-/// # Ok::<(), wengert_nn::optim::ConfigError>(())
-/// ```
-#[derive(Debug)]
-pub struct Optimizer<F: Float = f32> {
-    pub(super) recipe: Recipe,
-    /// The plan of the parameters outside of all groups, then those of the groups.
-    pub(super) plans: Vec<PlanState<F>>,
-    pub(super) params: Vec<ParamState<F>>,
-    pub(super) steps: u64,
-    pub(super) skipped: u64,
-    /// Sum of the gradients of an unfinished accumulation, and their number.
-    pub(super) accumulated: Option<(Gradients<F>, u64)>,
-    pub(super) solver_state: SolverState<F>,
-}
-
-/// State of a plan.
-#[derive(Debug)]
-pub(super) struct PlanState<F: Float> {
-    /// `None` for a frozen group, and for a solver.
-    pub(super) chain: Option<Chain<F>>,
-    pub(super) schedule: Vec<f64>,
-}
-
-/// State of a parameter.
-#[derive(Debug)]
-pub(super) struct ParamState<F: Float> {
-    pub(super) name: String,
-    /// The parameter that had this name at the last step. Names are compared only if the model is
-    /// another one.
-    pub(super) id: wengert_core::ParamId,
-    /// Index of its plan.
-    pub(super) plan: usize,
-    /// `None` for a frozen parameter.
-    pub(super) chain: Option<ChainState<F>>,
-    /// The update between two phases of a chain.
-    pub(super) update: Option<Tensor<F>>,
-}
+use super::minimize::ModelLoss;
+use super::recipe::Recipe;
+use super::state::{LoadReport, OptimizerState};
 
 impl<F: Float> Optimizer<F> {
     /// Creates an optimizer that has not made a step.
@@ -111,7 +62,7 @@ impl<F: Float> Optimizer<F> {
         }
         let mut names = Vec::new();
         model.visit(Path::ROOT, &mut |path, leaf| {
-            if let wengert_core::Leaf::Param(_) = leaf {
+            if let Leaf::Param(_) = leaf {
                 names.push(path.to_string());
             }
         });
@@ -135,18 +86,97 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    /// Returns the solver that takes the place of the chain, if the recipe is one.
-    pub(super) fn solver(&self) -> Option<&Transform> {
-        self.recipe.plan.solver()
+    /// Makes one step on the loss that `loss` computes, and returns the loss before the step. Works for
+    /// every recipe, so that a solver is chosen by configuration alone.
+    ///
+    /// ```
+    /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
+    /// use wengert_nn::optim::Optimizer;
+    ///
+    /// let mut x = Param::new(Tensor::<f64>::from([3.0]));
+    /// let mut optimizer = Optimizer::from_toml("kind = 'sgd'\nlr = 0.5")?;
+    /// let before = optimizer.minimize(&mut x, |x| gradients(|tape| tape.param(x).square().sum()));
+    /// assert_eq!((before, x.value().to_vec()), (9.0, vec![0.0]));
+    /// # Ok::<(), wengert_nn::optim::ConfigError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// In the cases of [`Optimizer::step`], but for recipes that are solvers.
+    #[track_caller]
+    pub fn minimize<M: Params<F>>(
+        &mut self,
+        model: &mut M,
+        mut loss: impl FnMut(&M) -> (F, Gradients<F>),
+    ) -> F {
+        if self.solver().is_none() {
+            let (value, grads) = loss(model);
+            self.step(model, &grads);
+            return value;
+        }
+        match (Compiled::of().minimize)(self, &mut ModelLoss { model, loss }) {
+            Ok(value) => value,
+            Err(mistake) => panic!("minimize: {mistake}"),
+        }
     }
 
-    /// Returns whether the parameter of this name is in a frozen group.
-    pub(super) fn is_frozen(&self, name: &str) -> bool {
-        self.recipe.group_of(name).is_some_and(|group| self.recipe.groups()[group].plan().is_none())
+    /// Calls `f` with the model, whose parameters hold their moving averages meanwhile, to evaluate or
+    /// save it. The recipe keeps averages with `ema = 0.999`. A parameter that was never updated keeps
+    /// its value.
+    ///
+    /// ```
+    /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
+    /// use wengert_nn::optim::Optimizer;
+    ///
+    /// let mut x = Param::new(Tensor::<f64>::from([1.0]));
+    /// let mut optimizer = Optimizer::from_toml("kind = 'sgd'\nlr = 0.25\nema = 0.5")?;
+    /// for _ in 0..2 {
+    ///     let (_, grads) = gradients(|tape| tape.param(&x).square().sum());
+    ///     optimizer.step(&mut x, &grads);
+    /// }
+    /// // The values after the steps are 0.5 and 0.25; the average begins with the first.
+    /// assert_eq!(optimizer.with_ema(&mut x, |x| x.value().to_vec()), [0.375]);
+    /// assert_eq!(x.value().to_vec(), [0.25]);
+    /// # Ok::<(), wengert_nn::optim::ConfigError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the recipe keeps no average.
+    #[track_caller]
+    pub fn with_ema<M: Params<F>, R>(&self, model: &mut M, f: impl FnOnce(&M) -> R) -> R {
+        let own = match (Compiled::of().swap_ema)(self, model) {
+            Ok(own) => own,
+            Err(mistake) => panic!("with_ema: {mistake}"),
+        };
+        let averaged = Averaged { model, own };
+        f(averaged.model)
+    }
+
+    /// Returns the state for this model, by name.
+    pub fn state(&self, model: &dyn Params<F>) -> OptimizerState<F> {
+        (Compiled::of().state)(self, model)
+    }
+
+    /// Restores the state of an optimizer with the same or a similar recipe: everything that fits by
+    /// name. If the report is complete, training continues as if it had not been interrupted.
+    pub fn restore(&mut self, model: &dyn Params<F>, state: OptimizerState<F>) -> LoadReport {
+        (Compiled::of().restore)(self, model, state)
     }
 }
 
-/// Returns the plans of a recipe: that of the parameters outside of all groups, then those of the groups.
-pub(super) fn plans(recipe: &Recipe) -> impl Iterator<Item = Option<&Plan>> {
-    [Some(&recipe.plan)].into_iter().chain(recipe.groups().iter().map(|group| group.plan()))
+/// A model whose parameters hold their averages until this value is dropped.
+struct Averaged<'m, F: Float, M: Params<F>> {
+    model: &'m mut M,
+    own: Values<F>,
+}
+
+// On drop, so that the model is restored after a panic too.
+impl<F: Float, M: Params<F>> Drop for Averaged<'_, F, M> {
+    fn drop(&mut self) {
+        let mut own = self.own.drain(..).peekable();
+        self.model.for_each_param_mut(&mut |_, param| {
+            if let Some((_, value)) = own.next_if(|(id, _)| *id == param.id()) {
+                *param.value_mut() = value;
+            }
+        });
+    }
 }

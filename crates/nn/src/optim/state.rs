@@ -6,8 +6,7 @@ use std::ops::Range;
 use wengert_core::{Float, Gradients, Leaf, Params, Path, Shape, Tensor};
 
 use super::chain::{Body, CHUNK, Chain, ChainState};
-use super::compiled::Compiled;
-use super::optimizer::{Optimizer, ParamState};
+use super::driver::{Optimizer, ParamState};
 use super::rule::Rule;
 use super::rules::Ema;
 use super::transform::Transform;
@@ -242,17 +241,6 @@ impl<F: Float> Chain<F> {
 }
 
 impl<F: Float> Optimizer<F> {
-    /// Returns the state for this model, by name.
-    pub fn state(&self, model: &dyn Params<F>) -> OptimizerState<F> {
-        (Compiled::of().state)(self, model)
-    }
-
-    /// Restores the state of an optimizer with the same or a similar recipe: everything that fits by
-    /// name. If the report is complete, training continues as if it had not been interrupted.
-    pub fn restore(&mut self, model: &dyn Params<F>, state: OptimizerState<F>) -> LoadReport {
-        (Compiled::of().restore)(self, model, state)
-    }
-
     pub(super) fn state_of(&self, model: &dyn Params<F>) -> OptimizerState<F> {
         let mut state = OptimizerState { tensors: BTreeMap::new(), numbers: BTreeMap::new() };
         state.numbers.insert("steps".to_owned(), self.steps as f64);

@@ -1,6 +1,8 @@
 //! Accumulation, moving averages, gradients that are not finite, clipping by tensor.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use wengert_core::{Gradients, Param, ParamId, ReduceOps, Tensor, UnaryOps, gradients};
 use wengert_nn::optim::Optimizer;
@@ -18,6 +20,47 @@ fn optimizer(text: &str) -> Optimizer<f64> {
 fn message(f: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
     panic.downcast_ref::<String>().unwrap().clone()
+}
+
+thread_local! {
+    static PANICKED_AT: Cell<(String, u32)> = Cell::default();
+}
+
+/// Returns file and line of the panic in `f`.
+fn panicked_at(f: impl FnOnce()) -> (String, u32) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let at = info.location().map_or(Default::default(), |at| (at.file().into(), at.line()));
+            PANICKED_AT.set(at);
+            before(info);
+        }));
+    });
+    assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
+    PANICKED_AT.take()
+}
+
+#[test]
+fn a_mistake_panics_in_the_line_of_the_caller() {
+    let (mut param, other) = (Param::new(Tensor::from([1.0])), Param::new(Tensor::from([1.0])));
+    let missing = gradient(&other, &[1.0]);
+    let misshapen = gradient(&param, &[1.0, 2.0]);
+    let nan = gradient(&param, &[f64::NAN]);
+    let mut sgd = optimizer("kind = 'sgd'\nnon_finite = 'error'");
+    for grads in [&missing, &misshapen, &nan] {
+        let here = (file!().to_owned(), line!() + 1);
+        assert_eq!(panicked_at(|| sgd.step(&mut param, grads)), here);
+        let loss = |_: &Param<f64>| (0.0, grads.clone());
+        let here = (here.0, line!() + 1);
+        assert_eq!(panicked_at(|| _ = sgd.minimize(&mut param, loss)), here);
+    }
+    let here = (file!().to_owned(), line!() + 1);
+    assert_eq!(panicked_at(|| sgd.with_ema(&mut param, |_| ())), here);
+    let said = message(|| sgd.step(&mut param, &misshapen));
+    assert!(said.starts_with("step: gradient of "), "{said}");
+    assert!(said.ends_with(": expected shape [1], found [2]"), "{said}");
+    assert_eq!((sgd.steps(), param.value().to_vec()), (0, vec![1.0]));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the example says about a malformed file of digits: where, what was found, what was expected.
 #![allow(unreachable_pub, reason = "modules of an example")]
 
-#[path = "../../examples/two_layer_net/digits.rs"]
+#[path = "../../examples/03_two_layer_net/digits.rs"]
 mod reader;
 
 use reader::Digits;

@@ -1,7 +1,7 @@
 //! A two-layer net, twice: one update of the exercise's net, held to the exercise's numbers; then
 //! handwritten digits, learned under each of five optimizers that differ in a TOML file only.
 //!
-//! `cargo run --release --example two_layer_net`, or `.. two_layer_net -- my.toml` for a recipe of
+//! `cargo run --release --example 03_two_layer_net`, or `.. 03_two_layer_net -- my.toml` for a recipe of
 //! your own. Fails when the update is wrong, or when no optimizer reaches 95 % on unseen digits.
 #![allow(unreachable_pub, reason = "a program has no outside")]
 

@@ -1,6 +1,6 @@
 //! One model under six recipes that differ only in TOML (`configs/six`), with a picture of their curves.
 //!
-//! `cargo run --release --example 11_six_recipes -- docs/six_recipes.svg` draws the one of the
+//! `cargo run --release --example 13_six_recipes -- docs/six_recipes.svg` draws the one of the
 //! documentation; without an argument the picture goes to `target`.
 #![allow(unreachable_pub, reason = "modules of an example")]
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use plotters::prelude::*;
 use wengert::prelude::Optimizer;
 
-#[path = "two_layer_net/digits.rs"]
+#[path = "03_two_layer_net/digits.rs"]
 mod data;
 #[path = "parts/digits_net.rs"]
 mod digits;

@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
 
-#[path = "two_layer_net/digits.rs"]
+#[path = "03_two_layer_net/digits.rs"]
 mod digits;
 
 use digits::Digits;

@@ -7,7 +7,7 @@ use std::error::Error;
 use wengert::optim::Registry;
 use wengert::prelude::*;
 
-#[path = "two_layer_net/digits.rs"]
+#[path = "03_two_layer_net/digits.rs"]
 mod data;
 #[path = "parts/digits_net.rs"]
 mod digits;

@@ -88,6 +88,21 @@ macro_rules! aliases {
     )*};
 }
 
+/// The documentation that both preludes share.
+macro_rules! contents {
+    () => {
+        "| for | names |\n\
+         | --- | --- |\n\
+         | tensors | [`Tensor`], [`tensor!`](tensor), [`Indices`], [`Shape`] |\n\
+         | their methods | [`UnaryOps`], [`ReduceOps`], [`MovementOps`], [`WindowOps`], [`einsum`] |\n\
+         | derivatives | [`gradients`], [`evaluate`], [`seeded`], [`Gradients`]; [`Tape`], [`Var`], [`grad`], [`vjp`], [`jvp`], [`hvp`], [`jacobian`], [`hessian`] |\n\
+         | models | [`Param`], [`Buffer`], [`params!`](params), [`Params`], [`Module`], [`Sequential`], [`init`], [`summary`](summary()), [`check_shapes`] |\n\
+         | layers | [`Linear`], [`Conv2d`], [`BatchNorm2d`], [`Dropout`], [`Embedding`], [`Lstm`], [`MultiHeadAttention`], [`TransformerBlock`] and more below |\n\
+         | losses | the methods of [`Loss`], and structs with their settings, such as [`CrossEntropy`] |\n\
+         | training | [`Optimizer`] |\n"
+    };
+}
+
 /// Defines the contents of a prelude.
 macro_rules! precision {
     ($F:ident) => {
@@ -118,21 +133,23 @@ macro_rules! precision {
     };
 }
 
-/// Single precision: everything a model needs, with `f32` filled in.
-///
-/// Contains tensors and tapes, the traits with their methods, functions that differentiate, layers,
-/// losses, [`Optimizer`](prelude::Optimizer), and the macros [`tensor!`](prelude::tensor) and
-/// [`params!`](prelude::params). The literal `1.0` in `tensor![1.0]` has no precision of its own: the
-/// prelude decides it. A program changes its precision by importing [`f64::prelude`] instead.
-///
-/// ```
-/// use wengert::prelude::*;
-///
-/// let x: Tensor = tensor![[1.0, 2.0], [3.0, 4.0]];
-/// let layer = Linear::from_tensors(x.clone(), None);
-/// assert_eq!(evaluate(|tape| layer.forward(tape.constant(&x))), tensor![[5.0, 11.0], [11.0, 25.0]]);
-/// ```
 pub mod prelude {
+    //! Single precision: everything a model needs, with `f32` filled in.
+    //!
+    #![doc = contents!()]
+    //!
+    //! The literal `1.0` in `tensor![1.0]` has no precision of its own: the prelude decides it. A program
+    //! changes its precision by importing [`wengert::f64::prelude`](crate::f64::prelude) instead.
+    //!
+    //! ```
+    //! use wengert::prelude::*;
+    //!
+    //! let x: Tensor = tensor![[1.0, 2.0]];
+    //! let layer = Linear::from_tensors(tensor![[3.0, 4.0]], None);
+    //! let y = evaluate(|tape| layer.forward(tape.constant(&x)));
+    //! assert_eq!(y, tensor![[11.0]]);
+    //! ```
+
     precision!(f32);
     pub use wengert_core::{params_f32 as params, tensor_f32 as tensor};
 }
@@ -140,25 +157,29 @@ pub mod prelude {
 /// Double precision. Contains nothing but a [`prelude`](f64::prelude) with the names of
 /// [`wengert::prelude`](crate::prelude).
 pub mod f64 {
-    /// Double precision: everything a model needs, with `f64` filled in.
-    ///
-    /// Has the names of [`wengert::prelude`](crate::prelude). One difference: the trait
-    /// [`Module`](crate::Module) is for `f32` unless told, so write `impl Module<f64> for Net`.
-    ///
-    /// ```
-    /// use wengert::f64::prelude::*;
-    ///
-    /// struct Double;
-    /// params! { Double {} }
-    ///
-    /// impl Module<f64> for Double {
-    ///     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-    ///         x * 2.0
-    ///     }
-    /// }
-    /// assert_eq!(evaluate(|tape| Double.forward(tape.constant(&tensor![0.1]))), tensor![0.2]);
-    /// ```
     pub mod prelude {
+        //! Double precision: everything a model needs, with `f64` filled in.
+        //!
+        #![doc = contents!()]
+        //!
+        //! Has the names of [`wengert::prelude`](crate::prelude). One difference: the trait
+        //! [`Module`](crate::Module) is for `f32` unless told, so write `impl Module<f64> for Net`.
+        //!
+        //! ```
+        //! use wengert::f64::prelude::*;
+        //!
+        //! struct Double;
+        //! params! { Double {} }
+        //!
+        //! impl Module<f64> for Double {
+        //!     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        //!         x * 2.0
+        //!     }
+        //! }
+        //! let y = evaluate(|tape| Double.forward(tape.constant(&tensor![0.1])));
+        //! assert_eq!(y, tensor![0.2]);
+        //! ```
+
         precision!(f64);
         pub use wengert_core::{params_f64 as params, tensor_f64 as tensor};
     }
@@ -166,20 +187,46 @@ pub mod f64 {
 
 /// Guides: the documents of the repository's folder `docs`. Their programs run as tests.
 pub mod guide {
-    #[doc = include_str!("../docs/api.md")]
-    pub mod api {}
+    /// Defines a page. In Markdown the first definition of a link wins, so these links lead to pages of
+    /// rustdoc, and those at the end of a document lead to files of the repository.
+    macro_rules! page {
+        ($name:ident, $document:literal) => {
+            #[doc = concat!(
+                "[extending.md]: crate::guide::extending\n",
+                "[optimizers.md]: crate::guide::optimizers\n",
+                "[math.md]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/math.md\n",
+                "[CONTRIBUTING.md]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/CONTRIBUTING.md\n",
+                "[six_recipes.svg]: ", env!("CARGO_PKG_REPOSITORY"), "/raw/main/docs/six_recipes.svg\n",
+                "[examples]: ", env!("CARGO_PKG_REPOSITORY"), "/tree/main/examples\n",
+                "[`Tensor`]: crate::Tensor\n",
+                "[`Indices`]: crate::Indices\n",
+                "[`Shape`]: crate::Shape\n",
+                "[`UnaryOps`]: crate::UnaryOps\n",
+                "[`ReduceOps`]: crate::ReduceOps\n",
+                "[`MovementOps`]: crate::MovementOps\n",
+                "[`WindowOps`]: crate::WindowOps\n",
+                "[`Tape`]: crate::Tape\n",
+                "[`Var`]: crate::Var\n",
+                "[`Gradients`]: crate::Gradients\n",
+                "[`Check`]: crate::Check\n",
+                "[`Param`]: crate::Param\n",
+                "[`Params`]: crate::Params\n",
+                "[`Module`]: crate::Module\n",
+                "[`Linear`]: crate::Linear\n",
+                "[`Sequential`]: crate::Sequential\n",
+                "[`Loss`]: crate::Loss\n",
+                "[`Optimizer`]: crate::Optimizer\n",
+            )]
+            #[doc = include_str!($document)]
+            pub mod $name {}
+        };
+    }
 
-    #[doc = include_str!("../docs/from_pytorch.md")]
-    pub mod from_pytorch {}
-
-    #[doc = include_str!("../docs/optimizers.md")]
-    pub mod optimizers {}
-
-    #[doc = include_str!("../docs/extending.md")]
-    pub mod extending {}
-
-    #[doc = include_str!("../docs/design.md")]
-    pub mod design {}
+    page!(api, "../docs/api.md");
+    page!(from_pytorch, "../docs/from_pytorch.md");
+    page!(optimizers, "../docs/optimizers.md");
+    page!(extending, "../docs/extending.md");
+    page!(design, "../docs/design.md");
 }
 
 /// The programs of the README run as tests.

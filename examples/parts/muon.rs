@@ -1,4 +1,4 @@
-//! Muon: orthogonalized momentum. Used by `09_muon.rs`.
+//! Muon: orthogonalized momentum. Used by `11_muon.rs`.
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{InvalidSetting, StepContext, TensorRule, range};

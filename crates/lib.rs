@@ -94,7 +94,7 @@ macro_rules! contents {
         "| for | names |\n\
          | --- | --- |\n\
          | tensors | [`Tensor`], [`tensor!`](tensor), [`Indices`], [`Shape`] |\n\
-         | their methods | [`UnaryOps`], [`ReduceOps`], [`MovementOps`], [`WindowOps`], [`einsum`] |\n\
+         | their methods | [`UnaryOps`], [`BinaryOps`], [`MatmulOps`], [`ReduceOps`], [`MovementOps`], [`IndexOps`], [`WindowOps`], [`einsum`] |\n\
          | derivatives | [`gradients`], [`evaluate`], [`seeded`], [`Gradients`]; [`Tape`], [`Var`], [`grad`], [`vjp`], [`jvp`], [`hvp`], [`jacobian`], [`hessian`] |\n\
          | models | [`Param`], [`Buffer`], [`params!`](params), [`Params`], [`Module`], [`Sequential`], [`init`], [`summary`](summary()), [`check_shapes`] |\n\
          | layers | [`Linear`], [`Conv2d`], [`BatchNorm2d`], [`Dropout`], [`Embedding`], [`Lstm`], [`MultiHeadAttention`], [`TransformerBlock`] and more below |\n\
@@ -205,6 +205,9 @@ pub mod guide {
                 "[`Indices`]: crate::Indices\n",
                 "[`Shape`]: crate::Shape\n",
                 "[`UnaryOps`]: crate::UnaryOps\n",
+                "[`IndexOps`]: crate::IndexOps\n",
+                "[`MatmulOps`]: crate::MatmulOps\n",
+                "[`BinaryOps`]: crate::BinaryOps\n",
                 "[`ReduceOps`]: crate::ReduceOps\n",
                 "[`MovementOps`]: crate::MovementOps\n",
                 "[`WindowOps`]: crate::WindowOps\n",

@@ -1,13 +1,13 @@
-//! A layer of one's own.
+//! A layer of a user's crate.
 
 use wengert::Value;
 use wengert::prelude::*;
 
 use crate::op::SquaredDistance;
 
-/// A radial layer: `exp(-|x - c|^2)` for each of its centres, from `[n, inputs]` to `[n, centres]`.
+/// Radial layer: `exp(-|x - c|^2)` for each center `c`, from `[n, inputs]` to `[n, centers]`.
 pub struct Radial {
-    /// Shape `[centres, inputs]`.
+    /// Shape `[centers, inputs]`.
     pub centers: Param,
 }
 
@@ -16,6 +16,7 @@ params! { Radial { centers } }
 impl Module for Radial {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let _layer = x.tape().layer("Radial");
         let centers = x.tape().param(&self.centers);
         (-Value::apply(SquaredDistance, [&x, &centers])).exp()
     }

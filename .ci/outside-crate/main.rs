@@ -1,5 +1,5 @@
-//! What a stranger does with the library from the outside: an operation, a layer and a rule of one's
-//! own, each in a file of its own; all checked, then trained under a recipe from TOML.
+//! A user's crate with an operation, a layer and an optimizer rule, each in its own file. Checks them and
+//! trains a model with them, configured by TOML.
 
 mod layer;
 mod op;
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let checked = check_gradients(|x| Value::apply(SquaredDistance, [&x[0], &x[1]]), &[a, b])?;
     println!("the operation: {} derivatives compared", checked.comparisons);
 
-    // Points within a ring and outside of it: no straight line divides them.
+    // Points inside and outside a ring, which no straight line separates.
     let points = Tensor::uniform([400, 2], -2.0, 2.0, &mut rng);
     let radius = points.square().sum_axes(-1, false).sqrt();
     let labels = radius.as_slice().iter().map(|r| usize::from((0.7..1.5).contains(r)));
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         check_model(&net, |tape| net.forward(tape.constant(&few.0)).cross_entropy(few.1))?;
     println!("the model: {} derivatives compared", checked.comparisons);
 
-    // The rule, chosen by name.
+    // The rule, by its name in TOML.
     let registry = Registry::default().rule::<Signum>();
     let recipe = registry.read(include_str!("recipe.toml"))?;
     let mistake = registry.read("kind = 'signun'").unwrap_err();
@@ -50,10 +50,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         optimizer.minimize(&mut net, &mut loss);
     }
     let after = loss(&net).0;
-    let said = evaluate(|tape| net.forward(tape.constant(&points))).argmax();
-    let right = said.as_slice().iter().zip(labels.as_slice()).filter(|(said, label)| said == label);
+    let found = evaluate(|tape| net.forward(tape.constant(&points))).argmax();
+    let right =
+        found.as_slice().iter().zip(labels.as_slice()).filter(|(found, label)| found == label);
     let accuracy = right.count() as f64 / 400.0;
     println!("the rule: loss {before:.3} to {after:.3}, accuracy {:.1} %", 100.0 * accuracy);
-    assert!(accuracy > 0.95, "the net has not learned the ring");
+    assert!(accuracy > 0.95, "the net did not learn the ring");
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! An operation of one's own.
+//! An operation of a user's crate.
 
 use wengert::ops::Matmul;
 use wengert::prelude::*;
-use wengert::{Tensor, Float, Op, ShapeError, Value};
+use wengert::{Float, Op, ShapeError, Tensor, Value};
 
-/// Squared distances between the rows of two matrices, `[m, k]` and `[n, k]` to `[m, n]`.
+/// Squared distances between the rows of two matrices: `[m, k]` and `[n, k]` to `[m, n]`.
 #[derive(Clone, Debug)]
 pub struct SquaredDistance;
 
@@ -12,7 +12,7 @@ impl Op<2> for SquaredDistance {
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         match (&*a, &*b) {
             (&[m, k], &[n, l]) if k == l => Ok([m, n].into()),
-            _ => Err(ShapeError::new(format!("{a:?} and {b:?} are not rows of one length"))),
+            _ => Err(ShapeError::new(format!("{a:?} and {b:?} have rows of different lengths"))),
         }
     }
 
@@ -26,7 +26,7 @@ impl Op<2> for SquaredDistance {
     }
 
     fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
-        // Towards row i of a: the sum over j of 2 g_ij (a_i - b_j); towards b with a and b exchanged.
+        // For row i of a: the sum over j of 2 g_ij (a_i - b_j). For b, a and b change roles.
         let (own, other, along) = if i == 0 { (a, b, -1) } else { (b, a, 0) };
         let weight = g.sum_axes(along, false).reshape([own.shape()[0], 1]);
         let product = Matmul { transpose_a: i == 1, transpose_b: false };

@@ -1,4 +1,4 @@
-//! An optimizer rule of one's own.
+//! An optimizer rule of a user's crate.
 
 use serde::{Deserialize, Serialize};
 use wengert::Float;

@@ -1,28 +1,15 @@
-//! A two-layer net on the handwritten digits, trained by any recipe: what several examples share.
+//! Trains the net of example 03 for a number of full batches, under any optimizer.
 
 use std::error::Error;
-use std::path::Path;
 
 use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
 
-pub use crate::data::Digits;
+use crate::digits::Digits;
+use crate::net::TwoLayer;
 
-/// `relu(x A + a) B + b`.
-pub struct Net {
-    hidden: Linear,
-    output: Linear,
-}
-params! { Net { hidden, output } }
-
-impl Module for Net {
-    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        self.output.forward(self.hidden.forward(x).relu())
-    }
-}
-
-/// The digits in an order that is always the same, a third of them held out.
+/// The digits, shuffled once; a third of them is held out.
 pub struct Task {
     seen: Digits,
     unseen: Digits,
@@ -30,24 +17,19 @@ pub struct Task {
 
 impl Task {
     pub fn load() -> Result<Self, Box<dyn Error>> {
-        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-        let digits = Digits::load(&examples.join("data/digits.csv"))?;
-        let mut order = (0..digits.labels.len()).collect::<Vec<_>>();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
-        let (unseen, seen) = order.split_at(order.len() / 3);
-        Ok(Self { seen: digits.take_rows(seen), unseen: digits.take_rows(unseen) })
+        let (seen, unseen) = Digits::split()?;
+        Ok(Self { seen, unseen })
     }
 
-    /// Trains a new net; the loss of each step, and the accuracy on unseen digits at the end.
+    /// Returns the loss of each step, the accuracy on unseen digits at the end, and the net.
     pub fn train(
         &self,
         optimizer: &mut Optimizer,
         batch: usize,
         steps: usize,
-    ) -> (Vec<f32>, f64, Net) {
+    ) -> (Vec<f32>, f64, TwoLayer) {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut net =
-            Net { hidden: Linear::new(64, 64, &mut rng), output: Linear::new(64, 10, &mut rng) };
+        let mut net = TwoLayer::new(64, &mut rng);
         let (mut losses, mut order) = (Vec::new(), (0..self.seen.labels.len()).collect::<Vec<_>>());
         while losses.len() < steps {
             order.shuffle(&mut rng);
@@ -60,9 +42,7 @@ impl Task {
                 }));
             }
         }
-        let said = evaluate(|tape| net.forward(tape.constant(&self.unseen.pixels))).argmax();
-        let right = said.as_slice().iter().zip(&self.unseen.labels).filter(|(a, b)| a == b);
-        let accuracy = right.count() as f64 / self.unseen.labels.len() as f64;
+        let accuracy = net.accuracy(&self.unseen);
         (losses, accuracy, net)
     }
 }

@@ -1,4 +1,4 @@
-//! LAMB: Adam with a trust ratio for each layer. Used by `10_lamb.rs`.
+//! LAMB: Adam with a trust ratio for each layer. Used by `12_lamb.rs`.
 
 use serde::{Deserialize, Serialize};
 use wengert::Float;

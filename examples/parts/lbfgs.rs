@@ -1,4 +1,4 @@
-//! L-BFGS with a line search for the strong Wolfe conditions. Used by `05_lbfgs.rs`.
+//! L-BFGS with a line search for the strong Wolfe conditions. Used by `10_lbfgs.rs`.
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{LossAt, Solver, SolverState, StepContext};

@@ -1,4 +1,4 @@
-//! Muon: orthogonalized momentum. Used by `09_muon.rs`.
+//! Muon: orthogonalized momentum. Used by `11_muon.rs`.
 
 use serde::{Deserialize, Serialize};
 use wengert::optim::{InvalidSetting, StepContext, TensorRule, range};
@@ -70,7 +70,7 @@ impl TensorRule for Muon {
         let norm = wengert::optim::sum_of_squares(n.as_slice()).sqrt();
         let mut x = n.mul_scalar(1.0 / norm.max(self.eps));
         for _ in 0..self.ns_steps {
-            let gram = x.matmul(&x.transpose(0, 1));
+            let gram = x.matmul(x.transpose(0, 1));
             let polynomial = gram.mul_scalar(-4.7750) + gram.matmul(&gram).mul_scalar(2.0315);
             x = x.mul_scalar(3.4445) + polynomial.matmul(&x);
         }

@@ -1,7 +1,7 @@
-//! What the example says about a malformed file of digits: where, what was found, what was expected.
+//! The digits that the examples read, and the messages about malformed files: place, found, expected.
 #![allow(unreachable_pub, reason = "modules of an example")]
 
-#[path = "../../examples/two_layer_net/digits.rs"]
+#[path = "../../examples/03_two_layer_net/digits.rs"]
 mod reader;
 
 use reader::Digits;
@@ -25,6 +25,8 @@ fn the_file_of_the_repository_holds_1797_digits() {
     assert_eq!((digits.labels.len(), digits.pixels.shape()), (1797, [1797, 64].into()));
     assert_eq!(digits.take_rows(&[1796, 0]).labels, [8, 0]);
     assert!(digits.pixels.as_slice().iter().all(|pixel| (0.0..=1.0).contains(pixel)));
+    let (seen, unseen) = Digits::split().unwrap();
+    assert_eq!((seen.labels.len(), unseen.labels.len()), (1198, 599));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_mt::Mt;
 
-#[path = "../../examples/two_layer_net/exercise.rs"]
+#[path = "../../examples/03_two_layer_net/exercise.rs"]
 mod exercise;
 
 /// NumPy's generator of old, as `numpy.random.seed` and `numpy.random.randn` use it.

@@ -1,5 +1,7 @@
-//! Weights in files: those of a net that PyTorch trained are loaded under other names, training is
-//! interrupted and goes on with the same bits, and the result is saved and read back.
+//! Weights in files: load a file that PyTorch wrote, interrupt and resume training, save the result.
+//!
+//! Teaches: safetensors, renaming, partial loading, optimizer state in a file, averaged weights, `.npy`.
+//! Run: `cargo run --release --features io --example 14_weights_in_and_out`
 
 use std::error::Error;
 use std::path::Path;
@@ -8,7 +10,7 @@ use wengert::io::{Load, load, load_state, named, npy, save, save_state};
 use wengert::prelude::*;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 
-/// The last layer of the net in `tests/interop/weights.py`, which calls it `head`, and one of our own.
+/// `classify` is the layer `head` of the PyTorch model in `tests/interop/weights.py`; `judge` is new.
 struct Net {
     classify: Linear,
     judge: Linear,
@@ -48,18 +50,20 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = root.join("tests/fixtures/interop/from_pytorch.safetensors");
 
-    // Strictly the file does not fit, which the error tells, name by name; nothing was changed.
+    // A strict load refuses a file that does not fit, lists the names, and leaves the net as it was.
     let mut net = net(0);
-    if let Err(error) = load(&file, &mut net) {
-        println!("{}", error.to_string().replace(&*root.to_string_lossy(), "."));
-    }
+    let error = load(&file, &mut net).expect_err("the file has other names");
+    let message = error.to_string().replace(&*root.to_string_lossy(), ".");
+    println!("A strict load is refused, as expected:\n  {}\n", message.replace('\n', "\n  "));
+
+    // A lenient load takes the tensors that fit, here under another name, and reports the rest.
     let report = Load::new().lenient().rename("head.*", "classify.*").file(&file, &mut net)?;
     assert_eq!(report.missing, ["judge.weight", "judge.bias"]);
     assert!(
         report.shape_mismatch.is_empty() && report.unexpected.contains(&"conv.weight".to_owned())
     );
 
-    // Six steps, of which the first three are in one process and the rest in another.
+    // Six steps: once without a break, once saved after three and resumed by a new net and optimizer.
     let x = Tensor::from_fn([8, 128], |i| (i % 11) as f32 / 11.0);
     let recipe = "kind = 'adam'\nlr = 0.01\nema = 0.9";
     let mut optimizer = Optimizer::from_toml(recipe)?;
@@ -74,16 +78,19 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
     let restored = load_state(folder.join("state.safetensors"), &mut again, &resumed)?;
     assert!(restored.is_complete());
     let loss_again = train(&mut resumed, &mut again, &x, 3);
-    println!("loss {loss} at once, {loss_again} when interrupted");
+    println!("loss after six steps: {loss} without a break, {loss_again} resumed");
     assert_eq!(named(&resumed), named(&net));
     assert_eq!(loss, loss_again);
 
-    // The averages of the parameters are saved like the parameters, and one tensor for NumPy.
+    // Averaged weights are saved like any others. NumPy reads single tensors as .npy.
     let averages = folder.join("averages.safetensors");
     optimizer.with_ema(&mut net, |net| save(&averages, net))?;
     load(&averages, &mut resumed)?;
     assert_ne!(named(&resumed), named(&net));
     npy::write(folder.join("judge.npy"), net.judge.weight.value())?;
     assert_eq!(&npy::read(folder.join("judge.npy"))?, net.judge.weight.value());
+    println!(
+        "PyTorch's weights were loaded, and resumed training gave the same bits in every weight."
+    );
     Ok(())
 }

@@ -1,21 +1,24 @@
-//! Newton's method without a Hessian: conjugate gradients need only its products with vectors.
+//! Newton's method without a Hessian matrix: conjugate gradients need only its products with vectors.
 //!
-//! Five Rosenbrock functions `(1 - a)^2 + 100 (b - a^2)^2` at once. Solving their two Newton equations
-//! by hand gives the step `p = (1 - a) / (1 - 200 (b - a^2))` in `a` and `2 a p - (b - a^2)` in `b`.
-//! From it follows, once the error `e` is below 0.01, an error of at most 1300 `e^2` one step later:
-//! the number of correct digits doubles.
+//! Teaches: `hvp` (Hessian-vector products), `grad`, second-order optimization.
+//! Run: `cargo run --release --example 07_newton`
+//!
+//! Minimizes the sum of five Rosenbrock functions `(1 - a)^2 + 100 (b - a^2)^2`. By hand, a Newton step is
+//! `p = (1 - a) / (1 - 200 (b - a^2))` in `a` and `2 a p - (b - a^2)` in `b`; the program compares.
+//! It follows that an error `e` below 0.01 is at most `1300 e^2` after the next step, that is, the number
+//! of correct digits doubles; the program checks that too.
 
 use std::process::ExitCode;
 
 use wengert::f64::prelude::*;
 
-/// The sum of five Rosenbrock functions, a row of `x` for each.
+/// Returns the sum of five Rosenbrock functions, one for each row `[a, b]` of `x`.
 fn rosenbrock(x: Var<'_>) -> Var<'_> {
     let (a, b) = (x.narrow(1, 0, 1), x.narrow(1, 1, 1));
     ((1.0 - a).square() + (b - a.square()).square() * 100.0).sum()
 }
 
-/// The step `p` that solves `H p = -g`, with gradient `g` and Hessian `H` at `x`.
+/// Returns the `p` with `H p = -g`, for the gradient `g` and the Hessian `H` at `x`.
 fn newton_step(x: &Tensor) -> Tensor {
     let tape = Tape::new();
     let x = tape.variable(x);
@@ -24,7 +27,7 @@ fn newton_step(x: &Tensor) -> Tensor {
     conjugate_gradients(|v| hvp(loss, &[x], &[tape.constant(v)])[0].value(), -g)
 }
 
-/// Solves `A p = b` for a positive definite `A`, of which it asks products only.
+/// Solves `A p = b` for a positive definite `A`, given as the function `a` from `v` to `A v`.
 fn conjugate_gradients(a: impl Fn(&Tensor) -> Tensor, b: Tensor) -> Tensor {
     let mut p = Tensor::zeros(b.shape());
     let (mut residual, mut direction) = (b.clone(), b);
@@ -47,7 +50,7 @@ fn dot(a: &Tensor, b: &Tensor) -> f64 {
     (a * b).sum().item()
 }
 
-/// The Newton step of each row, by hand.
+/// Returns the Newton step of each row, by hand.
 fn by_hand(x: &Tensor) -> Tensor {
     let rows = x.as_slice().chunks(2).flat_map(|row| {
         let (a, above) = (row[0], row[1] - row[0] * row[0]);
@@ -65,21 +68,27 @@ fn main() -> ExitCode {
     let minimum = Tensor::ones([5, 2]);
     let mut x = tensor![[-1.2, 1.0], [0.5, 0.0], [2.0, 3.0], [0.0, -1.0], [1.5, 2.0]];
     let mut right = true;
-    println!("step         error  step against the one by hand");
+    println!("step         error  relative difference from the step by hand");
     for step in 1..=25 {
         let error = largest(&(&x - &minimum));
         if error < 1e-13 {
-            println!("at the minimum, (1, 1) five times, after {} steps", step - 1);
+            println!(
+                "After {} steps the error is {error:.1e}, below 1e-13; each step is Newton's, and the \
+                 convergence is quadratic.",
+                step - 1
+            );
             return if right { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         let (found, expected) = (newton_step(&x), by_hand(&x));
         let apart = largest(&(&found - &expected)) / largest(&expected);
         x = x + found;
         let after = largest(&(&x - &minimum));
-        println!("{step:4} {after:13.1e} {apart:29.1e}");
+        println!("{step:4} {after:13.1e} {apart:38.1e}");
         let quadratic = error > 0.01 || after <= 1300.0 * error * error + 1e-13;
         if !quadratic || apart > 1e-8 {
-            eprintln!("step {step}: not Newton's, or not quadratic: from {error:e} to {after:e}");
+            eprintln!(
+                "step {step} is not a Newton step, or the error fell too little: {error:e} to {after:e}"
+            );
             right = false;
         }
     }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
+use rand::seq::SliceRandom;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
 
 const PIXELS: usize = 64;
@@ -16,14 +18,28 @@ pub struct Digits {
 }
 
 impl Digits {
+    /// Loads the file of the repository. Shuffles it, always in the same way, and returns two thirds to
+    /// train on and one third to test with.
+    pub fn split() -> Result<(Self, Self), Box<dyn Error>> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/digits.csv");
+        let digits = Self::load(&file)?;
+        let mut order = (0..digits.labels.len()).collect::<Vec<_>>();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
+        let (unseen, seen) = order.split_at(order.len() / 3);
+        Ok((digits.take_rows(seen), digits.take_rows(unseen)))
+    }
+
     pub fn load(path: &Path) -> Result<Self, Box<dyn Error>> {
         let file = path.display().to_string();
         Self::read(&std::fs::read(path).map_err(|error| format!("{file}: {error}"))?, &file)
     }
 
-    /// Reads digits; what is wrong with them is told with its place in `file`.
+    /// Reads digits from CSV.
+    ///
+    /// # Errors
+    /// The first malformed field, with `file`, line and column.
     pub fn read(text: &[u8], file: &str) -> Result<Self, Box<dyn Error>> {
-        // Without quoting a field begins where the one before it ends, so that columns can be told.
+        // Quotes would make the column of a field unknown.
         let mut reader = ReaderBuilder::new();
         let mut reader = reader.has_headers(false).quoting(false).flexible(true).from_reader(text);
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
@@ -42,14 +58,14 @@ impl Digits {
         Ok(Self { pixels: Tensor::from_vec(pixels, [labels.len(), PIXELS]), labels })
     }
 
-    /// Some of the digits, in this order.
+    /// Returns the digits of these rows, in this order.
     pub fn take_rows(&self, rows: &[usize]) -> Self {
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
         Self { pixels: self.pixels.take_rows(rows), labels }
     }
 }
 
-/// The numbers of a row; or what is wrong with it, and from which column on.
+/// Returns the numbers of a row, or the column of the first mistake and a message.
 fn parse(row: &ByteRecord) -> Result<[u8; FIELDS], (usize, String)> {
     let (mut numbers, mut column) = ([0; FIELDS], 1);
     for (number, (place, field)) in numbers.iter_mut().zip(row.iter().enumerate()) {
@@ -67,7 +83,7 @@ fn parse(row: &ByteRecord) -> Result<[u8; FIELDS], (usize, String)> {
     }
 }
 
-/// The line of a row, from 1. The reader's own position is before any empty lines in front of it.
+/// Returns the line of a row, from 1. The reader's position is in front of empty lines, which are skipped.
 fn line_of(row: &ByteRecord, text: &[u8]) -> usize {
     let start = row.position().map_or(0, |start| start.byte() as usize);
     let empty = text[start..].iter().take_while(|byte| b"\r\n".contains(byte)).count();

@@ -1,8 +1,11 @@
-//! A physics-informed network: it learns the solution of a differential equation from the equation.
+//! A physics-informed network learns the solution of a differential equation from the equation alone.
 //!
-//! `-u'' = pi^2 sin(pi x)` on (0, 1) with `u(0) = u(1) = 0`, whose solution is `sin(pi x)`. The network
-//! stands behind `x (1 - x)`, so that the boundary holds by itself; the loss is the mean square of what
-//! the equation leaves over. Its second derivative is recorded, and differentiated once more to train.
+//! Teaches: derivatives by an input, a loss that contains derivatives, training through them.
+//! Run: `cargo run --release --example 06_physics_informed`
+//!
+//! The equation is `-u'' = pi^2 sin(pi x)` on (0, 1) with `u(0) = u(1) = 0`; its solution is `sin(pi x)`.
+//! The network is multiplied by `x (1 - x)`, so it meets the boundary conditions exactly. The loss is the
+//! mean square of `u'' + pi^2 sin(pi x)`. Training differentiates the recorded `u''` once more.
 
 use std::error::Error;
 use std::f64::consts::PI;
@@ -23,7 +26,7 @@ impl Module<f64> for Solution {
     }
 }
 
-/// `du/dx` at each point: a point's `u` depends on no other point.
+/// Returns `du/dx` at each point. Summing first is correct because `u` at a point depends on no other point.
 fn derivative<'t>(u: Var<'t>, x: Var<'t>) -> Var<'t> {
     grad(u.sum(), &[x])[0]
 }
@@ -50,12 +53,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    // Between the points that it has seen, too.
+    // The error on a finer grid, so also between the training points.
     let x = Tensor::linspace(0.0, 1.0, 1001).reshape([1001, 1]);
     let exact = (&x * PI).sin();
     let found = evaluate(|tape| u.forward(tape.constant(&x)));
     let norm = |v: &Tensor| v.square().sum().sqrt().item();
     let error = norm(&(found - &exact)) / norm(&exact);
-    println!("relative L2 error against sin(pi x): {error:.2e}");
-    if error < 1e-3 { Ok(()) } else { Err("the error is not below 1e-3".into()) }
+    if error >= 1e-3 {
+        return Err(format!("the relative error is {error:.2e}, not below 1e-3").into());
+    }
+    println!(
+        "The network is {error:.2e} (relative L2 error) from sin(pi x), at most 1e-3 allowed."
+    );
+    Ok(())
 }

@@ -1,5 +1,4 @@
-//! The exercise that this library grew out of: update the weights of a two-layer net by gradient
-//! descent, once, and compare with the numbers that the exercise prints.
+//! An exercise with published results: one update of a two-layer net by gradient descent.
 
 use wengert::f64::prelude::*;
 
@@ -20,16 +19,16 @@ impl Module<f64> for Net {
     }
 }
 
-/// The exercise's function: `W := W - eta * gradient / n_examples`, for every parameter.
+/// Updates every parameter: `W := W - eta * gradient / n_examples`.
 pub fn update(grads: &Gradients, eta: f64, params: &mut impl Params<f64>, n_examples: usize) {
     params.for_each_param_mut(&mut |name, w| {
-        let gradient = grads.get(w).unwrap_or_else(|| panic!("no gradient arrived at {name}"));
+        let gradient = grads.get(w).unwrap_or_else(|| panic!("{name} has no gradient"));
         let step = gradient * (eta / n_examples as f64);
         w.set(w.value() - step);
     });
 }
 
-/// The net before the update: standard normal draws of NumPy with seed 0, and zero biases.
+/// Returns the net before the update: standard normal draws of NumPy with seed 0, and zero biases.
 pub fn net() -> Net {
     let w1 = tensor![
         [1.764052345967664, 0.4001572083672233, 0.9787379841057392],
@@ -44,12 +43,12 @@ pub fn net() -> Net {
     Net { w1: Param::new(w1), b1: Param::new(b1), w2: Param::new(w2), b2: Param::new(b2) }
 }
 
-/// The two examples and their targets.
+/// Returns the two training examples and their targets.
 pub fn batch() -> (Tensor, Tensor) {
     (tensor![[0.1, -0.2], [-0.1, 0.2]], tensor![[0.0, 1.0], [1.0, 0.0]])
 }
 
-/// The net after one update with eta = 0.01.
+/// Returns the net after one update with eta = 0.01.
 pub fn updated() -> Net {
     let (mut net, (x, y)) = (net(), batch());
     let (_, grads) = gradients(|tape| net.forward(tape.constant(&x)).half_sse(&y));
@@ -57,7 +56,7 @@ pub fn updated() -> Net {
     net
 }
 
-/// What the exercise says that W1, b1, W2 and b2 are then, to eight or nine digits.
+/// Returns W1, b1, W2 and b2 after the update as published, with eight or nine digits.
 pub fn expected() -> [Tensor; 4] {
     [
         tensor![[1.76399035, 0.4001897, 0.97879742], [2.2410172, 1.86749301, -0.97739675]],

@@ -1,8 +1,12 @@
-//! Model-agnostic meta-learning (Finn, Abbeel, Levine 2017): a start from which one step learns a task.
+//! Meta-learning (MAML): trains initial weights from which one gradient step learns a new task.
 //!
-//! A task is a sine wave of which ten points are known. One step of descent on them is recorded: on the
-//! tape a second net's parameters are bound to what the step makes of the first's, and the loss after it
-//! is differentiated through it. With a rate of 0 the same program is conventional training.
+//! Teaches: differentiating through a training step, `tape.bind`, arithmetic with gradients.
+//! Run: `cargo run --release --example 08_maml`
+//!
+//! A task is a sine wave, of which ten points are known. The inner step of gradient descent on these points
+//! is recorded: `tape.bind` gives each parameter its updated value on the tape. The outer loss, on other
+//! points of the wave, is then differentiated through that step. An inner rate of 0 gives ordinary training.
+//! Finn, Abbeel, Levine 2017, <https://arxiv.org/abs/1703.03400>.
 
 use std::error::Error;
 use std::f32::consts::PI;
@@ -25,9 +29,11 @@ impl Module for Net {
     }
 }
 
-/// Points `(x, y)` of one sine wave: known, and asked for.
+/// Points `(x, y)` of one sine wave.
 struct Task {
+    /// For the inner step.
     known: (Tensor, Tensor),
+    /// For the outer loss.
     asked: (Tensor, Tensor),
 }
 
@@ -47,8 +53,8 @@ fn loss<'t>(net: &Net, tape: &'t Tape, (x, y): &(Tensor, Tensor)) -> Var<'t> {
     net.forward(tape.constant(x)).mse(y)
 }
 
-/// The loss on a task after one step of this rate, on a tape where the parameters mean what they are
-/// then.
+/// Returns the loss on a task after one inner step with this rate. From then on, the parameters have
+/// their updated values on this tape.
 fn adapted<'t>(net: &Net, tape: &'t Tape, task: &Task, rate: f64) -> Var<'t> {
     let inner = loss(net, tape, &task.known);
     let params = net.named_params();
@@ -59,7 +65,7 @@ fn adapted<'t>(net: &Net, tape: &'t Tape, task: &Task, rate: f64) -> Var<'t> {
     loss(net, tape, &task.asked)
 }
 
-/// A net trained for the loss after one step of this rate, four tasks at a time.
+/// Trains a net for the loss after one inner step with this rate, on four tasks at a time.
 fn train(rate: f64) -> Result<Net, Box<dyn Error>> {
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
     let (first, second) = (Linear::new(1, 32, rng), Linear::new(32, 32, rng));
@@ -83,15 +89,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         let loss = |task| adapted(net, &Tape::new(), task, rate).item();
         unseen.iter().map(loss).sum::<f32>() / unseen.len() as f32
     };
-    let (maml, conventional) = (train(0.05)?, train(0.0)?);
-    let start = [mean_loss(&maml, 0.0), mean_loss(&conventional, 0.0)];
-    // The conventional net may choose the rate that serves it best.
+    let (maml, ordinary) = (train(0.05)?, train(0.0)?);
+    let start = [mean_loss(&maml, 0.0), mean_loss(&ordinary, 0.0)];
+    // The ordinary net gets the best of five rates.
     let rates = [0.01, 0.02, 0.05, 0.1, 0.2];
-    let best =
-        rates.map(|rate| mean_loss(&conventional, rate)).into_iter().fold(f32::MAX, f32::min);
+    let best = rates.map(|rate| mean_loss(&ordinary, rate)).into_iter().fold(f32::MAX, f32::min);
     let after = [mean_loss(&maml, 0.05), best];
     println!("mean squared error on 200 unseen waves  before  after one step");
     println!("meta-trained                          {:8.3}  {:14.3}", start[0], after[0]);
-    println!("conventionally trained                {:8.3}  {:14.3}", start[1], after[1]);
-    if after[0] < after[1] / 3.0 { Ok(()) } else { Err("meta-training did not pay".into()) }
+    println!("trained in the ordinary way           {:8.3}  {:14.3}", start[1], after[1]);
+    if after[0] >= after[1] / 3.0 {
+        return Err("meta-training did not cut the error after one step to a third".into());
+    }
+    println!(
+        "After one step the meta-trained net has {:.2} times the error of the ordinary one, less than \
+         1/3 required.",
+        after[0] / after[1]
+    );
+    Ok(())
 }

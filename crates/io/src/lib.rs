@@ -50,7 +50,6 @@ mod load;
 mod ndarray_interop;
 pub mod npy;
 pub mod npz;
-
 mod rename;
 pub mod safetensors;
 mod state;

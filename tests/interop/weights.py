@@ -1,7 +1,7 @@
 """Weights between PyTorch, NumPy and wengert, in files.
 
     python weights.py make     trains a small convolutional net and writes tests/fixtures/interop/from_*
-    python weights.py check    loads what the test `interop` of wengert wrote (wengert.*), strictly
+    python weights.py check    loads what the test `io` of wengert wrote (wengert.*), strictly
 
 Needs PyTorch, NumPy and safetensors. The files are checked in, so that the tests need neither.
 """

@@ -1,10 +1,19 @@
-//! Files for wengert: weights in and out of PyTorch and NumPy, and an optimizer's state. Users take it
-//! through the crate `wengert`, feature `train`, as `wengert::io`.
+//! Files for wengert: weights and optimizer state as safetensors, arrays as NumPy's `.npy` and `.npz`.
+//!
+//! In a program, enable the feature `io` of the crate `wengert`; this crate is `wengert::io` there:
+//!
+//! ```text
+//! cargo add wengert --features io
+//! ```
+//!
+//! [`save`] writes the parameters and buffers of a model by dotted name, and [`load`] reads a file that has
+//! exactly these names and shapes. Layers name and lay out their tensors as PyTorch does, so the `state_dict`
+//! of an equal model fits.
 //!
 //! ```
 //! use wengert_core::rand::{SeedableRng, rngs::ChaCha8Rng};
-//! use wengert_nn::Linear;
 //! use wengert_io::{Load, load, save};
+//! use wengert_nn::Linear;
 //!
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("weights.safetensors");
@@ -12,34 +21,39 @@
 //! let trained = Linear::<f32>::new(4, 2, &mut rng);
 //! save(&path, &trained)?;
 //!
-//! let mut other = Linear::<f32>::new(4, 2, &mut rng);
-//! load(&path, &mut other)?;
-//! assert_eq!(trained.weight.value(), other.weight.value());
+//! let mut fresh = Linear::<f32>::new(4, 2, &mut rng);
+//! load(&path, &mut fresh)?;
+//! assert_eq!(fresh.weight.value(), trained.weight.value());
 //!
-//! // A model of other shapes stays as it was, and the error tells why.
+//! // A model of another shape is unchanged, and the error says why.
 //! let mut wider = Linear::<f32>::new(5, 2, &mut rng);
 //! let error = load(&path, &mut wider).unwrap_err().to_string();
 //! assert!(error.ends_with(
 //!     "does not fit the model\n  shape mismatch: weight is [2, 5] in the model, [2, 4] in the file"
 //! ));
-//! // What fits may be taken from it all the same.
+//!
+//! // A lenient load takes what fits.
 //! let report = Load::new().lenient().file(&path, &mut wider)?;
 //! assert_eq!(report.shape_mismatch[0].name, "weight");
 //! assert_eq!(wider.bias.unwrap().value(), trained.bias.unwrap().value());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! * [`save`] writes a model's parameters and buffers by dotted name; [`load`] takes exactly these. With
-//!   [`Load`] a file may lack names, have others, or call things otherwise.
-//! * [`save_state`] and [`load_state`] do the same for an optimizer's state. Averages of
-//!   parameters are saved like the parameters: `optimizer.with_ema(&mut model, |model| save(path, model))`.
-//! * [`safetensors`], [`npy`] and [`npz`] are the formats by themselves: each has `read` and `write` for
-//!   files, `from_bytes` and `to_bytes` for memory.
-//! * With the feature `ndarray`, `to_ndarray` and `from_ndarray`.
+//! | Task | Call |
+//! | --- | --- |
+//! | Save a model | `save(path, &model)` |
+//! | Load weights that fit exactly | `load(path, &mut model)` |
+//! | Load weights under other names, or in part | `Load::new().rename("encoder.*", "*").lenient().file(path, &mut model)` |
+//! | Save and load an optimizer | `save_state(path, &optimizer, &model)`, `load_state(path, &mut optimizer, &model)` |
+//! | Save averaged weights | `optimizer.with_ema(&mut model, \|model\| save(path, model))` |
+//! | Read and write tensors by themselves | `read` and `write` of [`safetensors`], [`npz`] and [`npy`] |
+//! | The same in memory | `from_bytes` and `to_bytes` there, [`Load::bytes`], [`state_from_bytes`], [`state_to_bytes`] |
+//! | Exchange arrays with `ndarray` | `to_ndarray`, `from_ndarray` (feature `ndarray`) |
 //!
-//! Numbers are rounded to the precision of the model, whatever the file holds. A file is replaced at once
-//! or not at all, and what is wrong with one is a [`FileError`]: nothing that a file may hold panics, and no
-//! size that it claims is believed before its bytes are there.
+//! Files may hold integers and floats of any size; numbers are rounded to the precision of the model. Writing
+//! replaces a file atomically. Reading never panics and allocates no size before its bytes are there; whatever
+//! is wrong with a file is a [`FileError`] that names the file, the tensor, what was expected and what was
+//! found.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod dtype;
@@ -50,7 +64,6 @@ mod load;
 mod ndarray_interop;
 pub mod npy;
 pub mod npz;
-
 mod rename;
 pub mod safetensors;
 mod state;

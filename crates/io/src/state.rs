@@ -1,4 +1,4 @@
-//! What an optimizer remembers, to a file and from one.
+//! Saving and loading the state of an optimizer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,12 +10,33 @@ use wengert_nn::optim::{LoadReport, Optimizer, OptimizerState};
 use crate::safetensors::{Contents, Entry, encode};
 use crate::{FileError, file};
 
-/// Writes all that an optimizer remembers of a model to a safetensors file, under
-/// `parameter/rule.slot` as in [`OptimizerState`]. The numbers (counts, what schedules remember) are scalars of
-/// type `F64`, whatever the precision. The file is replaced at once or not at all.
+/// Writes the state of an optimizer to a safetensors file, under the names of [`OptimizerState`] such as
+/// `hidden.weight/adam.exp_avg`. The file is replaced atomically.
+///
+/// Tensors have the model's precision. Numbers, such as step counts, are `F64` scalars.
+///
+/// ```
+/// use wengert_core::{Param, Tensor, gradients};
+/// use wengert_io::{load_state, save_state};
+/// use wengert_nn::optim::Optimizer;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("adam.safetensors");
+/// let mut model = vec![Param::new(Tensor::<f32>::scalar(1.0))];
+/// let mut optimizer = Optimizer::from_toml("kind = 'adam'")?;
+/// let (_, grads) = gradients(|tape| tape.param(&model[0]) * 2.0);
+/// optimizer.step(&mut model, &grads);
+/// save_state(&path, &optimizer, &model)?;
+///
+/// let mut resumed = Optimizer::from_toml("kind = 'adam'")?;
+/// let report = load_state(&path, &mut resumed, &model)?;
+/// assert!(report.is_complete());
+/// assert_eq!(resumed.steps(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn save_state<F: Float>(
     path: impl AsRef<Path>,
     optimizer: &Optimizer<F>,
@@ -26,11 +47,11 @@ pub fn save_state<F: Float>(
     file::write(path, &bytes)
 }
 
-/// Gives an optimizer what one of the same recipe, or of a similar one, remembered: training goes on
-/// with the same bits. What did not fit is reported, and starts anew.
+/// Loads the state of an optimizer, so that training resumes with the same bits. The report lists what the
+/// recipe and the file do not have in common; that part starts anew.
 ///
 /// # Errors
-/// When the file cannot be read or is damaged; the optimizer is untouched then.
+/// If the file cannot be read or is damaged. The optimizer is unchanged then.
 pub fn load_state<F: Float>(
     path: impl AsRef<Path>,
     optimizer: &mut Optimizer<F>,
@@ -40,13 +61,25 @@ pub fn load_state<F: Float>(
     Ok(optimizer.restore(model, state))
 }
 
-/// The entry of metadata that lists which scalars are numbers: a parameter may be a scalar too.
+/// The metadata that lists which scalars are numbers. Others are the state of a parameter that is a scalar.
 const NUMBERS: &str = "numbers";
 
-/// The file that [`save_state`] writes, in state.
+/// Returns the bytes that [`save_state`] writes. Equal states give equal bytes.
 ///
 /// # Errors
-/// As [`to_bytes`](crate::safetensors::to_bytes).
+/// If the header would be longer than the 100 MB that the format allows.
+///
+/// ```
+/// use wengert_io::{state_from_bytes, state_to_bytes};
+/// use wengert_nn::optim::OptimizerState;
+///
+/// let state = OptimizerState::<f32> {
+///     tensors: Default::default(),
+///     numbers: [("steps".to_owned(), 3.0)].into(),
+/// };
+/// assert_eq!(state_from_bytes(&state_to_bytes(&state)?)?, state);
+/// # Ok::<(), wengert_io::FileError>(())
+/// ```
 pub fn state_to_bytes<F: Float>(state: &OptimizerState<F>) -> Result<Vec<u8>, FileError> {
     let mut entries: Vec<Entry> =
         state.tensors.iter().map(|(name, array)| Entry::new(name, array)).collect();
@@ -57,10 +90,10 @@ pub fn state_to_bytes<F: Float>(state: &OptimizerState<F>) -> Result<Vec<u8>, Fi
     encode(&entries, (NUMBERS, list))
 }
 
-/// The state in a file that [`save_state`] wrote.
+/// Reads a state from the bytes of a file that [`save_state`] wrote.
 ///
 /// # Errors
-/// When the bytes are no safetensors file, or hold something else than numbers.
+/// If the bytes are no safetensors file, or hold something other than numbers.
 pub fn state_from_bytes<F: Float>(bytes: &[u8]) -> Result<OptimizerState<F>, FileError> {
     let Contents { metadata, tensors } = Contents::parse(bytes)?;
     let list = metadata.get(NUMBERS).map_or("[]", String::as_str);

@@ -129,7 +129,7 @@ fn a_file_that_cannot_be_written_or_read_is_named() {
 }
 
 #[test]
-fn memory_tells_numbers_from_scalar_tensors() {
+fn a_state_distinguishes_numbers_from_scalar_tensors() {
     let state = OptimizerState::<f64> {
         tensors: [("b/adam.exp_avg".to_owned(), Tensor::scalar(0.5))].into(),
         numbers: [("b/adam.count".to_owned(), 3.0), ("steps".to_owned(), f64::INFINITY)].into(),
@@ -137,7 +137,7 @@ fn memory_tells_numbers_from_scalar_tensors() {
     let bytes = state_to_bytes(&state).unwrap();
     assert_eq!(state_from_bytes::<f64>(&bytes).unwrap(), state);
     assert_eq!(bytes, state_to_bytes(&state).unwrap());
-    // In single precision the numbers stay double.
+    // Numbers keep double precision in a model of single precision.
     let state = OptimizerState::<f32> {
         tensors: [].into(),
         numbers: [("steps".to_owned(), 16_777_217.0)].into(),
@@ -145,9 +145,9 @@ fn memory_tells_numbers_from_scalar_tensors() {
     let bytes = state_to_bytes(&state).unwrap();
     assert_eq!(state_from_bytes::<f32>(&bytes).unwrap(), state);
 
-    // One link more: what is known is taken, what is not is told.
-    let mut plain = Optimizer::<f32>::from_toml("kind = 'adam'\naverage = 0.5").unwrap();
+    // The state of a recipe without the average: the rest is loaded, the average reported as missing.
+    let mut plain = Optimizer::<f32>::from_toml("kind = 'adam'\nema = 0.5").unwrap();
     let restored = plain.restore(&net(0.0), state_from_bytes(&bytes).unwrap());
     assert_eq!(plain.steps(), 16_777_217);
-    assert!(restored.missing.contains(&"weight/average.average".to_owned()));
+    assert!(restored.missing.contains(&"weight/ema.average".to_owned()));
 }

@@ -1,5 +1,5 @@
-//! Recurrent layers, attention, transformer blocks and positions against PyTorch; their masks, states and shape
-//! mistakes.
+//! Recurrent layers, attention, transformer blocks and positions against PyTorch; their masks, states and
+//! shape mistakes.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;

@@ -1,7 +1,8 @@
 //! Initial values of weights, drawn from a generator that the caller passes.
 //!
-//! A weight has shape `[outputs, inputs, ..]`; the axes after the first two are the kernel of a convolution. Its
-//! fan-in is `inputs` times the size of the kernel, its fan-out `outputs` times that size.
+//! A weight has shape `[outputs, inputs, ..]`; the axes after the first two are the kernel of a
+//! convolution. Its fan-in is `inputs` times the size of the kernel, its fan-out `outputs` times that
+//! size.
 //!
 //! The short forms have PyTorch's defaults, the forms `.._with` all settings. Source of the definitions:
 //! <https://docs.pytorch.org/docs/stable/nn.init.html>.
@@ -73,8 +74,8 @@ pub enum Nonlinearity {
 
 /// Returns the gain with which weights should be scaled so that the nonlinearity keeps the variance.
 ///
-/// It is 1 for the identity and the sigmoid, 5/3 for tanh, `sqrt(2)` for ReLU, `sqrt(2 / (1 + slope^2))` for
-/// leaky ReLU and 3/4 for SELU.
+/// It is 1 for the identity and the sigmoid, 5/3 for tanh, `sqrt(2)` for ReLU, `sqrt(2 / (1 + slope^2))`
+/// for leaky ReLU and 3/4 for SELU.
 ///
 /// ```
 /// use wengert_nn::init::{Nonlinearity, calculate_gain};
@@ -109,8 +110,8 @@ pub fn normal<F: Float>(shape: impl Into<Shape>, std: f64, rng: &mut impl Rng) -
     Tensor::randn(shape, rng).mul_scalar(std)
 }
 
-/// Draws from the normal distribution with this mean and standard deviation, conditioned on lying between `low` and
-/// `high`: PyTorch's `trunc_normal_`, whose default is `[-2.0, 2.0]`.
+/// Draws from the normal distribution with this mean and standard deviation, conditioned on lying between
+/// `low` and `high`: PyTorch's `trunc_normal_`, whose default is `[-2.0, 2.0]`.
 ///
 /// The bounds are absolute, not multiples of the standard deviation.
 ///
@@ -129,8 +130,8 @@ pub fn truncated_normal<F: Float>(
         "truncated_normal: expected low < high and std > 0, found low {low}, high {high}, std {std}"
     );
     let (below, above) = ((low - mean) / std, (high - mean) / std);
-    // Rejection sampling from uniform draws, in units of the standard deviation. The density is largest at `mode`.
-    // Nine standard deviations from there it is below the resolution of a draw of 53 bits.
+    // Rejection sampling from uniform draws, in units of the standard deviation. The density is largest
+    // at `mode`. Nine standard deviations from there it is below the resolution of a draw of 53 bits.
     let mode = 0f64.clamp(below, above);
     let (below, above) = (below.max(mode - 9.0), above.min(mode + 9.0));
     Tensor::from_fn(shape, |_| {
@@ -239,7 +240,8 @@ pub fn kaiming_normal_with<F: Float>(
     normal(shape, gain / fan.of(shape).sqrt(), rng)
 }
 
-/// Draws a weight whose rows are orthonormal, or whose columns if there are fewer of them; Saxe et al. 2013.
+/// Draws a weight whose rows are orthonormal, or whose columns if there are fewer of them; Saxe et al.
+/// 2013.
 ///
 /// The axes after the first count as one. The draw is uniform among all such weights.
 ///
@@ -265,8 +267,8 @@ pub fn orthogonal_with<F: Float>(
     let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
     let (count, length) = (rows.min(columns), rows.max(columns));
     let mut vectors = Tensor::<f64>::randn([count, length], rng);
-    // Gram-Schmidt, twice for each vector, after which it is orthogonal to all digits. The diagonal of R is positive,
-    // so the distribution is uniform without a correction of signs.
+    // Gram-Schmidt, twice for each vector, after which it is orthogonal to all digits. The diagonal of R
+    // is positive, so the distribution is uniform without a correction of signs.
     for k in 0..count {
         let (before, rest) = vectors.as_mut_slice().split_at_mut(k * length);
         let vector = &mut rest[..length];

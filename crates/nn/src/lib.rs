@@ -1,13 +1,15 @@
-//! Layers, losses and optimizers on the tape of `wengert-core`. The crate `wengert` re-exports all of it; its preludes
-//! fix the precision.
+//! Layers, losses and optimizers on the tape of `wengert-core`. The crate `wengert` re-exports all of it;
+//! its preludes fix the precision.
 //!
-//! * [`Module`]: one variable in, one out. [`layers`] has [`Linear`], [`Conv2d`], [`BatchNorm2d`], [`Lstm`],
-//!   [`MultiHeadAttention`] and more, [`Sequential`] stacks them.
-//! * [`Loss`]: losses as methods of a prediction. `x.mse(&y)` is the mean, `x.mse_with(&y, Reduction::Sum)` the sum;
-//!   settings such as [`CrossEntropy`] stand in the place of the [`Reduction`].
+//! * [`Module`]: one variable in, one out. [`layers`] has [`Linear`], [`Conv2d`], [`BatchNorm2d`],
+//!   [`Lstm`], [`MultiHeadAttention`] and more, [`Sequential`] stacks them.
+//! * [`Loss`]: losses as methods of a prediction. `x.mse(&y)` is the mean,
+//!   `x.mse_with(&y, Reduction::Sum)` the sum; settings such as [`CrossEntropy`] stand in the place of
+//!   the [`Reduction`].
 //! * [`init`]: initial weights, drawn from a generator that the caller passes.
 //! * [`masks`]: masks of attention.
-//! * [`summary()`]: the layers of a model with shapes, parameters and costs. [`check_shapes`] checks an input shape.
+//! * [`summary()`]: the layers of a model with shapes, parameters and costs. [`check_shapes`] checks an
+//!   input shape.
 //! * [`optim`]: optimizers, chains of rules that TOML configures.
 //!
 //! ```

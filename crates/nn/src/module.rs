@@ -36,10 +36,10 @@ use wengert_core::{Float, Params, Var};
 /// assert_eq!(y.shape(), [3, 2].into());
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a module of precision `{F}`",
+    message = "`{Self}` is not a module",
     label = "`Module<{F}>` is not implemented for `{Self}`",
-    note = "write `params! {{ .. }}` and `impl Module<{F}> for ..`; plain `Module` means `Module<f32>`, \
-            so under `wengert::f64::prelude` the trait is `Module<f64>`"
+    note = "a model needs `params! {{ .. }}` and `impl Module for {Self}`; \
+            under `wengert::f64::prelude` write `impl Module<f64> for {Self}`"
 )]
 pub trait Module<F: Float = f32>: Params<F> {
     /// Records the output for input `x` on the tape of `x`.

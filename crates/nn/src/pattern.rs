@@ -4,8 +4,9 @@ use std::fmt;
 
 /// A pattern over dotted names, such as those of parameters.
 ///
-/// `*` matches any characters, including dots: `*.bias` matches every bias at any depth, `encoder.*` every name in the
-/// encoder. If it stopped at dots, a pattern would silently miss deeper names. `**` is the same as `*`.
+/// `*` matches any characters, including dots: `*.bias` matches every bias at any depth, `encoder.*`
+/// every name in the encoder. If it stopped at dots, a pattern would silently miss deeper names. `**` is
+/// the same as `*`.
 ///
 /// ```
 /// use wengert_nn::Pattern;

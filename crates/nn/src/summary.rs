@@ -10,8 +10,8 @@ use wengert_core::{
 
 use crate::Module;
 
-/// Returns the output shape of a model for an input of this shape, or the first shape mistake, where `forward` would
-/// panic. Nothing is computed, in evaluation mode.
+/// Returns the output shape of a model for an input of this shape, or the first shape mistake, where
+/// `forward` would panic. Nothing is computed, in evaluation mode.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -33,8 +33,9 @@ pub fn check_shapes<F: Float>(
     eval_shape(|tape| model.forward(tape.placeholder(input))).map(|trace| trace.output)
 }
 
-/// Returns a [`Summary`] of a model for an input of this shape: a row for each layer, and totals. It prints as a
-/// table, like that of torchinfo (<https://github.com/TylerYep/torchinfo>). Nothing is computed, in evaluation mode.
+/// Returns a [`Summary`] of a model for an input of this shape: a row for each layer, and totals. It
+/// prints as a table, like that of torchinfo (<https://github.com/TylerYep/torchinfo>). Nothing is
+/// computed, in evaluation mode.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -61,8 +62,8 @@ pub fn summary<F: Float, M: Module<F> + ?Sized>(
     summary_of(model, model.name(), |tape| model.forward(tape.placeholder(input)))
 }
 
-/// Returns a [`Summary`] of a model that takes several variables, or tokens: `name` is the name of the model, `run`
-/// records its output.
+/// Returns a [`Summary`] of a model that takes several variables, or tokens: `name` is the name of the
+/// model, `run` records its output.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -92,8 +93,8 @@ pub fn summary_of<F: Float>(
     Ok(Summary::new(name, trace, &params, size_of::<F>()))
 }
 
-/// The layers of a model, and totals; see [`summary()`]. A row counts what belongs to the layer itself and not to a layer
-/// inside it, so that the rows add up to the totals.
+/// The layers of a model, and totals; see [`summary()`]. A row counts what belongs to the layer itself
+/// and not to a layer inside it, so that the rows add up to the totals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// The model, then its layers in the order in which they run.
@@ -119,13 +120,13 @@ pub struct Row {
     pub depth: usize,
     /// The kind of layer.
     pub layer: String,
-    /// The dotted name, as in the names of parameters. Empty for the model, and for a layer without parameters that
-    /// is in no [`Sequential`](crate::Sequential).
+    /// The dotted name, as in the names of parameters. Empty for the model, and for a layer without
+    /// parameters that is in no [`Sequential`](crate::Sequential).
     pub name: String,
     /// The shape of the output.
     pub output: Shape,
-    /// The number of elements of its parameters. A parameter that several layers read, such as a tied weight, counts
-    /// in the first of them.
+    /// The number of elements of its parameters. A parameter that several layers read, such as a tied
+    /// weight, counts in the first of them.
     pub params: usize,
     /// Its multiply-adds.
     pub multiply_adds: u64,

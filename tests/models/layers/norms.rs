@@ -1,5 +1,5 @@
-//! Layers without sequences: the cases of `fixtures/layers.json` and `fixtures/layers_more.json` to ten digits, and
-//! properties that no case covers.
+//! Layers without sequences: the cases of `fixtures/layers.json` and `fixtures/layers_more.json` to ten
+//! digits, and properties that no case covers.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;

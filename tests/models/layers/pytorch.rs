@@ -60,9 +60,9 @@ fn case_of(fixture: &str, case: &str) -> Json {
 
 /// Compares a model with a case of a fixture in the format of `fixtures/layers.json`.
 ///
-/// Parameters and buffers are loaded by PyTorch's names. Compared are the outputs, the gradients of their weighted
-/// sum by the inputs and by each parameter (by the sweep and recorded), and the new values of the buffers. An input
-/// without a gradient in the fixture, such as tokens, is a constant.
+/// Parameters and buffers are loaded by PyTorch's names. Compared are the outputs, the gradients of their
+/// weighted sum by the inputs and by each parameter (by the sweep and recorded), and the new values of
+/// the buffers. An input without a gradient in the fixture, such as tokens, is a constant.
 #[track_caller]
 pub(crate) fn agrees<M: Params<f64>>(
     fixture: &str,
@@ -132,8 +132,8 @@ pub(crate) fn agrees_on<M: Params<f64>>(
     });
 }
 
-/// Compares a function with an edge case: its value, and the gradients of the sum of its elements by both sweeps, to
-/// nine digits, and exactly on 0, inf and NaN.
+/// Compares a function with an edge case: its value, and the gradients of the sum of its elements by both
+/// sweeps, to nine digits, and exactly on 0, inf and NaN.
 #[track_caller]
 pub(crate) fn agrees_at_the_edge(
     fixture: &str,

@@ -1,5 +1,5 @@
-//! Recurrent layers, attention, transformer blocks and positions against PyTorch; their masks, states and shape
-//! mistakes.
+//! Recurrent layers, attention, transformer blocks and positions against PyTorch; their masks, states and
+//! shape mistakes.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
@@ -374,7 +374,8 @@ fn a_shape_mistake_names_layer_shapes_and_line() {
         ),
         (
             |t| block().masked(on(t, [5, 4])).forward(on(t, [2, 5, 8])),
-            "Attention: mask [5, 4] does not broadcast to [2, 2, 5, 5] [.., time, keys]",
+            "Attention: mask [5, 4] does not broadcast to [2, 2, 5, 5] [.., time, keys], \
+             in TransformerEncoderLayer > MultiheadAttention",
         ),
         (
             |t| Attention::new().forward(on(t, [5, 8]), on(t, [5, 7]), on(t, [5, 8])),

@@ -1,4 +1,5 @@
-//! Pooling and indexing at ties and borders against PyTorch: the cases of `fixtures/edge_cases_window.json`.
+//! Pooling and indexing at ties and borders against PyTorch: the cases of
+//! `fixtures/edge_cases_window.json`.
 
 use wengert::f64::prelude::*;
 

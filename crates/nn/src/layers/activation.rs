@@ -37,7 +37,8 @@ macro_rules! activations {
     )*};
 }
 
-/// Declares activations with a setting: description, type, PyTorch's name, method, setting, its description.
+/// Declares activations with a setting: description, type, PyTorch's name, method, setting, its
+/// description.
 macro_rules! activations_with {
     ($(
         $(#[$doc:meta])*
@@ -121,8 +122,8 @@ activations_with! {
     LeakyRelu "LeakyReLU" leaky_relu(negative_slope: f64 = 0.01) "The slope below 0.";
     /// The exponential linear unit: `x` above 0, else `alpha * (exp(x) - 1)`.
     Elu "ELU" elu(alpha: f64 = 1.0) "The limit far below 0, negated.";
-    /// The continuously differentiable exponential linear unit: `x` above 0, else `alpha * (exp(x / alpha) -
-    /// 1)`.
+    /// The continuously differentiable exponential linear unit: `x` above 0, else
+    /// `alpha * (exp(x / alpha) - 1)`.
     Celu "CELU" celu(alpha: f64 = 1.0) "The limit far below 0, negated.";
     /// The softmax, `exp(x)` divided by its sum along an axis, without overflow.
     Softmax "Softmax" softmax_axis(axis: isize = -1) "The axis that sums to 1; negative numbers count from the end.";
@@ -130,7 +131,8 @@ activations_with! {
     LogSoftmax "LogSoftmax" log_softmax_axis(axis: isize = -1) "The axis whose exponentials sum to 1; negative numbers count from the end.";
 }
 
-/// A rectified linear unit with a trained slope: `x` above 0, else `weight * x`. The derivative at 0 is the weight.
+/// A rectified linear unit with a trained slope: `x` above 0, else `weight * x`. The derivative at 0 is
+/// the weight.
 ///
 /// * Input and output: any shape with one weight, `[n, channels, ..]` with one weight for each channel.
 /// * Parameters: `weight` `[1]` or `[channels]`, initially 0.25.

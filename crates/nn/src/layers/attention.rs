@@ -155,15 +155,16 @@ impl Attention {
 
 /// Attention with several heads, each on its share of the width.
 ///
-/// Queries, keys and values are projected, split into heads, attended by [`Attention`], joined and projected again.
-/// `layer.forward(x, x, x)` is self-attention, and so is the layer as a [`Module`], in a
+/// Queries, keys and values are projected, split into heads, attended by [`Attention`], joined and
+/// projected again. `layer.forward(x, x, x)` is self-attention, and so is the layer as a [`Module`], in a
 /// [`Sequential`](crate::Sequential) for example.
 ///
 /// * Inputs: queries `[.., time, embed_dim]`, keys and values `[.., keys, embed_dim]`. Output:
 ///   `[.., time, embed_dim]`. This is PyTorch's `batch_first=True`.
-/// * Parameters: `in_proj_weight` `[3 * embed_dim, embed_dim]` for queries, keys and values, initially Xavier
-///   uniform; `in_proj_bias` `[3 * embed_dim]`, initially 0; `out_proj.weight` `[embed_dim, embed_dim]`, initially
-///   uniform within `1 / sqrt(embed_dim)`; `out_proj.bias` `[embed_dim]`, initially 0.
+/// * Parameters: `in_proj_weight` `[3 * embed_dim, embed_dim]` for queries, keys and values, initially
+///   Xavier uniform; `in_proj_bias` `[3 * embed_dim]`, initially 0; `out_proj.weight`
+///   `[embed_dim, embed_dim]`, initially uniform within `1 / sqrt(embed_dim)`; `out_proj.bias`
+///   `[embed_dim]`, initially 0.
 ///
 /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html>
 ///
@@ -244,8 +245,8 @@ impl<F: Float> MultiHeadAttention<F> {
         Self { attention: self.attention.dropout(p), ..self }
     }
 
-    /// Rotates the queries and keys of each head by their positions. The width of the table is that of a head,
-    /// `embed_dim / num_heads`.
+    /// Rotates the queries and keys of each head by their positions. The width of the table is that of a
+    /// head, `embed_dim / num_heads`.
     pub fn rotary(self, positions: RotaryPositions<F>) -> Self {
         Self { rotary: Some(positions), ..self }
     }

@@ -27,13 +27,13 @@ pub type BatchNorm1d<F = f32> = BatchNorm<1, F>;
 /// ```
 pub type BatchNorm2d<F = f32> = BatchNorm<2, F>;
 
-/// Batch normalization, `(x - mean) / sqrt(var + eps) * weight + bias` for each channel (axis 1), written as
-/// [`BatchNorm1d`] or [`BatchNorm2d`].
+/// Batch normalization, `(x - mean) / sqrt(var + eps) * weight + bias` for each channel (axis 1), written
+/// as [`BatchNorm1d`] or [`BatchNorm2d`].
 ///
 /// In training, mean and biased variance are those of the batch. The running statistics are then updated,
-/// `new = (1 - momentum) * old + momentum * batch`, with the unbiased variance; the update leaves the tape with the
-/// gradients, and the optimizer's step puts it in place. In evaluation, the running statistics are used.
-/// The tape sets the mode: `gradients` trains, `evaluate` evaluates.
+/// `new = (1 - momentum) * old + momentum * batch`, with the unbiased variance; the update leaves the
+/// tape with the gradients, and the optimizer's step puts it in place. In evaluation, the running
+/// statistics are used. The tape sets the mode: `gradients` trains, `evaluate` evaluates.
 ///
 /// * Input and output: `[n, channels]` or `[n, channels, length]` for one axis,
 ///   `[n, channels, height, width]` for two.
@@ -87,7 +87,8 @@ impl<const AXES: usize, F: Float> BatchNorm<AXES, F> {
         Self { eps: validate::non_negative(&format!("{}: eps", Self::NAME), eps), ..self }
     }
 
-    /// Sets the weight of a new batch in the running statistics; `None` weighs all batches alike. Default: 0.1.
+    /// Sets the weight of a new batch in the running statistics; `None` weighs all batches alike.
+    /// Default: 0.1.
     ///
     /// # Panics
     /// If it is outside `0..=1`.

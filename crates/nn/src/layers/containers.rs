@@ -194,8 +194,8 @@ impl Flatten {
         Self::axes(1, -1)
     }
 
-    /// Returns a layer that merges the axes from `start_axis` to `end_axis`, both included. Negative numbers count
-    /// from the end.
+    /// Returns a layer that merges the axes from `start_axis` to `end_axis`, both included. Negative
+    /// numbers count from the end.
     pub fn axes(start_axis: isize, end_axis: isize) -> Self {
         Self { start_axis, end_axis }
     }

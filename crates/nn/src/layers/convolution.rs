@@ -40,13 +40,13 @@ pub type Conv2d<F = f32> = Conv<2, F>;
 
 /// A convolution over the last `AXES` axes, written as [`Conv1d`] or [`Conv2d`].
 ///
-/// Each output channel is the sum over input channels of the correlation with a kernel, plus a bias. Along an
-/// axis with `size` elements the output has
+/// Each output channel is the sum over input channels of the correlation with a kernel, plus a bias.
+/// Along an axis with `size` elements the output has
 /// `(size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1` elements, rounded down.
 ///
 /// * Input `[n, in_channels, ..]`, output `[n, out_channels, ..]`.
-/// * Parameters: `weight` `[out_channels, in_channels / groups, ..kernel_size]`, `bias` `[out_channels]`. Both
-///   start uniform within `1 / sqrt(in_channels / groups * kernel elements)`.
+/// * Parameters: `weight` `[out_channels, in_channels / groups, ..kernel_size]`, `bias` `[out_channels]`.
+///   Both start uniform within `1 / sqrt(in_channels / groups * kernel elements)`.
 /// * [`ConvOptions`] sets stride, padding, dilation and groups. Default: 1, 0, 1 and 1.
 #[derive(Clone, Debug)]
 pub struct Conv<const AXES: usize, F: Float = f32> {

@@ -1,8 +1,8 @@
 //! Layers. Most are a [`Module`](crate::Module): one variable in, one out.
 //!
-//! Parameters have PyTorch's names and initial distributions, so that its checkpoints load by name. Layers
-//! without parameters have no precision; the others take it as a type parameter, which the preludes of the crate
-//! `wengert` fill in.
+//! Parameters have PyTorch's names and initial distributions, so that its checkpoints load by name.
+//! Layers without parameters have no precision; the others take it as a type parameter, which the
+//! preludes of the crate `wengert` fill in.
 
 // A new layer has its file, its `mod` and `pub use` here, and a row below if it holds tensors.
 

@@ -1,4 +1,5 @@
-//! Layer, group and RMS normalization, which treat every example by itself, alike in training and evaluation.
+//! Layer, group and RMS normalization, which treat every example by itself, alike in training and
+//! evaluation.
 
 use wengert_core::ops::SubtractMean;
 use wengert_core::{
@@ -9,8 +10,8 @@ use wengert_core::{
 use super::{along_channels, mismatch, refuse};
 use crate::{Module, validate};
 
-/// Layer normalization, `(x - mean) / sqrt(var + eps) * weight + bias`, with the mean and the biased variance of
-/// the last axes.
+/// Layer normalization, `(x - mean) / sqrt(var + eps) * weight + bias`, with the mean and the biased
+/// variance of the last axes.
 ///
 /// * Input and output: `[.., ..normalized_shape]`.
 /// * Parameters: `weight` `[..normalized_shape]`, initially 1; `bias` `[..normalized_shape]`, initially 0.
@@ -156,8 +157,8 @@ impl<F: Float> Module<F> for RmsNorm<F> {
     }
 }
 
-/// Group normalization: divides the channels (axis 1) into groups, normalizes each group by its own mean and biased
-/// variance, and applies a weight and a bias to each channel.
+/// Group normalization: divides the channels (axis 1) into groups, normalizes each group by its own mean
+/// and biased variance, and applies a weight and a bias to each channel.
 ///
 /// * Input and output: `[n, num_channels, ..]`.
 /// * Parameters: `weight` `[num_channels]`, initially 1; `bias` `[num_channels]`, initially 0.
@@ -245,8 +246,8 @@ impl<F: Float> Module<F> for GroupNorm<F> {
     }
 }
 
-/// Returns `x` minus its mean over the axes, and its biased variance there; both keep the axes. The two passes
-/// lose no digits to a large mean, and equal elements leave exactly 0.
+/// Returns `x` minus its mean over the axes, and its biased variance there; both keep the axes. The two
+/// passes lose no digits to a large mean, and equal elements leave exactly 0.
 #[track_caller]
 pub(super) fn centered<'t, F: Float>(x: Var<'t, F>, axes: &[isize]) -> (Var<'t, F>, Var<'t, F>) {
     let deviation = match Axes::of(x.shape(), axes) {

@@ -20,9 +20,9 @@ pub type MaxPool2d = MaxPool<2>;
 ///
 /// * Input `[.., size]` along each of the last `AXES` axes, output
 ///   `[.., (size + 2 * padding - kernel_size) / stride + 1]`, rounded down.
-/// * [`Pooling`] sets kernel size, stride and padding; a number is the kernel size alone. Default: stride equal
-///   to the kernel size, padding 0.
-///   Padding counts as minus infinity. The first of equal elements receives the gradient.
+/// * [`Pooling`] sets kernel size, stride and padding; a number is the kernel size alone. Default: stride
+///   equal to the kernel size, padding 0. Padding counts as minus infinity. The first of equal elements
+///   receives the gradient.
 ///
 /// ```
 /// use wengert_core::{Tensor, Pooling, evaluate};
@@ -78,9 +78,9 @@ pub type AvgPool2d = AvgPool<2>;
 ///
 /// * Input `[.., size]` along each of the last `AXES` axes, output
 ///   `[.., (size + 2 * padding - kernel_size) / stride + 1]`, rounded down.
-/// * [`Pooling`] sets kernel size, stride and padding; a number is the kernel size alone. Default: stride equal
-///   to the kernel size, padding 0.
-///   Padding counts as 0, unless the window sets `count_include_pad(false)`.
+/// * [`Pooling`] sets kernel size, stride and padding; a number is the kernel size alone. Default: stride
+///   equal to the kernel size, padding 0. Padding counts as 0, unless the window sets
+///   `count_include_pad(false)`.
 ///
 /// ```
 /// use wengert_core::{Tensor, Pooling, evaluate};
@@ -132,8 +132,8 @@ pub type AdaptiveMaxPool1d = AdaptiveMaxPool<1>;
 /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html>
 pub type AdaptiveMaxPool2d = AdaptiveMaxPool<2>;
 
-/// A layer that divides each of the last `AXES` axes into a fixed number of cells and takes the maximum of each,
-/// written as [`AdaptiveMaxPool1d`] or [`AdaptiveMaxPool2d`].
+/// A layer that divides each of the last `AXES` axes into a fixed number of cells and takes the maximum
+/// of each, written as [`AdaptiveMaxPool1d`] or [`AdaptiveMaxPool2d`].
 ///
 /// Cell `i` of an axis covers the elements from `i * size / output_size`, rounded down, to
 /// `(i + 1) * size / output_size`, rounded up.
@@ -202,8 +202,8 @@ pub type AdaptiveAvgPool1d = AdaptiveAvgPool<1>;
 /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html>
 pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
 
-/// A layer that divides each of the last `AXES` axes into a fixed number of cells and takes the mean of each,
-/// written as [`AdaptiveAvgPool1d`] or [`AdaptiveAvgPool2d`].
+/// A layer that divides each of the last `AXES` axes into a fixed number of cells and takes the mean of
+/// each, written as [`AdaptiveAvgPool1d`] or [`AdaptiveAvgPool2d`].
 ///
 /// Cell `i` of an axis covers the elements from `i * size / output_size`, rounded down, to
 /// `(i + 1) * size / output_size`, rounded up.

@@ -5,8 +5,8 @@ use wengert_core::{Float, MovementOps, Tensor, Var, params_generic};
 use super::{mismatch, refuse};
 use crate::Module;
 
-/// Sinusoidal positions: adds `sin(t / 10000^(2i / width))` to column `2i` of position `t`, and the cosine of the
-/// same angle to column `2i + 1`.
+/// Sinusoidal positions: adds `sin(t / 10000^(2i / width))` to column `2i` of position `t`, and the
+/// cosine of the same angle to column `2i + 1`.
 ///
 /// * Input and output: `[.., time, width]`.
 ///
@@ -64,9 +64,9 @@ impl<F: Float> Module<F> for SinusoidalPositions<F> {
 /// Rotary positions: rotates pairs of columns of queries and keys, pair `i` at position `t` by the angle
 /// `t / base^(2i / width)`.
 ///
-/// The product of a query and a key then depends on the distance between them, and not on their positions.
-/// Column `i` is paired with column `i + width / 2`, as in GPT-NeoX and Llama; [`RotaryPositions::interleaved`]
-/// pairs neighbors, as in the paper.
+/// The product of a query and a key then depends on the distance between them, and not on their
+/// positions. Column `i` is paired with column `i + width / 2`, as in GPT-NeoX and Llama;
+/// [`RotaryPositions::interleaved`] pairs neighbors, as in the paper.
 ///
 /// * Input and output: `[.., time, width]`.
 ///
@@ -123,7 +123,8 @@ impl<F: Float> RotaryPositions<F> {
         Self { interleaved: true, ..self }
     }
 
-    /// Records the rotation of a sequence that starts at position `offset`, for example after a cached prefix.
+    /// Records the rotation of a sequence that starts at position `offset`, for example after a cached
+    /// prefix.
     ///
     /// # Panics
     /// If the width differs, or the sequence ends after `length`.

@@ -8,8 +8,8 @@ use crate::{Dropout, LayerNorm, Linear, Module, MultiHeadAttention, validate};
 
 const NAME: &str = "TransformerEncoderLayer";
 
-/// The block of a transformer: self-attention and a feed-forward network, each with a residual connection and a
-/// normalization.
+/// The block of a transformer: self-attention and a feed-forward network, each with a residual connection
+/// and a normalization.
 ///
 /// * Normalized after each part, as in Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>:
 ///   `x = norm1(x + attention(x))`, then `norm2(x + linear2(relu(linear1(x))))`.
@@ -55,8 +55,8 @@ params_generic! {
 }
 
 impl<F: Float> TransformerBlock<F> {
-    /// Returns a block drawn from `rng`: width `d_model`, `nhead` heads, and `dim_feedforward` numbers between
-    /// the linear layers.
+    /// Returns a block drawn from `rng`: width `d_model`, `nhead` heads, and `dim_feedforward` numbers
+    /// between the linear layers.
     ///
     /// # Panics
     /// If the heads do not divide the width.
@@ -89,8 +89,8 @@ impl<F: Float> TransformerBlock<F> {
         Self { activation, ..self }
     }
 
-    /// Sets the probability of dropout: of attention weights, of the outputs of both parts, and between the linear
-    /// layers. Default: 0.
+    /// Sets the probability of dropout: of attention weights, of the outputs of both parts, and between
+    /// the linear layers. Default: 0.
     ///
     /// # Panics
     /// If `p` is outside `0..=1`.

@@ -28,11 +28,12 @@ settings! {
     /// assert!(loss.item() > 0.0);
     /// ```
     CrossEntropy<F> {
-        /// Sets one weight for each class. The mean then divides by the sum of the weights of the labels; with
-        /// soft targets by the number of rows. Default: none.
+        /// Sets one weight for each class. The mean then divides by the sum of the weights of the labels;
+        /// with soft targets by the number of rows. Default: none.
         weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
-        /// Sets a label whose rows are ignored: no loss, no gradient, no part in the mean. It need not be a
-        /// class. If all rows are ignored, the mean is NaN and its gradient 0. Default: none (PyTorch: -100).
+        /// Sets a label whose rows are ignored: no loss, no gradient, no part in the mean. It need not be
+        /// a class. If all rows are ignored, the mean is NaN and its gradient 0. Default: none (PyTorch:
+        /// -100).
         ignore_index: Option<usize> = None, |label: usize| Some(label);
         /// Sets the fraction of the target that is spread evenly over all classes. Default: 0.
         ///
@@ -43,8 +44,8 @@ settings! {
     }
     /// Settings of [`Loss::nll`](crate::Loss::nll).
     Nll<F> {
-        /// Sets one weight for each class. The mean then divides by the sum of the weights of the labels. Default:
-        /// none.
+        /// Sets one weight for each class. The mean then divides by the sum of the weights of the labels.
+        /// Default: none.
         weight: Option<Tensor<F>> = None, |weight: &Tensor<F>| Some(weight.clone());
         /// Sets a label whose rows are ignored: no loss, no gradient, no part in the mean. It need not be a
         /// class. Default: none (PyTorch: -100).
@@ -81,8 +82,8 @@ pub enum Target<'t, F: Float> {
     Soft(Var<'t, F>),
 }
 
-/// Targets of a cross-entropy: labels as an array, a vector, a slice or [`Indices`], or probabilities as a variable,
-/// a parameter or a tensor.
+/// Targets of a cross-entropy: labels as an array, a vector, a slice or [`Indices`], or probabilities as
+/// a variable, a parameter or a tensor.
 ///
 /// ```
 /// use wengert_core::{Tensor, evaluate};
@@ -232,8 +233,8 @@ pub(super) fn multi_margin<'t, F: Float>(
     }
 }
 
-/// Replaces ignored labels, which need not be a class, by class 0, and returns a mask of the others if some may be
-/// ignored.
+/// Replaces ignored labels, which need not be a class, by class 0, and returns a mask of the others if
+/// some may be ignored.
 fn mask_ignored<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Option<Tensor<F>>) {
     let (shape, all) = (labels.shape(), labels.as_slice());
     let Some(ignored) = ignored else {

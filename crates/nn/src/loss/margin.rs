@@ -36,8 +36,8 @@ settings! {
         p: f64 = 2.0, |p: f64| positive("TripletMargin: p", p);
         /// Sets the number that is added to each difference of coordinates. Default: 1e-6.
         eps: f64 = 1e-6, |eps: f64| eps;
-        /// Sets whether the distance of the negative is the smaller of those to the anchor and to the positive,
-        /// or always that to the anchor. Default: false.
+        /// Sets whether the distance of the negative is the smaller of those to the anchor and to the
+        /// positive, or always that to the anchor. Default: false.
         swap: bool = false, |swap: bool| swap;
     }
 }

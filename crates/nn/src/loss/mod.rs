@@ -1,7 +1,7 @@
 //! Losses, as methods of a predicted variable; see [`Loss`].
 //!
-//! The short form, such as `x.mse(&y)`, has PyTorch's defaults. The form `.._with` takes a [`Reduction`], or settings
-//! where the loss has more of them:
+//! The short form, such as `x.mse(&y)`, has PyTorch's defaults. The form `.._with` takes a [`Reduction`],
+//! or settings where the loss has more of them:
 //!
 //! ```
 //! use wengert_core::{Tensor, evaluate};
@@ -48,8 +48,8 @@ macro_rules! losses_of_precision {
     };
 }
 
-/// Declares the trait: for each loss its short form, its form with settings, and the defaults of the settings.
-/// Behind the arrow is the module with the function that computes it.
+/// Declares the trait: for each loss its short form, its form with settings, and the defaults of the
+/// settings. Behind the arrow is the module with the function that computes it.
 macro_rules! losses {
     ($(
         $(#[$doc:meta])*
@@ -60,13 +60,13 @@ macro_rules! losses {
         ///
         /// * Elementwise losses take a prediction of any shape and a target of the same shape, or one that
         ///   broadcasts to it: a variable, a tensor or a number.
-        /// * Losses of classes take a prediction `[.., classes]` and labels `[..]`. The classes are the **last** axis,
-        ///   where PyTorch has them in axis 1.
+        /// * Losses of classes take a prediction `[.., classes]` and labels `[..]`. The classes are the
+        ///   **last** axis, where PyTorch has them in axis 1.
         /// * The result is one number, the mean, unless a [`Reduction`] says otherwise.
         ///
         /// # Panics
-        /// If the target does not broadcast to the prediction, or labels do not match its rows. The message names the
-        /// loss and both shapes.
+        /// If the target does not broadcast to the prediction, or labels do not match its rows. The
+        /// message names the loss and both shapes.
         ///
         /// ```
         /// use wengert_core::{Tensor, evaluate};
@@ -129,7 +129,8 @@ losses! {
     /// ```
     half_sse half_sse_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Sum => regression;
 
-    /// Records the mean absolute error, the mean of `|x - target|`. The derivative where both are equal is 0.
+    /// Records the mean absolute error, the mean of `|x - target|`. The derivative where both are equal
+    /// is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html>
     ///
@@ -156,8 +157,8 @@ losses! {
     /// ```
     huber huber_with(target: impl Operand<Var<'t, F>>) Huber = Huber::new() => regression;
 
-    /// Records the smooth L1 loss: the mean of `d^2 / (2 * beta)` where `d = |x - target|` is below `beta`, else of
-    /// `d - beta / 2`. Default: `beta` 1. It is the Huber loss divided by `beta`.
+    /// Records the smooth L1 loss: the mean of `d^2 / (2 * beta)` where `d = |x - target|` is below
+    /// `beta`, else of `d - beta / 2`. Default: `beta` 1. It is the Huber loss divided by `beta`.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html>
     ///
@@ -170,11 +171,11 @@ losses! {
     /// ```
     smooth_l1 smooth_l1_with(target: impl Operand<Var<'t, F>>) SmoothL1 = SmoothL1::new() => regression;
 
-    /// Records the Gaussian negative log-likelihood, the mean of `(ln v + (x - target)^2 / v) / 2`, for predicted means
-    /// `x` and variances `v`.
+    /// Records the Gaussian negative log-likelihood, the mean of `(ln v + (x - target)^2 / v) / 2`, for
+    /// predicted means `x` and variances `v`.
     ///
-    /// A variance below `eps` counts as `eps`, and gets the gradient that `eps` would get. Default: `eps` 1e-6, without
-    /// the constant `ln(2 pi) / 2`.
+    /// A variance below `eps` counts as `eps`, and gets the gradient that `eps` would get. Default: `eps`
+    /// 1e-6, without the constant `ln(2 pi) / 2`.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html>
     ///
@@ -188,8 +189,8 @@ losses! {
     gaussian_nll gaussian_nll_with(target: impl Operand<Var<'t, F>>, variance: impl Operand<Var<'t, F>>)
         GaussianNll = GaussianNll::new() => regression;
 
-    /// Records the Poisson negative log-likelihood, the mean of `exp(x) - target * x`, for predicted logarithms `x` of
-    /// rates. Default: without the constant `ln(target!)`.
+    /// Records the Poisson negative log-likelihood, the mean of `exp(x) - target * x`, for predicted
+    /// logarithms `x` of rates. Default: without the constant `ln(target!)`.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html>
     ///
@@ -203,17 +204,18 @@ losses! {
     poisson_nll poisson_nll_with(target: impl Operand<Var<'t, F>>) PoissonNll = PoissonNll::new()
         => regression;
 
-    /// Records the cross-entropy of logits: the mean over rows of `-log_softmax(x)[label]`; or, for probabilities, of
-    /// `-sum(target * log_softmax(x))`.
+    /// Records the cross-entropy of logits: the mean over rows of `-log_softmax(x)[label]`; or, for
+    /// probabilities, of `-sum(target * log_softmax(x))`.
     ///
-    /// * Logits `[.., classes]`; labels `[..]` or probabilities `[.., classes]`. PyTorch has the classes in axis 1.
+    /// * Logits `[.., classes]`; labels `[..]` or probabilities `[.., classes]`. PyTorch has the classes
+    ///   in axis 1.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html>
     ///
     /// # Panics
-    /// If there is not one label for each row, or a label is out of range; the message has the label, its position and
-    /// the number of classes. If the probabilities have another shape, or are used with `ignore_index`. If the class
-    /// weights are not `[classes]`.
+    /// If there is not one label for each row, or a label is out of range; the message has the label, its
+    /// position and the number of classes. If the probabilities have another shape, or are used with
+    /// `ignore_index`. If the class weights are not `[classes]`.
     ///
     /// ```
     /// use wengert_core::{Tensor, evaluate};
@@ -226,14 +228,16 @@ losses! {
     cross_entropy cross_entropy_with(target: impl Targets<'t, F>) CrossEntropy<F>
         = CrossEntropy::new() => classification;
 
-    /// Records the negative log-likelihood of labels: the mean over rows of `-x[label]`, for log-probabilities `x`.
+    /// Records the negative log-likelihood of labels: the mean over rows of `-x[label]`, for
+    /// log-probabilities `x`.
     ///
     /// * Log-probabilities `[.., classes]`; labels `[..]`. PyTorch has the classes in axis 1.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html>
     ///
     /// # Panics
-    /// If there is not one label for each row, or a label is out of range. If the class weights are not `[classes]`.
+    /// If there is not one label for each row, or a label is out of range. If the class weights are not
+    /// `[classes]`.
     ///
     /// ```
     /// use wengert_core::{Tensor, evaluate};
@@ -245,14 +249,16 @@ losses! {
     nll nll_with(labels: impl Into<Indices>) Nll<F> = Nll::new() => classification;
 
     /// Records the margin loss of several classes: the mean over rows of
-    /// `sum(max(0, margin - x[label] + x[other])^p) / classes`, summed over all other classes. Default: `margin` 1, `p` 1.
+    /// `sum(max(0, margin - x[label] + x[other])^p) / classes`, summed over all other classes. Default:
+    /// `margin` 1, `p` 1.
     ///
     /// * Scores `[.., classes]`; labels `[..]`.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html>
     ///
     /// # Panics
-    /// If there is not one label for each row, or a label is out of range. If the class weights are not `[classes]`.
+    /// If there is not one label for each row, or a label is out of range. If the class weights are not
+    /// `[classes]`.
     ///
     /// ```
     /// use wengert_core::{Tensor, evaluate};
@@ -264,11 +270,11 @@ losses! {
     multi_margin multi_margin_with(labels: impl Into<Indices>) MultiMargin<F> = MultiMargin::new()
         => classification;
 
-    /// Records the binary cross-entropy of probabilities: the mean of `-t * ln(x) - (1 - t) * ln(1 - x)`, for targets `t`
-    /// between 0 and 1.
+    /// Records the binary cross-entropy of probabilities: the mean of `-t * ln(x) - (1 - t) * ln(1 - x)`,
+    /// for targets `t` between 0 and 1.
     ///
-    /// A logarithm is at least -100, and the derivative is `(x - t) / max(x * (1 - x), 1e-12)`. A probability outside
-    /// `0..=1` gives NaN.
+    /// A logarithm is at least -100, and the derivative is `(x - t) / max(x * (1 - x), 1e-12)`. A
+    /// probability outside `0..=1` gives NaN.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html>
     ///
@@ -295,8 +301,8 @@ losses! {
     bce_with_logits bce_with_logits_with(target: impl Operand<Var<'t, F>>) BceWithLogits<F>
         = BceWithLogits::new() => probability;
 
-    /// Records the Kullback-Leibler divergence: the mean of `t * (ln(t) - x)`, for log-probabilities `x` and probabilities
-    /// `t`; 0 where `t` is 0.
+    /// Records the Kullback-Leibler divergence: the mean of `t * (ln(t) - x)`, for log-probabilities `x`
+    /// and probabilities `t`; 0 where `t` is 0.
     ///
     /// The mean over elements is PyTorch's default. The divergence itself sums over classes: use
     /// [`Reduction::BatchMean`].
@@ -313,8 +319,8 @@ losses! {
     /// ```
     kl_div kl_div_with(target: impl Operand<Var<'t, F>>) KlDiv = KlDiv::new() => probability;
 
-    /// Records the hinge loss of support vector machines: the mean of `max(0, 1 - target * x)`, for targets -1 and 1.
-    /// The derivative at the margin is 0.
+    /// Records the hinge loss of support vector machines: the mean of `max(0, 1 - target * x)`, for
+    /// targets -1 and 1. The derivative at the margin is 0.
     ///
     /// ```
     /// use wengert_core::{Tensor, evaluate};
@@ -325,8 +331,8 @@ losses! {
     /// ```
     hinge hinge_with(target: impl Operand<Var<'t, F>>) Reduction = Reduction::Mean => margin;
 
-    /// Records the hinge embedding loss of distances: the mean of `x` where the target is 1, and of `max(0, margin - x)`
-    /// where it is -1. Default: `margin` 1. The derivative at the margin is 0.
+    /// Records the hinge embedding loss of distances: the mean of `x` where the target is 1, and of
+    /// `max(0, margin - x)` where it is -1. Default: `margin` 1. The derivative at the margin is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html>
     ///
@@ -340,8 +346,9 @@ losses! {
     hinge_embedding hinge_embedding_with(target: impl Operand<Var<'t, F>>)
         HingeEmbedding = HingeEmbedding::new() => margin;
 
-    /// Records the margin ranking loss: the mean of `max(0, margin - target * (x - other))`. With target 1, `x` should be
-    /// larger than `other`; with target -1, smaller. Default: `margin` 0. The derivative at the margin is 0.
+    /// Records the margin ranking loss: the mean of `max(0, margin - target * (x - other))`. With target
+    /// 1, `x` should be larger than `other`; with target -1, smaller. Default: `margin` 0. The derivative
+    /// at the margin is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html>
     ///
@@ -356,10 +363,11 @@ losses! {
         MarginRanking = MarginRanking::new() => margin;
 
     /// Records the cosine embedding loss: the mean over rows of `1 - cos` where the target is 1, and of
-    /// `max(0, cos - margin)` where it is -1, with the cosine of the angle between `x` and `other`. Default: `margin` 0.
+    /// `max(0, cos - margin)` where it is -1, with the cosine of the angle between `x` and `other`.
+    /// Default: `margin` 0.
     ///
-    /// * Vectors `[.., width]`; targets `[..]`. The squared length of each vector is increased by 1e-12, so that the cosine
-    ///   of a zero vector is 0.
+    /// * Vectors `[.., width]`; targets `[..]`. The squared length of each vector is increased by 1e-12,
+    ///   so that the cosine of a zero vector is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html>
     ///
@@ -373,11 +381,12 @@ losses! {
     cosine_embedding cosine_embedding_with(other: impl Operand<Var<'t, F>>, target: impl Operand<Var<'t, F>>)
         CosineEmbedding = CosineEmbedding::new() => margin;
 
-    /// Records the triplet margin loss: the mean over rows of `max(0, |x - positive| - |x - negative| + margin)`, for an
-    /// anchor `x`. Default: `margin` 1, the 2-norm.
+    /// Records the triplet margin loss: the mean over rows of
+    /// `max(0, |x - positive| - |x - negative| + margin)`, for an anchor `x`. Default: `margin` 1, the
+    /// 2-norm.
     ///
-    /// * Vectors `[.., width]`. The distance is `|a - b + eps|`, which keeps the gradient between equal points finite.
-    ///   Where the norm itself is 0, and at the margin, the derivative is 0.
+    /// * Vectors `[.., width]`. The distance is `|a - b + eps|`, which keeps the gradient between equal
+    ///   points finite. Where the norm itself is 0, and at the margin, the derivative is 0.
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html>
     ///

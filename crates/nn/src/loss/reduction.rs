@@ -99,8 +99,8 @@ pub(super) use settings;
 /// The summand 1e-12 that PyTorch has in divisors, rounded to single precision as there.
 pub(super) const TINY: f64 = 1e-12_f32 as f64;
 
-/// Returns the target on the tape of the prediction, to whose shape it must broadcast. If the prediction could
-/// broadcast to the target, `[4]` beside `[4, 1]` would make sixteen losses.
+/// Returns the target on the tape of the prediction, to whose shape it must broadcast. If the prediction
+/// could broadcast to the target, `[4]` beside `[4, 1]` would make sixteen losses.
 #[track_caller]
 pub(super) fn target_for<'t, F: Float>(
     loss: &str,

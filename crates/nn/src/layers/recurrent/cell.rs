@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use wengert_core::{Float, MovementOps, UnaryOps, Var};
 
-/// One step of a recurrent layer. The state is `N` variables `[batch, hidden_size]`; the first is also the output.
+/// One step of a recurrent layer. The state is `N` variables `[batch, hidden_size]`; the first is also
+/// the output.
 ///
 /// A type that implements the trait makes a layer, [`Recurrent<Cell, N>`](crate::Recurrent):
 ///
@@ -36,8 +37,8 @@ pub trait RecurrentCell<const N: usize>: Copy + Debug + Default + Send + Sync + 
 
     /// Records the state after a step.
     ///
-    /// `x` is `W_ih x_t + b_ih` and `h` is `W_hh h_(t-1) + b_hh`, both `[batch, GATES * hidden_size]`; `state` is the
-    /// state before the step.
+    /// `x` is `W_ih x_t + b_ih` and `h` is `W_hh h_(t-1) + b_hh`, both `[batch, GATES * hidden_size]`;
+    /// `state` is the state before the step.
     #[track_caller]
     fn step<'t, F: Float>(
         &self,

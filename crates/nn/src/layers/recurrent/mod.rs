@@ -16,16 +16,17 @@ use crate::{Dropout, Module, validate};
 
 /// A stack of recurrent layers, written as [`Rnn`], [`Lstm`] or [`Gru`].
 ///
-/// * Input `[batch, time, input_size]`, output `[batch, time, hidden_size]`, or `[batch, time, 2 * hidden_size]` if
-///   bidirectional. This is PyTorch's `batch_first=True`.
-/// * State: `N` tensors `[num_layers * directions, batch, hidden_size]`, layer by layer, each forward and then
-///   reverse.
+/// * Input `[batch, time, input_size]`, output `[batch, time, hidden_size]`, or
+///   `[batch, time, 2 * hidden_size]` if bidirectional. This is PyTorch's `batch_first=True`.
+/// * State: `N` tensors `[num_layers * directions, batch, hidden_size]`, layer by layer, each forward and
+///   then reverse.
 /// * Parameters of layer 0: `weight_ih_l0` `[gates * hidden_size, input_size]`, `weight_hh_l0`
-///   `[gates * hidden_size, hidden_size]`, `bias_ih_l0` and `bias_hh_l0` `[gates * hidden_size]`; of its reverse
-///   direction `weight_ih_l0_reverse` and so on. All start uniform within `1 / sqrt(hidden_size)`.
+///   `[gates * hidden_size, hidden_size]`, `bias_ih_l0` and `bias_hh_l0` `[gates * hidden_size]`; of its
+///   reverse direction `weight_ih_l0_reverse` and so on. All start uniform within
+///   `1 / sqrt(hidden_size)`.
 ///
-/// [`Module::forward`] starts from a state of zeros, [`Recurrent::forward_from`] from any other, and returns the
-/// last one.
+/// [`Module::forward`] starts from a state of zeros, [`Recurrent::forward_from`] from any other, and
+/// returns the last one.
 #[derive(Clone, Debug)]
 pub struct Recurrent<C, const N: usize, F: Float = f32> {
     cell: C,
@@ -126,8 +127,8 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> RecurrentBuilder<C, N, F> {
         Self { num_layers, ..self }
     }
 
-    /// Adds to each layer a second direction, from the last position to the first, with its own weights. The outputs
-    /// are joined along the width, forward first.
+    /// Adds to each layer a second direction, from the last position to the first, with its own weights.
+    /// The outputs are joined along the width, forward first.
     pub fn bidirectional(self) -> Self {
         Self { bidirectional: true, ..self }
     }
@@ -213,8 +214,8 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
 
     /// Records the outputs and the state after the last position, starting from `state`.
     ///
-    /// The parts of the state are variables, through which derivatives flow, or tensors: for example the last
-    /// state of an encoder, or that of the sequence before.
+    /// The parts of the state are variables, through which derivatives flow, or tensors: for example the
+    /// last state of an encoder, or that of the sequence before.
     ///
     /// # Panics
     /// If `x` is not `[batch, time, input_size]` with at least one position, or a part of the state not

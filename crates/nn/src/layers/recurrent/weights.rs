@@ -45,9 +45,9 @@ impl<F: Float> Weights<F> {
         }
     }
 
-    /// Records the outputs `[batch, time, hidden_size]` for `[batch, time, input_size]`, and the state after the last
-    /// step. The inputs of all positions are multiplied at once; the loop has only the steps that depend on the
-    /// state.
+    /// Records the outputs `[batch, time, hidden_size]` for `[batch, time, input_size]`, and the state
+    /// after the last step. The inputs of all positions are multiplied at once; the loop has only the
+    /// steps that depend on the state.
     #[track_caller]
     pub(super) fn run<'t, C: RecurrentCell<N>, const N: usize>(
         &self,

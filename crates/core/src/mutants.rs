@@ -16,7 +16,7 @@ use crate::ops::UnaryOps;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum World {
     Computed,
-    ErasedOp,
+    Recorded,
 }
 
 /// The cotangent `g` on its way into the rule of operation `O` towards input `i`.

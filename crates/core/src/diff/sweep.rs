@@ -75,7 +75,7 @@ fn sweep_backward<'t, F: Float>(
         node.differentiate(|op, inputs, y| {
             for (i, &input) in inputs.iter().enumerate().filter(|(_, input)| needed.get(**input)) {
                 let shape = y.tape.handle(input).shape();
-                cotangents.add(input, sum_to(&op.vjp(i, y, g), shape));
+                cotangents.add(input, sum_to(&y.vjp(op, i, g), shape));
             }
         });
     }
@@ -128,7 +128,7 @@ fn jvp_of<'t, F: Float>(
     tangent: Var<'t, F>,
 ) -> Option<Var<'t, F>> {
     let g = y.tape.leaf(Tensor::zeros(y.shape()), true);
-    let transposed = sum_to(&op.vjp(i, y, g), tangent.shape());
+    let transposed = sum_to(&y.vjp(op, i, g), tangent.shape());
     let linear = transposed.value().as_slice().iter().all(|x| *x == F::ZERO || x.is_nan());
     assert!(linear, "jvp: the derivative of {} is not linear in the cotangent", op.name());
     sweep_backward(transposed, &[g], tangent)[0]

@@ -11,6 +11,12 @@ pub(super) struct Matrix<'a, F> {
     pub(super) column: usize,
 }
 
+impl<F> Matrix<'_, F> {
+    pub(super) fn transposed(self) -> Self {
+        Self { data: self.data, row: self.column, column: self.row }
+    }
+}
+
 /// The rows of a packed panel of B.
 const DEPTH: usize = 64;
 /// The rows of a block of C.

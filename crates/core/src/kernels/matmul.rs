@@ -1,7 +1,7 @@
 //! The matrix product: our own loops for small ones, the `gemm` crate for the others.
 
 use super::block::{self, Matrix};
-use crate::float::Float;
+use crate::float::{Float, PerPrecision};
 
 /// Up to this number of multiplications, the plain triple loop is fastest.
 const TINY: usize = 128;
@@ -73,7 +73,6 @@ fn tiny<F: Float>(n: usize, k: usize, a: Matrix<F>, b: Matrix<F>, c: &mut [F], a
 }
 
 /// The product by the `gemm` crate, on all threads or on one.
-#[allow(unsafe_code)]
 fn library<F: Float>(
     [m, n, k]: [usize; 3],
     a: Matrix<F>,
@@ -82,35 +81,79 @@ fn library<F: Float>(
     accumulate: bool,
     threads: bool,
 ) {
-    let parallelism = if threads { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
-    let (a_column, a_row) = (a.column as isize, a.row as isize);
-    let (b_column, b_row) = (b.column as isize, b.row as isize);
+    use gemm_common::Parallelism;
     assert_eq!([a.data.len(), b.data.len(), c.len()], [m * k, k * n, m * n]);
-    // SAFETY: the strides are those of dense matrices or their transposes, so that all that `gemm`
-    // visits lies inside slices of the lengths asserted above; it writes C alone, borrowed mutably;
-    // and the two types that `Float` is sealed to are among those it knows.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            n as isize,
+    let threads = if threads { Parallelism::Rayon(0) } else { Parallelism::None };
+    // `gemm` prefers columns that are dense. C has dense rows, so it gets the transpose of the product.
+    let product = if n > 1 {
+        Product {
+            sizes: [n, m, k],
+            a: b.transposed(),
+            b: a.transposed(),
+            c,
+            stride: n,
             accumulate,
-            a.data.as_ptr(),
-            a_column,
-            a_row,
-            b.data.as_ptr(),
-            b_column,
-            b_row,
-            F::ONE,
-            F::ONE,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+            threads,
+        }
+    } else {
+        Product { sizes: [m, n, k], a, b, c, stride: 1, accumulate, threads }
+    };
+    F::run::<Gemm>(product);
+}
+
+/// `C = A B`, or `C += A B`, for a C whose columns are dense and start `stride` apart.
+struct Product<'a, F> {
+    sizes: [usize; 3],
+    a: Matrix<'a, F>,
+    b: Matrix<'a, F>,
+    c: &'a mut [F],
+    stride: usize,
+    accumulate: bool,
+    threads: gemm_common::Parallelism,
+}
+
+/// The job of a [`Product`]: each precision has a crate of its own.
+struct Gemm;
+
+impl<'a> PerPrecision<'a> for Gemm {
+    type Input<F: Float> = Product<'a, F>;
+    type Output<F: Float> = ();
+    fn f32(product: Product<'a, f32>) {
+        product.run(gemm_f32::gemm::f32::get_gemm_fn());
+    }
+    fn f64(product: Product<'a, f64>) {
+        product.run(gemm_f64::gemm::f64::get_gemm_fn());
+    }
+}
+
+/// The function of `gemm`: sizes; C with its strides from column to column and from row to row, and whether to
+/// add to it; A and B with their strides; factors of C and of the product; three flags for complex numbers.
+#[rustfmt::skip]
+type GemmFn<F> = unsafe fn(
+    usize, usize, usize,
+    *mut F, isize, isize, bool,
+    *const F, isize, isize,
+    *const F, isize, isize,
+    F, F, bool, bool, bool, gemm_common::Parallelism,
+);
+
+impl<F: Float> Product<'_, F> {
+    #[allow(unsafe_code)]
+    #[rustfmt::skip]
+    fn run(self, gemm: GemmFn<F>) {
+        let Self { sizes: [m, n, k], a, b, c, stride, accumulate, threads } = self;
+        // SAFETY: `library` makes all products. The strides are those of dense matrices or of their
+        // transposes, so that everything `gemm` reads and writes lies inside slices of the lengths asserted
+        // there. It writes C alone, which is borrowed mutably.
+        unsafe {
+            gemm(
+                m, n, k,
+                c.as_mut_ptr(), stride as isize, 1, accumulate,
+                a.data.as_ptr(), a.column as isize, a.row as isize,
+                b.data.as_ptr(), b.column as isize, b.row as isize,
+                F::ONE, F::ONE, false, false, false, threads,
+            );
+        }
     }
 }
 

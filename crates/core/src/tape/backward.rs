@@ -235,13 +235,15 @@ impl<F: Float> Record<F> {
         cotangents: &mut [Option<Tensor<F>>],
         watch: &mut Option<Watch<'_, F>>,
     ) {
-        let (op, node) = (self.op(at), &self.nodes[at]);
+        let (op, node, view) = (self.op(at), &self.nodes[at], self.view());
+        let (values, index) = view.split(&node.inputs);
+        let x = view.values(values);
         for (i, &input) in node.inputs.iter().enumerate() {
             let from = &self.nodes[input as usize];
             if from.tracked {
                 let gathered = &mut cotangents[input as usize];
                 let into = Cotangent::new(from.shape(), gathered);
-                op.vjp_into(i, self.view(), node, g, into);
+                op.vjp_into(i, &x, index, node.value(), g, into);
                 if let Some(watch) = watch {
                     watch(at, i, g, gathered.as_ref());
                 }

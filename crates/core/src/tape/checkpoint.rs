@@ -105,9 +105,10 @@ impl<F: Float> Record<F> {
 
     /// Computes the value of an operation from the values of its inputs.
     pub(crate) fn recompute(&self, id: usize) -> Tensor<F> {
-        let (op, view, inputs) = (self.op(id), self.view(), &self.nodes[id].inputs);
-        let out = op.shape(view, inputs).expect("the shapes fitted when it was recorded");
-        op.forward(view, inputs, out)
+        let (op, view) = (self.op(id), self.view());
+        let (values, index) = view.split(&self.nodes[id].inputs);
+        let out = op.shape(&view.shapes(values), index);
+        op.forward(&view.values(values), index, out.expect("the shapes fitted when recorded"))
     }
 
     /// Drops the nodes from number `first` on.

@@ -2,15 +2,10 @@
 
 use std::fmt::Debug;
 
-use smallvec::SmallVec;
-
 use crate::op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value, entry, op_name};
-use crate::tape::record::{ErasedOp, IndexVar, Inputs, Node, TapeView, Var};
+use crate::tape::record::{ErasedOp, Few, IndexVar, Inputs, Var};
 use crate::tensor::indices::Indices;
 use crate::{Float, Shape, ShapeError, Tensor};
-
-/// The inputs of an operation, on the stack for all but `concat` of many.
-type Few<T> = SmallVec<[T; 4]>;
 
 /// An operation of any kind over slices of inputs. [`ErasedOp`] follows for every precision.
 trait AnyOp: Debug + Clone + Send + 'static {
@@ -39,7 +34,7 @@ trait AnyOp: Debug + Clone + Send + 'static {
     }
 }
 
-/// The place where operations read nodes, and where a mutant is made of a derivative.
+/// The place where a mutant is made of a derivative.
 impl<F: Float, O: AnyOp> ErasedOp<F> for O {
     fn name(&self) -> String {
         op_name::<O::Op>()
@@ -49,40 +44,43 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
         AnyOp::flow(self)
     }
 
-    fn shape(&self, view: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError> {
-        let (ids, index) = split(view, inputs);
-        AnyOp::shape(self, &shapes(view, ids), index)
+    fn shape(&self, x: &[Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
+        AnyOp::shape(self, x, index)
     }
 
-    fn forward(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F> {
-        let (ids, index) = split(view, inputs);
-        AnyOp::forward(self, &values(view, ids), index, out)
+    fn forward(&self, x: &[&Tensor<F>], index: Option<&Indices>, out: Shape) -> Tensor<F> {
+        AnyOp::forward(self, x, index, out)
     }
 
-    fn multiply_adds(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> u64 {
-        let (ids, _) = split(view, inputs);
-        AnyOp::multiply_adds(self, &shapes(view, ids), out)
+    fn multiply_adds(&self, x: &[Shape], out: Shape) -> u64 {
+        AnyOp::multiply_adds(self, x, out)
     }
 
     fn vjp_into(
         &self,
         i: usize,
-        view: TapeView<'_, F>,
-        node: &Node<F>,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        y: &Tensor<F>,
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
         #[cfg(wengert_mutants)]
         let g = &crate::mutants::alter::<O::Op, Tensor<F>>(i, crate::mutants::World::Computed, g);
-        let (ids, index) = split(view, &node.inputs);
-        AnyOp::vjp_into(self, i, &values(view, ids), index, node.value(), g, into);
+        AnyOp::vjp_into(self, i, x, index, y, g, into);
     }
 
-    fn vjp<'t>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F> {
+    fn vjp<'t>(
+        &self,
+        i: usize,
+        x: &[&Var<'t, F>],
+        index: Option<&IndexVar<'t, F>>,
+        y: &Var<'t, F>,
+        g: &Var<'t, F>,
+    ) -> Var<'t, F> {
         #[cfg(wengert_mutants)]
-        let g = crate::mutants::alter::<O::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, &g);
-        let (x, index) = variables(y);
-        AnyOp::vjp(self, i, &references(&x), index.as_ref(), &y, &g)
+        let g = &crate::mutants::alter::<O::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, g);
+        AnyOp::vjp(self, i, x, index, y, g)
     }
 
     fn boxed(&self) -> Box<dyn ErasedOp<F>> {
@@ -91,39 +89,6 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
 
     fn in_f64(&self) -> Box<dyn ErasedOp<f64>> {
         Box::new(self.clone())
-    }
-}
-
-// What follows is apart from the trait, so that it is compiled once and not for each operation.
-
-fn shapes<F: Float>(view: TapeView<'_, F>, ids: &[u32]) -> Few<Shape> {
-    ids.iter().map(|&id| view.shape(id)).collect()
-}
-
-fn values<'a, F: Float>(view: TapeView<'a, F>, ids: &[u32]) -> Few<&'a Tensor<F>> {
-    ids.iter().map(|&id| view.value(id)).collect()
-}
-
-/// The inputs of a node as variables, and its indices.
-fn variables<'t, F: Float>(y: Var<'t, F>) -> (Few<Var<'t, F>>, Option<IndexVar<'t, F>>) {
-    let (inputs, tape) = (y.inputs(), y.tape);
-    let count = split(tape.record.borrow().view(), &inputs).0.len();
-    let index = inputs.get(count).map(|&id| IndexVar { tape, id });
-    (inputs[..count].iter().map(|&id| tape.handle(id)).collect(), index)
-}
-
-fn references<T>(x: &[T]) -> Few<&T> {
-    x.iter().collect()
-}
-
-/// The inputs that are values, and the indices, which come last.
-fn split<'a, 'i, F: Float>(
-    view: TapeView<'a, F>,
-    inputs: &'i [u32],
-) -> (&'i [u32], Option<&'a Indices>) {
-    match inputs.split_last() {
-        Some((&last, values)) if let Some(index) = view.indices(last) => (values, Some(index)),
-        _ => (inputs, None),
     }
 }
 
@@ -206,6 +171,17 @@ impl<O: IndexOp> AnyOp for Indexed<O> {
     }
     fn vjp<V: Value>(&self, _: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(x[0], index.expect(RECORDED), y, g)
+    }
+}
+
+impl<'t, F: Float> Var<'t, F> {
+    /// Records the cotangent of input `i` of this value, which `op` computed.
+    pub(crate) fn vjp(self, op: &dyn ErasedOp<F>, i: usize, g: Self) -> Self {
+        let (tape, inputs) = (self.tape, self.inputs());
+        let count = tape.record.borrow().view().split(&inputs).0.len();
+        let index = inputs.get(count).map(|&id| IndexVar { tape, id });
+        let x: Few<_> = inputs[..count].iter().map(|&id| tape.handle(id)).collect();
+        op.vjp(i, &x.iter().collect::<Few<_>>(), index.as_ref(), &self, &g)
     }
 }
 

@@ -103,7 +103,8 @@ impl<F: Float> Record<F> {
     fn multiply_adds(&self, nodes: Range<usize>) -> u64 {
         let of = |id: usize| {
             let node = &self.nodes[id];
-            self.op(id).multiply_adds(self.view(), &node.inputs, node.shape())
+            let (values, _) = self.view().split(&node.inputs);
+            self.op(id).multiply_adds(&self.view().shapes(values), node.shape())
         };
         self.operations(nodes).map(of).sum()
     }

@@ -272,8 +272,9 @@ impl<F: Float> Record<F> {
         inputs: Inputs,
         caller: &'static Location<'static>,
     ) -> Result<(u32, u32), Refusal> {
-        let op = self.op(self.nodes.len());
-        let shape = match op.shape(self.view(), &inputs) {
+        let (op, view) = (self.op(self.nodes.len()), self.view());
+        let (values, index) = view.split(&inputs);
+        let shape = match op.shape(&view.shapes(values), index) {
             Ok(shape) => shape,
             Err(mistake) => {
                 let mistake = mistake.in_operation(&op.name()).in_layers(&self.layers);
@@ -286,7 +287,7 @@ impl<F: Float> Record<F> {
             return Err(Refusal::NoDerivative(op.name()));
         }
         let content = match self.trace {
-            None => Content::Value(op.forward(self.view(), &inputs, shape)),
+            None => Content::Value(op.forward(&view.values(values), index, shape)),
             Some(_) => Content::Shape(shape),
         };
         let (location, generation) = (self.location(caller), self.generation);

@@ -196,26 +196,35 @@ pub(crate) struct TapeView<'a, F: Float> {
     pub(crate) indices: &'a [Indices],
 }
 
-/// An operation on a tape of precision `F` with its type erased.
+/// An operation of any kind, in precision `F`, with its type erased: the values that it reads come as a
+/// slice, the indices beside it.
 pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send {
     fn name(&self) -> String;
     fn flow(&self) -> Flow;
     /// Shape of the value, or the mistake in the shapes of the inputs.
-    fn shape(&self, view: TapeView<'_, F>, inputs: &[u32]) -> Result<Shape, ShapeError>;
+    fn shape(&self, x: &[Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
     /// The value, of shape `out`.
-    fn forward(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> Tensor<F>;
-    fn multiply_adds(&self, view: TapeView<'_, F>, inputs: &[u32], out: Shape) -> u64;
-    /// Gathers the cotangent of input `i` of `node`.
+    fn forward(&self, x: &[&Tensor<F>], index: Option<&Indices>, out: Shape) -> Tensor<F>;
+    fn multiply_adds(&self, x: &[Shape], out: Shape) -> u64;
+    /// Gathers the cotangent of input `i`.
     fn vjp_into(
         &self,
         i: usize,
-        view: TapeView<'_, F>,
-        node: &Node<F>,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        y: &Tensor<F>,
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     );
-    /// Records the cotangent of input `i` of `y`.
-    fn vjp<'t>(&self, i: usize, y: Var<'t, F>, g: Var<'t, F>) -> Var<'t, F>;
+    /// Records the cotangent of input `i`.
+    fn vjp<'t>(
+        &self,
+        i: usize,
+        x: &[&Var<'t, F>],
+        index: Option<&IndexVar<'t, F>>,
+        y: &Var<'t, F>,
+        g: &Var<'t, F>,
+    ) -> Var<'t, F>;
     fn boxed(&self) -> Box<dyn ErasedOp<F>>;
     fn in_f64(&self) -> Box<dyn ErasedOp<f64>>;
 }
@@ -230,14 +239,27 @@ impl<'a, F: Float> TapeView<'a, F> {
         self.nodes[id as usize].shape()
     }
 
-    /// The indices that node `id` stands for, if it stands for indices.
-    pub(crate) fn indices(self, id: u32) -> Option<&'a Indices> {
-        match self.nodes[id as usize].kind {
-            Kind::Indices(place) => Some(&self.indices[place as usize]),
-            _ => None,
+    /// The inputs of an operation that are values, and its indices, which come last.
+    pub(crate) fn split<'i>(self, inputs: &'i [u32]) -> (&'i [u32], Option<&'a Indices>) {
+        if let Some((&last, values)) = inputs.split_last()
+            && let Kind::Indices(place) = self.nodes[last as usize].kind
+        {
+            return (values, Some(&self.indices[place as usize]));
         }
+        (inputs, None)
+    }
+
+    pub(crate) fn values(self, ids: &[u32]) -> Few<&'a Tensor<F>> {
+        ids.iter().map(|&id| self.value(id)).collect()
+    }
+
+    pub(crate) fn shapes(self, ids: &[u32]) -> Few<Shape> {
+        ids.iter().map(|&id| self.shape(id)).collect()
     }
 }
+
+/// The inputs of an operation; on the stack, but for a `concat` of many.
+pub(crate) type Few<T> = SmallVec<[T; 4]>;
 
 impl<F: Float> Record<F> {
     pub(crate) fn new() -> Self {

@@ -40,9 +40,10 @@ mod tensor;
 pub mod testing;
 
 pub use diff::anomaly::{NotFinite, gradients_checked};
-pub use diff::check::{Against, Check, Checked, Mismatch, check_gradients, check_model};
+pub use diff::check::{Check, check_gradients, check_model};
 pub use diff::gradients::Gradients;
 pub use diff::higher_order::{grad, hessian, hvp, jacobian, jvp, vjp};
+pub use diff::mismatch::{Against, Checked, Mismatch};
 pub use error::ShapeError;
 pub use float::{Float, PerPrecision};
 pub use kernels::vectorized;

@@ -4,4 +4,5 @@ pub(crate) mod anomaly;
 pub(crate) mod check;
 pub(crate) mod gradients;
 pub(crate) mod higher_order;
+pub(crate) mod mismatch;
 pub(crate) mod sweep;

@@ -186,6 +186,6 @@ fn arrays_from_numpy_are_read_exactly() {
     }
     assert_eq!(integers.len(), 5);
     let error = npy::read::<f32>(fixture("from_numpy_complex.npy")).unwrap_err().to_string();
-    assert!(error.contains("from_numpy_complex.npy: expected numbers of type f2"), "{error}");
+    assert!(error.contains("from_numpy_complex.npy: byte 10: expected a dtype of f2"), "{error}");
     assert!(error.ends_with("found `<c8`"), "{error}");
 }

@@ -124,7 +124,7 @@ fn the_shape_is_that_of_a_run() {
 #[test]
 fn a_shape_that_does_not_fit_is_an_error_with_its_place() {
     let error = check_shapes(&net(), [7, 5]).unwrap_err().to_string();
-    assert_eq!(error, "linear: [7, 5] and weight [8, 4] do not chain (5 against 4), in 0");
+    assert_eq!(error, "linear: [7, 5] and weight [8, 4]: inputs differ (5 and 4), in 0");
     assert!(summary(&net(), []).is_err());
 }
 

@@ -217,7 +217,7 @@ impl<F: Float> Record<F> {
         cotangents.clear();
         cotangents.resize_with(loss + 1, || None);
         if self.nodes[loss].tracked {
-            cotangents[loss] = Some(Tensor::full(self.nodes[loss].shape(), F::ONE));
+            cotangents[loss] = Some(Tensor::full(*self.nodes[loss].shape(), F::ONE));
         }
         cotangents
     }
@@ -242,7 +242,7 @@ impl<F: Float> Record<F> {
             let from = &self.nodes[input as usize];
             if from.tracked {
                 let gathered = &mut cotangents[input as usize];
-                let into = Cotangent::new(from.shape(), gathered);
+                let into = Cotangent::new(*from.shape(), gathered);
                 op.vjp_into(i, &x, index, node.value(), g, into);
                 if let Some(watch) = watch {
                     watch(at, i, g, gathered.as_ref());
@@ -259,10 +259,13 @@ impl<F: Float> Record<F> {
     }
 
     /// Releases the restored checkpoint when the sweep has left it, or has ended.
+    #[inline]
     fn release_passed(&mut self, restored: &mut Option<Checkpoint>, at: usize) {
-        let passed = |checkpoint: &mut Checkpoint| (at as u32) < checkpoint.nodes.start;
-        if let Some(passed) = restored.take_if(passed) {
-            self.release(&passed);
+        if let Some(checkpoint) = restored
+            && (at as u32) < checkpoint.nodes.start
+        {
+            self.release(checkpoint);
+            *restored = None;
         }
     }
 

@@ -107,8 +107,8 @@ impl<F: Float> Record<F> {
     pub(crate) fn recompute(&self, id: usize) -> Tensor<F> {
         let (op, view) = (self.op(id), self.view());
         let (values, index) = view.split(&self.nodes[id].inputs);
-        let out = op.shape(&view.shapes(values), index);
-        op.forward(&view.values(values), index, out.expect("the shapes fitted when recorded"))
+        let value = op.compute(&view.values(values), index);
+        value.expect("the shapes fitted when it was recorded")
     }
 
     /// Drops the nodes from number `first` on.

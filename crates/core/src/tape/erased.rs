@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use crate::op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value, entry, op_name};
-use crate::tape::record::{ErasedOp, Few, IndexVar, Inputs, Var};
+use crate::tape::record::{ErasedOp, Few, IndexVar, Inputs, Var, few};
 use crate::tensor::indices::Indices;
 use crate::{Float, Shape, ShapeError, Tensor};
 
@@ -14,10 +14,13 @@ trait AnyOp: Debug + Clone + Send + 'static {
     fn flow(&self) -> Flow {
         Flow::Through
     }
-    fn shape(&self, x: &[Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
-    fn forward<F: Float>(&self, x: &[&Tensor<F>], index: Option<&Indices>, out: Shape)
-    -> Tensor<F>;
-    fn multiply_adds(&self, _: &[Shape], _: Shape) -> u64 {
+    fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
+    fn compute<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+    ) -> Result<Tensor<F>, ShapeError>;
+    fn multiply_adds(&self, _: &[&Shape], _: Shape) -> u64 {
         0
     }
     fn vjp<V: Value>(&self, i: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V;
@@ -44,15 +47,15 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
         AnyOp::flow(self)
     }
 
-    fn shape(&self, x: &[Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
+    fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
         AnyOp::shape(self, x, index)
     }
 
-    fn forward(&self, x: &[&Tensor<F>], index: Option<&Indices>, out: Shape) -> Tensor<F> {
-        AnyOp::forward(self, x, index, out)
+    fn compute(&self, x: &[&Tensor<F>], index: Option<&Indices>) -> Result<Tensor<F>, ShapeError> {
+        AnyOp::compute(self, x, index)
     }
 
-    fn multiply_adds(&self, x: &[Shape], out: Shape) -> u64 {
+    fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
         AnyOp::multiply_adds(self, x, out)
     }
 
@@ -107,14 +110,19 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
     fn flow(&self) -> Flow {
         self.0.flow()
     }
-    fn shape(&self, x: &[Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
-        self.0.shape(fixed(x))
+    fn shape(&self, x: &[&Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
+        self.0.shape(fixed(x).map(|x: &Shape| *x))
     }
-    fn forward<F: Float>(&self, x: &[&Tensor<F>], _: Option<&Indices>, out: Shape) -> Tensor<F> {
-        self.0.forward(fixed(x), out)
+    fn compute<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        _: Option<&Indices>,
+    ) -> Result<Tensor<F>, ShapeError> {
+        let x = fixed(x);
+        Ok(self.0.forward(x, self.0.shape(x.map(Tensor::shape))?))
     }
-    fn multiply_adds(&self, x: &[Shape], out: Shape) -> u64 {
-        self.0.multiply_adds(fixed(x), out)
+    fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
+        self.0.multiply_adds(fixed(x).map(|x: &Shape| *x), out)
     }
     fn vjp<V: Value>(&self, i: usize, x: &[&V], _: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(i, fixed(x), y, g)
@@ -138,11 +146,16 @@ struct Many<O>(O);
 
 impl<O: ManyOp> AnyOp for Many<O> {
     type Op = O;
-    fn shape(&self, x: &[Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
-        self.0.shape(x)
+    fn shape(&self, x: &[&Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
+        self.0.shape(&x.iter().map(|&&x| x).collect::<Few<_>>())
     }
-    fn forward<F: Float>(&self, x: &[&Tensor<F>], _: Option<&Indices>, out: Shape) -> Tensor<F> {
-        self.0.forward(x, out)
+    fn compute<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        _: Option<&Indices>,
+    ) -> Result<Tensor<F>, ShapeError> {
+        let shapes = x.iter().map(|x| x.shape()).collect::<Few<_>>();
+        Ok(self.0.forward(x, self.0.shape(&shapes)?))
     }
     fn vjp<V: Value>(&self, i: usize, x: &[&V], _: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(i, x, y, g)
@@ -158,16 +171,16 @@ const RECORDED: &str = "an indexed operation is recorded with its indices";
 
 impl<O: IndexOp> AnyOp for Indexed<O> {
     type Op = O;
-    fn shape(&self, x: &[Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
-        self.0.shape(x[0], index.expect(RECORDED))
+    fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
+        self.0.shape(*x[0], index.expect(RECORDED))
     }
-    fn forward<F: Float>(
+    fn compute<F: Float>(
         &self,
         x: &[&Tensor<F>],
         index: Option<&Indices>,
-        out: Shape,
-    ) -> Tensor<F> {
-        self.0.forward(x[0], index.expect(RECORDED), out)
+    ) -> Result<Tensor<F>, ShapeError> {
+        let index = index.expect(RECORDED);
+        Ok(self.0.forward(x[0], index, self.0.shape(x[0].shape(), index)?))
     }
     fn vjp<V: Value>(&self, _: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(x[0], index.expect(RECORDED), y, g)
@@ -180,7 +193,7 @@ impl<'t, F: Float> Var<'t, F> {
         let (tape, inputs) = (self.tape, self.inputs());
         let count = tape.record.borrow().view().split(&inputs).0.len();
         let index = inputs.get(count).map(|&id| IndexVar { tape, id });
-        let x: Few<_> = inputs[..count].iter().map(|&id| tape.handle(id)).collect();
+        let x = few(&inputs[..count], |id| tape.handle(id));
         op.vjp(i, &x.iter().collect::<Few<_>>(), index.as_ref(), &self, &g)
     }
 }
@@ -192,7 +205,7 @@ impl<'t, F: Float> Value for Var<'t, F> {
 
     fn shape(&self) -> Shape {
         let id = self.on_tape(self.tape);
-        self.tape.record.borrow().view().shape(id)
+        *self.tape.record.borrow().nodes[id as usize].shape()
     }
 
     #[track_caller]
@@ -247,10 +260,12 @@ pub fn record_indexed<'t, F: Float>(
 /// The numbers of the nodes, which are all on the tape of the first.
 #[track_caller]
 fn numbers<F: Float>(x: &[&Var<'_, F>]) -> Inputs {
+    let tape = x[0].tape;
+    let record = tape.record.borrow();
     // A loop, because a closure would hide the caller's line.
     let mut numbers = Inputs::new();
     for var in x {
-        numbers.push(var.on_tape(x[0].tape));
+        numbers.push(var.number(tape, &record));
     }
     numbers
 }

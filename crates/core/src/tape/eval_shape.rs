@@ -79,7 +79,7 @@ impl<F: Float> Record<F> {
         let trace = self.trace.as_deref().expect("a tape that infers shapes");
         let all = 0..self.nodes.len();
         ShapeTrace {
-            output: self.nodes[output as usize].shape(),
+            output: *self.nodes[output as usize].shape(),
             layers: trace.layers.iter().map(|mark| self.layer_trace(mark)).collect(),
             multiply_adds: self.multiply_adds(all.clone()),
             values: self.values(all),
@@ -93,7 +93,7 @@ impl<F: Float> Record<F> {
             kind: mark.kind,
             place: mark.place,
             depth: mark.depth,
-            output: self.nodes[mark.output.map_or(last, |id| id as usize)].shape(),
+            output: *self.nodes[mark.output.map_or(last, |id| id as usize)].shape(),
             params: self.params_read(mark.nodes.clone()),
             multiply_adds: self.multiply_adds(mark.nodes.clone()),
             values: self.values(mark.nodes.clone()),
@@ -104,7 +104,7 @@ impl<F: Float> Record<F> {
         let of = |id: usize| {
             let node = &self.nodes[id];
             let (values, _) = self.view().split(&node.inputs);
-            self.op(id).multiply_adds(&self.view().shapes(values), node.shape())
+            self.op(id).multiply_adds(&self.view().shapes(values), *node.shape())
         };
         self.operations(nodes).map(of).sum()
     }

@@ -67,11 +67,11 @@ impl<F: Float> Tape<F> {
             _ => record.slot(param.id()),
         };
         record.cursor = slot + 1;
-        let bound = record.params[slot].bound;
-        drop(record);
-        if let Some(id) = bound {
-            return self.handle(id);
+        if let Some(id) = record.params[slot].bound {
+            let generation = record.nodes[id as usize].generation;
+            return Var { tape: self, id, generation };
         }
+        drop(record);
         let tracked = self.mode.get().tracking && !param.is_frozen();
         let var = self.leaf(param.value().clone(), tracked);
         let slot = &mut self.record.borrow_mut().params[slot];
@@ -213,7 +213,8 @@ impl<F: Float> Tape<F> {
 
     #[track_caller]
     pub(crate) fn leaf(&self, value: Tensor<F>, tracked: bool) -> Var<'_, F> {
-        self.handle(self.push(Content::Value(value), Kind::Leaf, Inputs::new(), tracked))
+        let id = self.push(Content::Value(value), Kind::Leaf, Inputs::new(), tracked);
+        self.handle(id)
     }
 
     #[track_caller]
@@ -233,14 +234,10 @@ impl<F: Float> Tape<F> {
     /// Applies an operation to nodes and records it.
     #[track_caller]
     pub(crate) fn apply<O: ErasedOp<F>>(&self, op: O, inputs: Inputs) -> Var<'_, F> {
-        self.record.borrow_mut().place(op);
-        self.apply_placed(inputs)
-    }
-
-    /// Applies the operation that was placed.
-    #[track_caller]
-    fn apply_placed(&self, inputs: Inputs) -> Var<'_, F> {
-        let recorded = self.record.borrow_mut().apply_placed(inputs, Location::caller());
+        let mut record = self.record.borrow_mut();
+        record.place(op);
+        let recorded = record.apply_placed(inputs, Location::caller());
+        drop(record);
         match recorded {
             Ok((id, generation)) => Var { tape: self, id, generation },
             Err(Refusal::Shape(mistake)) => mistake.raise(),
@@ -274,22 +271,22 @@ impl<F: Float> Record<F> {
     ) -> Result<(u32, u32), Refusal> {
         let (op, view) = (self.op(self.nodes.len()), self.view());
         let (values, index) = view.split(&inputs);
-        let shape = match op.shape(&view.shapes(values), index) {
-            Ok(shape) => shape,
+        let content = match self.trace {
+            None => op.compute(&view.values(values), index).map(Content::Value),
+            Some(_) => op.shape(&view.shapes(values), index).map(Content::Shape),
+        };
+        let content = match content {
+            Ok(content) => content,
             Err(mistake) => {
                 let mistake = mistake.in_operation(&op.name()).in_layers(&self.layers);
                 return Err(Refusal::Shape(mistake));
             }
         };
-        let needed = inputs.iter().any(|&input| self.nodes[input as usize].tracked);
+        let needed = values.iter().any(|&id| self.nodes[id as usize].tracked);
         let flow = op.flow();
         if needed && flow == Flow::Missing {
             return Err(Refusal::NoDerivative(op.name()));
         }
-        let content = match self.trace {
-            None => Content::Value(op.forward(&view.values(values), index, shape)),
-            Some(_) => Content::Shape(shape),
-        };
         let (location, generation) = (self.location(caller), self.generation);
         let tracked = needed && flow == Flow::Through;
         let node = Node { content, kind: Kind::Op, inputs, tracked, generation, location };
@@ -338,8 +335,14 @@ impl<'t, F: Float> Var<'t, F> {
     /// If the variable is on another tape, or its node was dropped.
     #[track_caller]
     pub(crate) fn on_tape(self, tape: &Tape<F>) -> u32 {
+        self.number(tape, &tape.record.borrow())
+    }
+
+    /// The number of the node on a tape whose record is borrowed.
+    #[inline]
+    #[track_caller]
+    fn number(self, tape: &Tape<F>, record: &Record<F>) -> u32 {
         assert!(std::ptr::eq(self.tape, tape), "variables of two tapes do not mix");
-        let record = tape.record.borrow();
         let node = record.nodes.get(self.id as usize);
         let present = node.is_some_and(|node| node.generation == self.generation);
         assert!(present, "this variable was dropped at the end of `temporarily`");

@@ -202,10 +202,10 @@ pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send {
     fn name(&self) -> String;
     fn flow(&self) -> Flow;
     /// Shape of the value, or the mistake in the shapes of the inputs.
-    fn shape(&self, x: &[Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
-    /// The value, of shape `out`.
-    fn forward(&self, x: &[&Tensor<F>], index: Option<&Indices>, out: Shape) -> Tensor<F>;
-    fn multiply_adds(&self, x: &[Shape], out: Shape) -> u64;
+    fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
+    /// The value, or the mistake in the shapes of the inputs.
+    fn compute(&self, x: &[&Tensor<F>], index: Option<&Indices>) -> Result<Tensor<F>, ShapeError>;
+    fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64;
     /// Gathers the cotangent of input `i`.
     fn vjp_into(
         &self,
@@ -235,10 +235,6 @@ impl<'a, F: Float> TapeView<'a, F> {
         self.nodes[id as usize].value()
     }
 
-    pub(crate) fn shape(self, id: u32) -> Shape {
-        self.nodes[id as usize].shape()
-    }
-
     /// The inputs of an operation that are values, and its indices, which come last.
     pub(crate) fn split<'i>(self, inputs: &'i [u32]) -> (&'i [u32], Option<&'a Indices>) {
         if let Some((&last, values)) = inputs.split_last()
@@ -250,16 +246,34 @@ impl<'a, F: Float> TapeView<'a, F> {
     }
 
     pub(crate) fn values(self, ids: &[u32]) -> Few<&'a Tensor<F>> {
-        ids.iter().map(|&id| self.value(id)).collect()
+        few(ids, |id| self.value(id))
     }
 
-    pub(crate) fn shapes(self, ids: &[u32]) -> Few<Shape> {
-        ids.iter().map(|&id| self.shape(id)).collect()
+    pub(crate) fn shapes(self, ids: &[u32]) -> Few<&'a Shape> {
+        few(ids, |id| self.nodes[id as usize].shape())
     }
 }
 
 /// The inputs of an operation; on the stack, but for a `concat` of many.
 pub(crate) type Few<T> = SmallVec<[T; 4]>;
+
+/// One element for each number. Most operations have up to three inputs, and for these filling an array takes a
+/// fraction of the instructions of `collect`.
+#[inline(always)]
+pub(crate) fn few<T: Copy>(ids: &[u32], get: impl Fn(u32) -> T) -> Few<T> {
+    match *ids {
+        [a] => SmallVec::from_buf_and_len([get(a); 4], 1),
+        [a, b] => {
+            let (a, b) = (get(a), get(b));
+            SmallVec::from_buf_and_len([a, b, b, b], 2)
+        }
+        [a, b, c] => {
+            let (a, b, c) = (get(a), get(b), get(c));
+            SmallVec::from_buf_and_len([a, b, c, c], 3)
+        }
+        _ => ids.iter().map(|&id| get(id)).collect(),
+    }
+}
 
 impl<F: Float> Record<F> {
     pub(crate) fn new() -> Self {
@@ -334,10 +348,10 @@ impl<F: Float> Node<F> {
     }
 
     #[track_caller]
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> &Shape {
         match &self.content {
-            Content::Shape(shape) => *shape,
-            _ => self.value().shape(),
+            Content::Shape(shape) => shape,
+            _ => self.value().shape_ref(),
         }
     }
 }

@@ -23,9 +23,9 @@ impl<F: Float> Tape<F> {
             let Node { kind, tracked, location, .. } = *node;
             let content = match kind {
                 Kind::Leaf => Content::Value(leaf(id as u32, node)),
-                Kind::Indices(_) => Content::Shape(node.shape()),
+                Kind::Indices(_) => Content::Shape(*node.shape()),
                 Kind::Random(place) => {
-                    Content::Value(from.randoms[place as usize].draw(node.shape(), key, id))
+                    Content::Value(from.randoms[place as usize].draw(*node.shape(), key, id))
                 }
                 // Computed below, when the node is in its place.
                 Kind::Op => Content::Released,

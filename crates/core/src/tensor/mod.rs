@@ -181,6 +181,10 @@ impl<F: Float> Tensor<F> {
         self.shape
     }
 
+    pub(crate) fn shape_ref(&self) -> &Shape {
+        &self.shape
+    }
+
     /// Returns the number of elements.
     #[inline]
     pub fn numel(&self) -> usize {

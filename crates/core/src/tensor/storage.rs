@@ -35,7 +35,8 @@ impl<F: Float> Storage<F> {
 
     /// The first `len` numbers for writing; they are copied first if the buffer is shared.
     pub(crate) fn make_mut(&mut self, len: usize) -> &mut [F] {
-        if self.0.as_mut().is_some_and(|shared| Arc::get_mut(shared).is_none()) {
+        // Nobody holds weak references. Reading the count is cheaper than a second `get_mut`, which locks.
+        if self.0.as_ref().is_some_and(|shared| Arc::strong_count(shared) > 1) {
             let mut own = Self::scratch(len);
             own.make_mut(len).copy_from_slice(&self.as_slice()[..len]);
             *self = own;
@@ -93,6 +94,7 @@ impl<F: Float> Pool<F> {
         Self { classes: Vec::new() }
     }
 
+    #[inline]
     fn class(&mut self, class: usize) -> &mut Class<F> {
         if class >= self.classes.len() {
             self.classes.resize_with(class + 1, || Class { free: Vec::new(), made: 0 });

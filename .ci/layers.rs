@@ -42,8 +42,32 @@ const PARTS: [Part; 2] = [
             &["diff"],
             &["testing"],
         ],
-        climbs: &[],
-        circles: &[],
+        climbs: &[
+            (
+                "op/entry.rs",
+                "tape/erased.rs",
+                "An operation's compiled entry points name the variable",
+            ),
+            (
+                "op/entry.rs",
+                "tape/record.rs",
+                "An operation's compiled entry points name the variable",
+            ),
+        ],
+        circles: &[(
+            &[
+                "mutants.rs",
+                "op/mod.rs",
+                "op/entry.rs",
+                "ops/elementwise.rs",
+                "ops/functions.rs",
+                "ops/operand.rs",
+                "params/param.rs",
+                "tape/erased.rs",
+                "tape/record.rs",
+            ],
+            "An operation's compiled entry points name the variable",
+        )],
     },
     Part {
         name: "optim",
@@ -60,7 +84,21 @@ const PARTS: [Part; 2] = [
             &["toml"],
         ],
         climbs: &[],
-        circles: &[],
+        circles: &[
+            (
+                &[
+                    "schedule/mod.rs",
+                    "schedule/cosine.rs",
+                    "schedule/decays.rs",
+                    "schedule/plateau.rs",
+                ],
+                "A schedule wraps other schedules",
+            ),
+            (
+                &["compiled.rs", "driver.rs", "minimize.rs", "optimizer.rs", "state.rs"],
+                "An optimizer's methods, its step and its state are one type in several files",
+            ),
+        ],
     },
 ];
 

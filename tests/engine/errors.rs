@@ -82,7 +82,7 @@ fn operators() {
     fails! { zeros(&[2]) * &zeros(&[3]), "mul: [2] and [3] do not broadcast: axis -1 differs (2 and 3)" }
     fails! { a.maximum(b), "maximum: [2, 3] and [4] do not broadcast: axis -1 differs (3 and 4)" }
     fails! { a.minimum(b), "minimum: [2, 3] and [4] do not broadcast: axis -1 differs (3 and 4)" }
-    fails! { a.greater_half(&b), "greater_half: [2, 3] and [4] do not broadcast: axis -1 differs (3 and 4)" }
+    fails! { a.greater_half(b), "greater_half: [2, 3] and [4] do not broadcast: axis -1 differs (3 and 4)" }
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn matrix_products() {
     let tape = Tape::new();
     let of = |extents: &[usize]| tape.constant(&zeros(extents));
     fails! { of(&[2, 5]).matmul(of(&[2, 3])), "matmul: [2, 5] x [2, 3]: inner dimensions differ (5 and 2)" }
-    fails! { zeros(&[2, 5]).matmul(&zeros(&[2, 3])), "matmul: [2, 5] x [2, 3]: inner dimensions differ (5 and 2)" }
+    fails! { zeros(&[2, 5]).matmul(zeros(&[2, 3])), "matmul: [2, 5] x [2, 3]: inner dimensions differ (5 and 2)" }
     fails! { of(&[3]).matmul(of(&[4, 2])), "matmul: [3] x [4, 2]: inner dimensions differ (3 and 4)" }
     fails! { of(&[4, 2]).matmul(of(&[3])), "matmul: [4, 2] x [3]: inner dimensions differ (2 and 3)" }
     fails! { of(&[3]).matmul(of(&[4])), "matmul: [3] x [4]: inner dimensions differ (3 and 4)" }
@@ -254,7 +254,7 @@ fn two_tapes_do_not_mix() {
     fails! { a.matmul(b), message }
     fails! { a.linear(b, a), message }
     fails! { a.mse(b), message }
-    fails! { a.greater_half(&b), message }
+    fails! { a.greater_half(b), message }
     fails! { MovementOps::concat(&[a, b], 0), message }
     fails! { grad(a.sum(), &[b]), message }
     fails! { one.update_buffer(&Buffer::new(zeros(&[2, 2])), b), message }

@@ -133,7 +133,7 @@ fn dot_and_outer() {
         near("outer", &a.outer(&b), &loops(&["i", "j"], "ij", &[a.clone(), b.clone()]))?;
         differentiates(|x| x[0].outer(x[1]), [a, b])
     });
-    assert_eq!(Tensor::zeros([0]).dot(&Tensor::zeros([0])), Tensor::scalar(0.0));
+    assert_eq!(Tensor::zeros([0]).dot(Tensor::zeros([0])), Tensor::scalar(0.0));
     let empty = einsum("ij,jk->ik", &[Tensor::zeros([2, 0]), Tensor::zeros([0, 3])]);
     assert_eq!(empty, Tensor::zeros([2, 3]));
 }

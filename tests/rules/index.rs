@@ -130,7 +130,7 @@ fn index_add_adds_up_repeated_indices() {
 fn masked_fill() {
     let drawn = wengert::core::testing::pair([-2.0..2.0, 0.0..2.0], false);
     property("masked_fill", drawn, |[x, mask]| {
-        let mask = mask.greater_half(&Tensor::scalar(1.0)).step();
+        let mask = mask.greater_half(Tensor::scalar(1.0)).step();
         let out = x.shape().broadcast(mask.shape()).expect("a pair that broadcasts");
         let (wide, set) = (x.expand(out), mask.expand(out));
         let loops =
@@ -214,13 +214,13 @@ fn mistakes_name_the_index_and_the_line() {
     let v = |f: &dyn for<'t> Fn(Var<'t>)| f(Tape::new().variable(&x));
     mistake("gather: index 3 at place [1, 0] is out of range (0..3)", || { x.gather(1, Indices::from_vec(vec![2, 3], [2, 1])); });
     mistake("index_select: index 5 at place 1 is out of range (0..2)", || { v(&|x| { x.index_select(0, [1, 5]); }) });
-    mistake("index_add: index 9 at place 0 is out of range (0..3)", || { x.index_add(-1, [9], &Tensor::zeros([2, 1])); });
-    mistake("scatter: index 2 at place [0, 0] is out of range (0..2)", || { x.scatter_add(0, Indices::from_vec(vec![2], [1, 1]), &Tensor::zeros([1, 1])); });
+    mistake("index_add: index 9 at place 0 is out of range (0..3)", || { x.index_add(-1, [9], Tensor::zeros([2, 1])); });
+    mistake("scatter: index 2 at place [0, 0] is out of range (0..2)", || { x.scatter_add(0, Indices::from_vec(vec![2], [1, 1]), Tensor::zeros([1, 1])); });
     mistake("embedding: index 2 at place 0 is out of range (0..2)", || { x.embedding([2], None); });
     mistake("one_hot: index 4 at place 1 is out of range (0..4)", || { Tensor::one_hot([0, 4], 4); });
     mistake("embedding: padding_idx 2 is out of range (0..2)", || { v(&|x| { x.embedding([0], Some(2)); }) });
     mistake("gather: axis 2 does not exist in [2, 3]", || { x.gather(2, [0]); });
     mistake("gather: [2, 3] at indices [1]: as many axes", || { x.gather(0, [0]); });
-    mistake("index_add: [3, 1] into [2, 3]", || { x.index_add(1, [0], &Tensor::zeros([3, 1])); });
-    mistake("do not broadcast", || { x.masked_fill(&Tensor::zeros([4]), 0.0); });
+    mistake("index_add: [3, 1] into [2, 3]", || { x.index_add(1, [0], Tensor::zeros([3, 1])); });
+    mistake("do not broadcast", || { x.masked_fill(Tensor::zeros([4]), 0.0); });
 }

@@ -326,14 +326,14 @@ fn winners_have_a_derivative_of_exactly_zero() {
 fn mistakes_say_what_does_not_fit() {
     let (x, w) = (Tensor::zeros([1, 4, 5, 5]), Tensor::zeros([2, 4, 3, 3]));
     let by = ConvOptions::new();
-    mistake("channels differ (4 and 3 per group)", || { x.conv2d(&Tensor::zeros([2, 3, 3, 3]), by); });
+    mistake("channels differ (4 and 3 per group)", || { x.conv2d(Tensor::zeros([2, 3, 3, 3]), by); });
     mistake("2 output channels are not divisible", || { x.conv2d(&w, by.groups(3)); });
     mistake("channels differ (4 and 4 per group)", || { x.conv2d(&w, by.groups(2)); });
     mistake("over 7 elements does not fit into 5", || { x.conv2d(&w, by.dilation(3)); });
     mistake("padding 'same' needs stride 1, not 2", || { x.conv2d(&w, by.stride(2).padding(Padding::Same)); });
     mistake("none may be 0", || { x.conv2d(&w, by.stride(0)); });
     mistake("conv1d: [1, 4, 5, 5] with weight [2, 4, 3, 3]: expected 3 axes each", || { x.conv1d(&w, by); });
-    mistake("weight [2, 4, 3, 3] and bias [3]: output channels differ", || { x.conv2d_with_bias(&w, &Tensor::zeros([3]), by); });
+    mistake("weight [2, 4, 3, 3] and bias [3]: output channels differ", || { x.conv2d_with_bias(&w, Tensor::zeros([3]), by); });
     mistake("max_pool: kernel 6 does not fit into 5", || { x.max_pool2d(6); });
     mistake("avg_pool: kernel 2, stride 2, padding 2", || { x.avg_pool2d(Pooling::new(2).padding(2)); });
     mistake("max_pool: [] has fewer than 1 axes", || { Tensor::scalar(1.0).max_pool1d(1); });

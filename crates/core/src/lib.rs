@@ -41,7 +41,6 @@ pub mod testing;
 
 pub use diff::anomaly::{NotFinite, gradients_checked};
 pub use diff::check::{Check, check_gradients, check_model};
-pub use diff::gradients::Gradients;
 pub use diff::higher_order::{grad, hessian, hvp, jacobian, jvp, vjp};
 pub use diff::mismatch::{Against, Checked, Mismatch};
 pub use error::ShapeError;
@@ -60,6 +59,7 @@ pub use rand;
 pub use shape::{Axes, AxisList, MAX_RANK, ReshapeTo, Shape};
 pub use tape::backward::{Seeded, evaluate, gradients, gradients_with, seeded};
 pub use tape::eval_shape::{LayerTrace, ShapeTrace, eval_shape};
+pub use tape::gradients::Gradients;
 pub use tape::layer::LayerGuard;
 pub use tape::random::Random;
 pub use tape::record::{IndexVar, LayerName, Tape, Var};

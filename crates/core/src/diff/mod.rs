@@ -1,8 +1,7 @@
-//! Derivatives: gradients as values, derivatives of any order, anomaly detection, and the gradient checker.
+//! Derivatives of any order, anomaly detection, and the gradient checker.
 
 pub(crate) mod anomaly;
 pub(crate) mod check;
-pub(crate) mod gradients;
 pub(crate) mod higher_order;
 pub(crate) mod mismatch;
 pub(crate) mod sweep;

@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
-use crate::diff::gradients::Gradients;
 use crate::float::PerPrecision;
 use crate::op::Cotangent;
 use crate::params::param::ParamId;
+use crate::tape::gradients::Gradients;
 use crate::tape::record::{Checkpoint, Content, Kind, Mode, ParamSlot, Record, Tape, Var};
 use crate::tape::reuse::{borrow_tape, return_tape, spare_list};
 use crate::{Float, Shape, Tensor};

@@ -4,6 +4,7 @@ pub(crate) mod backward;
 pub(crate) mod checkpoint;
 pub(crate) mod erased;
 pub(crate) mod eval_shape;
+pub(crate) mod gradients;
 pub(crate) mod layer;
 pub(crate) mod random;
 pub(crate) mod record;

@@ -240,7 +240,7 @@ fn a_mistake_in_a_sequence_names_the_layer() {
     caught(|| _ = linear(4, 3).without_bias().forward(x));
     assert_eq!(
         caught(|| _ = x.reshape([7])).message,
-        "reshape: [2, 5] to [7] (10 elements against 7)"
+        "reshape: [2, 5] to [7]: element counts differ (10 and 7)"
     );
 }
 

@@ -162,8 +162,9 @@ pub mod f64 {
         //!
         #![doc = contents!()]
         //!
-        //! Has the names of [`wengert::prelude`](crate::prelude). One difference: the trait
-        //! [`Module`](crate::Module) is for `f32` unless told, so write `impl Module<f64> for Net`.
+        //! This prelude has the names of [`wengert::prelude`](crate::prelude), with one difference.
+        //! The trait [`Module`](crate::Module) defaults to `f32`, so write
+        //! `impl Module<f64> for Net`.
         //!
         //! ```
         //! use wengert::f64::prelude::*;

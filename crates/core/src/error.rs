@@ -32,8 +32,8 @@ impl ShapeError {
         Self(format!("{name}: {}", self.0).into())
     }
 
-    /// Panics with this message at the caller's line. For layers and functions that check shapes
-    /// themselves. Inside [`eval_shape`](crate::eval_shape) the error is returned instead.
+    /// Panics with this message at the caller's line. Layers and functions that check shapes
+    /// themselves call it. Inside [`eval_shape`](crate::eval_shape) the error is returned instead.
     ///
     /// # Panics
     /// Always.

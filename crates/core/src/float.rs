@@ -58,7 +58,7 @@ mod sealed {
 /// A precision: `f32` or `f64`.
 ///
 /// The trait is sealed. Users meet it only as the type parameter that the preludes fill in, and as
-/// `F` in the body of an operation or an optimizer rule of their own.
+/// `F` in the body of their own operations and optimizer rules.
 pub trait Float:
     sealed::Sealed
     + Copy

@@ -1,4 +1,5 @@
-//! The tape-based reverse-mode core of wengert. Users take it through the crate `wengert`.
+//! The core of wengert: tensors, the tape, and derivatives. Users import it through the crate
+//! `wengert`.
 //!
 //! ```
 //! use wengert_core::{MatmulOps, Param, ReduceOps, Tensor, UnaryOps, gradients};
@@ -10,14 +11,14 @@
 //! assert_eq!(grads.get(&w).map(Tensor::shape), Some([2, 2].into()));
 //! ```
 //!
-//! * [`Tensor`] is a dense row-major tensor; [`Tape`] records operations on [`Var`]s; [`Param`]s live in
-//!   the model and put themselves on the tape.
+//! * [`Tensor`] is a dense row-major tensor; [`Tape`] records operations on [`Var`]s. A model holds [`Param`]s, which
+//!   join the tape when they are used.
 //! * [`gradients`] runs a closure on a tape and returns the loss with its [`Gradients`], which are
 //!   values. [`grad`] and [`vjp`] record the derivative, so that it can be differentiated again.
-//! * An operation is one struct and one `impl` of [`Op`] (or [`UnaryOp`], where it acts on each
-//!   element by itself): its derivative is written once, over any [`Value`], and serves every order.
-//! * [`check_gradients`] and [`check_model`] hold derivatives against finite differences; the module
-//!   `testing` (feature `proptest`) has strategies for property tests.
+//! * An operation is one struct and one `impl` of [`Op`], or of [`UnaryOp`] if it acts on each
+//!   element by itself. Its derivative is written once, over any [`Value`], and serves every order.
+//! * [`check_gradients`] and [`check_model`] compare derivatives with finite differences; the module `testing`
+//!   (feature `proptest`) has strategies for property tests.
 //!
 //! Types are generic over the precision [`Float`]; the preludes of `wengert` fill it in. A shape mistake
 //! panics at the caller's line with the operation and both shapes.

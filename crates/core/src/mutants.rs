@@ -1,9 +1,9 @@
 //! Wrong derivatives on purpose, for testing the tests (`--cfg wengert_mutants` alone compiles this).
 //!
 //! A vector-Jacobian product is linear in the cotangent, so scaling the cotangent on the way into a
-//! rule scales the derivative: one place makes a mutant of any rule. `WENGERT_MUTANT` names it, as in
-//! `tanh/0/computed*1.001`; `WENGERT_MUTANT_LIST` names a file to which every derivative that runs is
-//! added, with the name of the test that ran it.
+//! derivative scales the result. One place makes a mutant of any derivative. `WENGERT_MUTANT` names
+//! it, as in `tanh/0/computed*1.001`; `WENGERT_MUTANT_LIST` names a file to which every derivative
+//! that runs is added, with the name of the test that ran it.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -12,14 +12,14 @@ use std::sync::{Mutex, OnceLock};
 use crate::op::{Value, op_name};
 use crate::ops::UnaryOps;
 
-/// Whether a rule computes or records.
+/// Whether a derivative is computed or recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum World {
     Computed,
     Recorded,
 }
 
-/// The cotangent `g` on its way into the rule of operation `O` towards input `i`.
+/// The cotangent `g` on its way into the derivative of operation `O` with respect to input `i`.
 pub(crate) fn alter<O, V: Value>(i: usize, world: World, g: &V) -> V {
     static MUTANT: OnceLock<Option<(String, f64)>> = OnceLock::new();
     let mutant = MUTANT.get_or_init(|| {

@@ -10,7 +10,7 @@ pub const MAX_RANK: usize = 8;
 
 /// The extents of a tensor's axes, outermost first; at most [`MAX_RANK`] of them.
 ///
-/// `Copy`, and dereferences to `[usize]`. A scalar has the shape `[]`.
+/// A shape is `Copy` and dereferences to `[usize]`. A scalar has the shape `[]`.
 ///
 /// ```
 /// use wengert_core::Shape;
@@ -78,7 +78,7 @@ impl Shape {
         self
     }
 
-    /// Appends axes; an error if there are then more than [`MAX_RANK`].
+    /// Appends axes. Returns an error if the result has more than [`MAX_RANK`] of them.
     pub fn followed_by(mut self, extents: &[usize]) -> Result<Self, ShapeError> {
         let rank = self.rank() + extents.len();
         if rank > MAX_RANK {
@@ -226,7 +226,7 @@ impl Axes {
         Self(1 << axis)
     }
 
-    /// Returns these axes of `shape`; an error if one does not exist or is named twice.
+    /// Returns these axes of `shape`, or an error if one does not exist or is named twice.
     pub fn of(shape: Shape, axes: impl AxisList) -> Result<Self, ShapeError> {
         let mut set = 0;
         for &axis in axes.as_axes() {
@@ -330,7 +330,8 @@ impl AxisList for &[isize] {
     note = "write extents (`[2, 3]`, `[-1, 3]`), a slice of `usize`, or a `Shape`; a scalar's is `Shape::SCALAR`"
 )]
 pub trait ReshapeTo {
-    /// Returns the new shape of a tensor of shape `from`; -1 becomes the extent that is left.
+    /// Returns the new shape of a tensor of shape `from`. An extent of -1 becomes the one that
+    /// holds the remaining elements.
     fn resolve(self, from: Shape) -> Result<Shape, ShapeError>;
 }
 

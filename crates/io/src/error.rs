@@ -8,9 +8,9 @@ use crate::Report;
 
 /// A file that cannot be read, written, or loaded into a model.
 ///
-/// The message names the file, the tensor and the byte where the problem is, what was expected and what was
-/// found. `Debug` prints the same message as `Display`, so `unwrap()` and `fn main() -> Result<..>` show it.
-/// Whatever was to be loaded into is unchanged.
+/// The message names the file, the tensor and the byte where the problem is, what was expected and what was found.
+/// `Debug` prints the same message as `Display`, so `unwrap()` and `fn main() -> Result<..>` show it. The model,
+/// optimizer or tensor to be loaded is unchanged.
 ///
 /// ```
 /// let error = wengert_io::safetensors::from_bytes::<f32>(b"\x09\0\0\0\0\0\0\0{}").unwrap_err();

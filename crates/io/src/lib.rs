@@ -51,9 +51,8 @@
 //! | Exchange arrays with `ndarray` | `to_ndarray`, `from_ndarray` (feature `ndarray`) |
 //!
 //! Files may hold integers and floats of any size; numbers are rounded to the precision of the model. Writing
-//! replaces a file atomically. Reading never panics and allocates no size before its bytes are there; whatever
-//! is wrong with a file is a [`FileError`] that names the file, the tensor, what was expected and what was
-//! found.
+//! replaces a file atomically. Reading never panics, and allocates memory only for bytes that are present. A mistake
+//! in a file is a [`FileError`] that names the file, the tensor, what was expected and what was found.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod dtype;

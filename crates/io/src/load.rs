@@ -61,8 +61,7 @@ fn value<'a, F: Float>(leaf: &Leaf<'a, F>) -> &'a Tensor<F> {
     }
 }
 
-/// Loads a safetensors file into a model that has exactly its names and shapes. For other files there is
-/// [`Load`].
+/// Loads a safetensors file into a model that has exactly its names and shapes. [`Load`] reads other files.
 ///
 /// Numbers are rounded to the model's precision. All of the file is checked before anything is written, so
 /// the model is unchanged after an error.
@@ -102,7 +101,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Returns the default: names and shapes have to be the model's.
+    /// Returns the default options: names and shapes have to be the model's.
     pub fn new() -> Self {
         Self::default()
     }
@@ -151,7 +150,7 @@ impl Load {
     /// Loads the bytes of a safetensors file into a model.
     ///
     /// # Errors
-    /// As [`Load::file`], but for reading.
+    /// In the cases of [`Load::file`], except for files that cannot be read.
     pub fn bytes<F: Float>(
         &self,
         bytes: &[u8],

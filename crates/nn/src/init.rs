@@ -4,7 +4,7 @@
 //! convolution. Its fan-in is `inputs` times the size of the kernel, its fan-out `outputs` times that
 //! size.
 //!
-//! The short forms have PyTorch's defaults, the forms `.._with` all settings. Source of the definitions:
+//! The short forms have PyTorch's defaults. The forms `.._with` take all settings. Source of the definitions:
 //! <https://docs.pytorch.org/docs/stable/nn.init.html>.
 //!
 //! ```
@@ -240,8 +240,7 @@ pub fn kaiming_normal_with<F: Float>(
     normal(shape, gain / fan.of(shape).sqrt(), rng)
 }
 
-/// Draws a weight whose rows are orthonormal, or whose columns if there are fewer of them; Saxe et al.
-/// 2013.
+/// Draws a weight with orthonormal rows, or with orthonormal columns if there are fewer columns; Saxe et al. 2013.
 ///
 /// The axes after the first count as one. The draw is uniform among all such weights.
 ///
@@ -252,7 +251,7 @@ pub fn orthogonal<F: Float>(shape: impl Into<Shape>, rng: &mut impl Rng) -> Tens
     orthogonal_with(shape, 1.0, rng)
 }
 
-/// Draws a weight as [`orthogonal`] does and multiplies it by the gain.
+/// Draws an [`orthogonal`] weight and multiplies it by the gain.
 ///
 /// # Panics
 /// If the shape has fewer than two axes.

@@ -1,11 +1,11 @@
 //! Layers, losses and optimizers on the tape of `wengert-core`. The crate `wengert` re-exports all of it;
 //! its preludes fix the precision.
 //!
-//! * [`Module`]: one variable in, one out. [`layers`] has [`Linear`], [`Conv2d`], [`BatchNorm2d`],
-//!   [`Lstm`], [`MultiHeadAttention`] and more, [`Sequential`] stacks them.
-//! * [`Loss`]: losses as methods of a prediction. `x.mse(&y)` is the mean,
-//!   `x.mse_with(&y, Reduction::Sum)` the sum; settings such as [`CrossEntropy`] stand in the place of
-//!   the [`Reduction`].
+//! * [`Module`]: a map from one variable to another. [`layers`] has [`Linear`], [`Conv2d`],
+//!   [`BatchNorm2d`], [`Lstm`], [`MultiHeadAttention`] and more; [`Sequential`] stacks them.
+//! * [`Loss`]: losses as methods of a prediction. `x.mse(&y)` is the mean, and
+//!   `x.mse_with(&y, Reduction::Sum)` is the sum. Settings such as [`CrossEntropy`] take the place
+//!   of the [`Reduction`].
 //! * [`init`]: initial weights, drawn from a generator that the caller passes.
 //! * [`masks`]: masks of attention.
 //! * [`summary()`]: the layers of a model with shapes, parameters and costs. [`check_shapes`] checks an

@@ -4,11 +4,10 @@ use wengert_core::{Float, Params, Var};
 
 /// A layer or a model that maps one variable to another.
 ///
-/// A model is a struct of layers, a `params!` that lists its fields, and this one method. Modules then
-/// stack in a [`Sequential`](crate::Sequential), and [`summary`](crate::summary()) and
-/// [`check_shapes`](crate::check_shapes) read them. Layers that take more than one input, such as
-/// [`Embedding`](crate::Embedding) and [`MultiHeadAttention`](crate::MultiHeadAttention), have a `forward`
-/// of their own.
+/// A model is a struct of layers, a `params!` that lists its fields, and this one method. Modules then stack in a
+/// [`Sequential`](crate::Sequential), and [`summary`](crate::summary()) and [`check_shapes`](crate::check_shapes)
+/// read them. Layers that take more than one input, such as [`Embedding`](crate::Embedding) and
+/// [`MultiHeadAttention`](crate::MultiHeadAttention), have their own `forward`.
 ///
 /// In double precision the trait is `Module<f64>`. Its PyTorch counterpart is
 /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html>.

@@ -10,8 +10,8 @@ use wengert_core::{
 
 use crate::Module;
 
-/// Returns the output shape of a model for an input of this shape, or the first shape mistake, where
-/// `forward` would panic. Nothing is computed, in evaluation mode.
+/// Returns the output shape of a model for an input of this shape, or the first shape mistake, at which `forward`
+/// would panic. The model runs in evaluation mode and computes no values.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -24,7 +24,7 @@ use crate::Module;
 /// ```
 ///
 /// # Errors
-/// The shape mistake, with the message of the operation or layer.
+/// Returns the shape mistake, with the message of the operation or layer.
 pub fn check_shapes<F: Float>(
     model: &(impl Module<F> + ?Sized),
     input: impl Into<Shape>,
@@ -33,9 +33,9 @@ pub fn check_shapes<F: Float>(
     eval_shape(|tape| model.forward(tape.placeholder(input))).map(|trace| trace.output)
 }
 
-/// Returns a [`Summary`] of a model for an input of this shape: a row for each layer, and totals. It
-/// prints as a table, like that of torchinfo (<https://github.com/TylerYep/torchinfo>). Nothing is
-/// computed, in evaluation mode.
+/// Returns a [`Summary`] of a model for an input of this shape: a row for each layer, and totals. It prints as a
+/// table, like that of torchinfo (<https://github.com/TylerYep/torchinfo>). The model runs in evaluation mode and
+/// computes no values.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -53,7 +53,7 @@ pub fn check_shapes<F: Float>(
 /// ```
 ///
 /// # Errors
-/// The first shape mistake, as in [`check_shapes`].
+/// Returns the first shape mistake, like [`check_shapes`].
 pub fn summary<F: Float, M: Module<F> + ?Sized>(
     model: &M,
     input: impl Into<Shape>,
@@ -76,7 +76,7 @@ pub fn summary<F: Float, M: Module<F> + ?Sized>(
 /// ```
 ///
 /// # Errors
-/// The first shape mistake, as in [`check_shapes`].
+/// Returns the first shape mistake, like [`check_shapes`].
 pub fn summary_of<F: Float>(
     model: &(impl Params<F> + ?Sized),
     name: &str,
@@ -103,7 +103,7 @@ pub struct Summary {
     pub params: usize,
     /// The number of elements of the parameters that are not frozen.
     pub trainable: usize,
-    /// Multiply-adds of one forward pass, of products and convolutions; a bias counts as one more summand.
+    /// Multiply-adds of the products and convolutions in one forward pass; a bias counts as one more summand.
     pub multiply_adds: u64,
     /// Bytes of the input.
     pub input_bytes: usize,
@@ -116,7 +116,7 @@ pub struct Summary {
 /// A layer in a [`Summary`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// 0 for the model, 1 for its layers, 2 for the layers inside them.
+    /// The depth: 0 for the model, 1 for its layers, 2 for the layers inside them.
     pub depth: usize,
     /// The kind of layer.
     pub layer: String,
@@ -168,7 +168,7 @@ impl Layer {
         })
     }
 
-    /// What this layer adds to a figure of the layers inside it.
+    /// Returns a figure of this layer without the layers inside it.
     fn own(&self, figure: impl Fn(&LayerTrace) -> u64) -> u64 {
         figure(&self.trace) - self.inner.iter().map(|layer| figure(&layer.trace)).sum::<u64>()
     }

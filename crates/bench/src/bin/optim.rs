@@ -10,7 +10,7 @@ use wengert::prelude::*;
 const N: usize = 10_000_000;
 const ROUNDS: usize = 21;
 
-/// What a loop by hand works on.
+/// The vectors that a hand-written loop updates.
 struct State {
     p: Vec<f32>,
     m: Vec<f32>,

@@ -10,8 +10,8 @@ use crate::{Float, Gradients, Seeded, Tape, Tensor, Var};
 /// Computes a loss and its gradients like [`gradients`](crate::gradients), and fails at the first operation
 /// that makes a NaN or an infinity out of finite numbers.
 ///
-/// For debugging: it keeps all values and inspects each, so it takes more time and memory than
-/// [`gradients`](crate::gradients).
+/// This is for debugging. It keeps all values and inspects each, so it takes more time and memory
+/// than [`gradients`](crate::gradients).
 ///
 /// ```
 /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients_checked};

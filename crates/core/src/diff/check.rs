@@ -8,8 +8,7 @@
 //! s_k(x) = <grad s_(k-1)(x), v_k>
 //! ```
 //!
-//! and order `k` of a check compares the gradient of `s_(k-1)` with what three other ways of computing it
-//! give.
+//! Order `k` of a check compares the gradient of `s_(k-1)` with three other computations of it.
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
@@ -20,9 +19,9 @@ use crate::{Float, Gradients, Params, Shape, Tape, Tensor, Var, jvp, seeded, vjp
 
 /// Checks the first and second derivatives of `f` at `inputs`, along random directions.
 ///
-/// The gradient is compared with finite differences, with the recorded gradient that [`grad`](crate::grad)
-/// returns, and with forward mode ([`jvp`]). `f` may return any shape. It runs 16 times for each
-/// input. Keep inputs away from kinks, such as the 0 of `relu`: differences straddle them.
+/// The gradient is compared with finite differences, with the recorded gradient that [`grad`](crate::grad) returns,
+/// and with forward mode ([`jvp`]). `f` may return any shape. It runs 16 times for each input. Keep inputs away from
+/// kinks, such as the 0 of `relu`: finite differences across a kink are wrong.
 ///
 /// ```
 /// use wengert_core::{Tensor, UnaryOps, check_gradients};
@@ -94,8 +93,8 @@ impl Check {
         Self { order, ..self }
     }
 
-    /// Compares every element of every input instead of random directions, so that a mismatch names the
-    /// element. Costs four runs for each element and order.
+    /// Compares every element of every input instead of random directions, so that a mismatch names the element. This
+    /// costs four runs for each element and order.
     pub fn full(self) -> Self {
         Self { full: true, ..self }
     }

@@ -32,8 +32,8 @@ pub fn grad<'t, F: Float>(loss: Var<'t, F>, wrt: &[Var<'t, F>]) -> Vec<Var<'t, F
     vjp(loss, wrt, loss.constant_like(loss.shape(), 1.0))
 }
 
-/// Returns the vector-Jacobian products of `y` with respect to `wrt`: for each, `cotangent^T J`, where `J`
-/// is the Jacobian of `y` by that value. One sweep backward (reverse mode).
+/// Returns the vector-Jacobian products of `y` with respect to `wrt`: for each, `cotangent^T J`, where `J` is the
+/// Jacobian of `y` by that value. This takes one sweep backward (reverse mode).
 ///
 /// `cotangent` has the shape of `y`; each result has the shape of its value.
 ///
@@ -59,8 +59,8 @@ pub fn vjp<'t, F: Float>(
     or_zeros(reverse_mode(y, wrt, cotangent), wrt)
 }
 
-/// Returns the Jacobian-vector product of `y`: its derivative where the values `wrt` move along `tangents`.
-/// One sweep forward (forward mode).
+/// Returns the Jacobian-vector product of `y`: its derivative where the values `wrt` move along `tangents`. This
+/// takes one sweep forward (forward mode).
 ///
 /// Each tangent has the shape of its value; the result has the shape of `y`.
 ///
@@ -82,8 +82,8 @@ pub fn jvp<'t, F: Float>(y: Var<'t, F>, wrt: &[Var<'t, F>], tangents: &[Var<'t, 
     or_zeros(forward_mode(&[y], wrt, tangents), &[y])[0]
 }
 
-/// Returns the product of the Hessian of a loss with a vector: the derivative of its gradient where the
-/// values `wrt` move along `vectors`. Forward over reverse mode; the Hessian is never built.
+/// Returns the product of the Hessian of a loss with a vector: the derivative of its gradient where the values `wrt`
+/// move along `vectors`. This is forward over reverse mode; the Hessian is never built.
 ///
 /// Each vector and each result has the shape of its value.
 ///
@@ -113,7 +113,7 @@ pub fn hvp<'t, F: Float>(
 
 /// Returns all derivatives of `y` with respect to `x`, of the shape of `y` followed by that of `x`.
 ///
-/// One sweep for each element of `y` or for each of `x`, whichever are fewer.
+/// This takes one sweep for each element of `y`, or for each element of `x` if those are fewer.
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor, UnaryOps, jacobian};

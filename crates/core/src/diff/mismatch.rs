@@ -1,4 +1,4 @@
-//! Outcome of a gradient check: what was compared, or the derivative that disagrees.
+//! Outcome of a gradient check: the number of comparisons, or the derivative that disagrees.
 
 use std::fmt;
 
@@ -25,9 +25,10 @@ pub struct Checked {
 /// ```
 #[derive(Clone)]
 pub struct Mismatch {
-    /// 1 for the gradient, 2 for the derivative of the gradient, and so on.
+    /// Order of the derivative: 1 for the gradient, 2 for the derivative of the gradient, and so
+    /// on.
     pub order: usize,
-    /// `input 0`, or the dotted name of a parameter.
+    /// Name of the input: `input 0`, or the dotted name of a parameter.
     pub input: String,
     /// Index of the element in a [full](crate::Check::full) check; `None` along a random direction.
     pub index: Option<Vec<usize>>,
@@ -50,9 +51,9 @@ pub struct Mismatch {
 pub enum Against {
     /// Central differences of values.
     FiniteDifferences,
-    /// The sweep that records the derivative, as [`grad`](crate::grad) does.
+    /// The recorded sweep of [`grad`](crate::grad).
     RecordedSweep,
-    /// Forward mode, as [`jvp`](crate::jvp) does.
+    /// Forward mode, [`jvp`](crate::jvp).
     ForwardMode,
 }
 

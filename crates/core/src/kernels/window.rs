@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{LARGE, matmul, parallel};
 use crate::float::Float;
 
-/// How a window slides along one axis.
+/// The extents and steps of a window along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slide {
     pub(crate) input: usize,

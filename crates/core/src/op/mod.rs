@@ -1,9 +1,9 @@
-//! All that somebody who adds an operation needs to know.
+//! The traits of operations, and the values that operations apply to.
 //!
-//! An operation is a struct that implements [`Op`]: a shape, a forward on arrays, and a
-//! vector-Jacobian product written over any [`Value`]. Where the value is an [`Tensor`] nothing is
-//! recorded (first order, fast); where it is a variable the derivative is recorded too, and
-//! derivatives of any order follow.
+//! An operation is a struct that implements [`Op`]: a shape, a forward computation on tensors, and
+//! a vector-Jacobian product written over any [`Value`]. Over a [`Tensor`] the product is computed
+//! and not recorded, which is fast and gives first derivatives. Over a variable it is also
+//! recorded, so that it can be differentiated again, to any order.
 
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -17,35 +17,36 @@ use crate::{Float, Indices, Shape, ShapeError, Tensor};
 
 /// A differentiable operation of `N` inputs.
 ///
-/// The fields hold only what depends on no value (axes, flags, constants, shapes), so that a
-/// recorded tape gives the right answer when it runs again on other leaves. The operation's name in
-/// messages is the struct's, in snake case.
+/// The fields hold axes, flags, constants and shapes, and nothing that depends on a value. A
+/// recorded tape can then run again on other leaves. Messages name the operation by its struct, in
+/// snake case.
 pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
-    /// Output shape, or what is wrong: the one place where this operation's shape mistake is worded.
+    /// Returns the output shape, or an error that describes the mistake in the input shapes.
     fn shape(&self, x: [Shape; N]) -> Result<Shape, ShapeError>;
 
-    /// The value, of shape `out`, which is what [`Op::shape`] answered.
+    /// Computes the value. Its shape is `out`, which [`Op::shape`] returned.
     fn forward<F: Float>(&self, x: [&Tensor<F>; N], out: Shape) -> Tensor<F>;
 
-    /// Vector-Jacobian product towards input `i`: from the inputs, the output `y` and the output's
-    /// cotangent `g`. It may have any shape to which input `i` broadcasts; whoever asks sums it back.
+    /// Returns the cotangent of input `i`, given the inputs, the output `y` and the output's
+    /// cotangent `g`. The result may have any shape to which input `i` broadcasts; the caller sums it
+    /// to the input's shape.
     fn vjp<V: Value>(&self, i: usize, x: [&V; N], y: &V, g: &V) -> V;
 
-    /// What the operation does to derivatives; with anything but [`Flow::Through`], [`Op::vjp`] is
-    /// never called.
+    /// Returns the treatment of derivatives. Default: [`Flow::Through`]. For the other two,
+    /// [`Op::vjp`] is never called.
     fn flow(&self) -> Flow {
         Flow::Through
     }
 
-    /// Multiply-adds of [`Op::forward`], for [`eval_shape`](crate::eval_shape()): what products and convolutions
-    /// cost. A bias counts as one more summand; what acts on each element by itself counts nothing.
+    /// Returns the multiply-adds of [`Op::forward`], for [`eval_shape`](crate::eval_shape()). Products and
+    /// convolutions have them; a bias counts as one more summand. Elementwise operations have none. Default: 0.
     fn multiply_adds(&self, x: [Shape; N], out: Shape) -> u64 {
         let _ = (x, out);
         0
     }
 
-    /// [`Op::vjp`] for the first order only, written straight to where it is gathered: an override
-    /// for speed that must give the same numbers.
+    /// Adds the result of [`Op::vjp`] to `into`, for first derivatives only. An override for speed
+    /// must give the same numbers.
     fn vjp_into<F: Float>(
         &self,
         i: usize,
@@ -60,37 +61,37 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
     entry_points!(Op<N>);
 }
 
-/// What an operation does to derivatives.
+/// Treatment of derivatives by an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flow {
-    /// They pass, by the rule.
+    /// Derivatives pass: [`Op::vjp`] computes them.
     Through,
-    /// They stop, on purpose: the output counts as a constant.
+    /// Derivatives stop on purpose: the output counts as a constant.
     Stopped,
-    /// There are none: applying the operation to a value that needs one panics.
+    /// The operation has no derivative. Applying it to a value that needs one panics.
     Missing,
 }
 
 /// A differentiable operation of any number of inputs; see [`Op`] for the methods.
 pub trait ManyOp: Debug + Clone + Send + Sync + 'static {
-    /// As [`Op::shape`].
+    /// Returns the output shape; see [`Op::shape`].
     fn shape(&self, x: &[Shape]) -> Result<Shape, ShapeError>;
-    /// As [`Op::forward`].
+    /// Computes the value; see [`Op::forward`].
     fn forward<F: Float>(&self, x: &[&Tensor<F>], out: Shape) -> Tensor<F>;
-    /// As [`Op::vjp`].
+    /// Returns the cotangent of an input; see [`Op::vjp`].
     fn vjp<V: Value>(&self, i: usize, x: &[&V], y: &V, g: &V) -> V;
 
     entry_points!(ManyOp);
 }
 
-/// A differentiable operation of one input that also reads positions, which are a leaf of the tape
-/// of their own; see [`Op`] for the methods.
+/// A differentiable operation of one input that also reads indices. The indices are a separate leaf
+/// of the tape. See [`Op`] for the methods.
 pub trait IndexOp: Debug + Clone + Send + Sync + 'static {
-    /// As [`Op::shape`]; also where a position out of range is reported.
+    /// Returns the output shape, or an error for the first index out of range; see [`Op::shape`].
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError>;
-    /// As [`Op::forward`].
+    /// Computes the value; see [`Op::forward`].
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F>;
-    /// As [`Op::vjp`].
+    /// Returns the cotangent of an input; see [`Op::vjp`].
     fn vjp<V: Value>(&self, x: &V, index: &V::Index, y: &V, g: &V) -> V;
 
     entry_points!(IndexOp);
@@ -116,23 +117,23 @@ pub trait Arithmetic:
 
 impl<F: Float> Arithmetic for Tensor<F> {}
 
-/// What operations apply to: an [`Tensor`], which computes, or a variable on a tape, which computes
-/// and records.
+/// A tensor or a variable. Operations apply to both: a [`Tensor`] computes, a variable computes and
+/// records.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a tensor nor a variable",
     note = "a parameter becomes a variable with `tape.param(&p)`"
 )]
 pub trait Value: Arithmetic {
-    /// What stands for [`Indices`] in this world.
+    /// Type of indices: [`Indices`] for a tensor, a handle on the tape for a variable.
     type Index: Clone;
 
-    /// The shape of this value.
+    /// Returns the shape of this value.
     fn shape(&self) -> Shape;
 
     /// Applies an operation.
     ///
     /// # Panics
-    /// At the caller's line, with what [`Op::shape`] says is wrong.
+    /// At the caller's line, with the error of [`Op::shape`].
     #[track_caller]
     fn apply<const N: usize>(op: impl Op<N>, x: [&Self; N]) -> Self;
 
@@ -140,19 +141,19 @@ pub trait Value: Arithmetic {
     #[track_caller]
     fn apply_many(op: impl ManyOp, x: &[&Self]) -> Self;
 
-    /// Applies an operation that reads positions.
+    /// Applies an operation that reads indices.
     #[track_caller]
     fn apply_indexed(op: impl IndexOp, x: &Self, index: &Self::Index) -> Self;
 
-    /// A constant of this shape in the same world.
+    /// Returns a constant of this shape; it is on the same tape if `self` is a variable.
     #[track_caller]
     fn constant_like(&self, shape: Shape, value: f64) -> Self;
 
-    /// These indices in the same world.
+    /// Returns these indices; they are on the same tape if `self` is a variable.
     #[track_caller]
     fn indices(&self, indices: Indices) -> Self::Index;
 
-    /// Applies an operation of one input, such as one of your own.
+    /// Applies an operation of one input, such as your own.
     #[track_caller]
     fn apply_op(&self, op: impl Op<1>) -> Self {
         Self::apply(op, [self])
@@ -193,7 +194,7 @@ impl<F: Float> Value for Tensor<F> {
     }
 }
 
-/// Where the cotangent of one input is gathered.
+/// The cotangent of one input, which gathers contributions.
 #[derive(Debug)]
 pub struct Cotangent<'a, F: Float> {
     shape: Shape,
@@ -205,7 +206,7 @@ impl<'a, F: Float> Cotangent<'a, F> {
         Self { shape, gathered }
     }
 
-    /// Adds a contribution. What was broadcast on the way forward is summed back here, and only here.
+    /// Adds a contribution. Axes along which the input was broadcast are summed here, and only here.
     pub fn add(self, g: Tensor<F>) {
         let from = g.shape();
         let g = if from == self.shape {
@@ -221,8 +222,8 @@ impl<'a, F: Float> Cotangent<'a, F> {
         }
     }
 
-    /// Lets `f` write the contribution in row-major order: over arbitrary values if its second
-    /// argument is `false`, by adding to what is there if it is `true`.
+    /// Lets `f` write the contribution in row-major order. The second argument of `f` is `true` if
+    /// it must add to the slice, and `false` if it must overwrite arbitrary values.
     pub fn write(self, f: impl FnOnce(&mut [F], bool)) {
         match self.gathered {
             None => *self.gathered = Some(Tensor::written(self.shape, |out| f(out, false))),
@@ -230,7 +231,7 @@ impl<'a, F: Float> Cotangent<'a, F> {
         }
     }
 
-    /// The shape of the input whose cotangent this is.
+    /// Returns the shape of the input.
     pub fn shape(&self) -> Shape {
         self.shape
     }

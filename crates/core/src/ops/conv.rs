@@ -1,7 +1,7 @@
 //! Convolution (as in PyTorch, a cross-correlation).
 //!
-//! Let `y` be the correlation of `x` with `w`. The sum of `y * g` is linear in each of `x`, `w` and `g`; its
-//! derivatives are the three operations here, which are therefore closed under differentiation.
+//! Let `y` be the correlation of `x` with `w`. The sum of `y * g` is linear in each of `x`, `w` and `g`. Its
+//! derivatives are the three operations of this file, so the derivatives of these three are again among them.
 
 use super::broadcast::Sum;
 use crate::kernels::{Correlation, Slide};
@@ -14,10 +14,10 @@ use crate::{Float, Shape, ShapeError, Tensor};
 pub enum Padding {
     /// No padding.
     Valid,
-    /// As many zeros as make the output as large as the input; needs stride 1. If their number is odd, the end
-    /// gets one more.
+    /// Zeros that make the output as large as the input; needs stride 1. If their number is odd, the end gets one
+    /// more.
     Same,
-    /// This many zeros on both sides, of rows and of columns.
+    /// Numbers of zeros on both sides of the rows and of the columns.
     By([usize; 2]),
 }
 

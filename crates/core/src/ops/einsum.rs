@@ -256,10 +256,10 @@ fn permute<V: Value>(x: &V, order: &[usize]) -> V {
 /// Returns the sum of products given in Einstein notation, such as `"bij,bjk->bik"`, for tensors or variables
 /// ([`torch.einsum`](https://docs.pytorch.org/docs/stable/generated/torch.einsum.html)).
 ///
-/// Letters name the axes of each operand; commas separate the operands. Axes with the same letter run together
-/// and are summed over unless the output names the letter. A letter that occurs twice in one operand stands for
-/// its diagonal. Without `->`, the output has the letters that occur once, in alphabetical order. `...` stands
-/// for further axes, which broadcast; an output without `...` sums over them. An axis of extent 1 goes with any
+/// Letters name the axes of each operand; commas separate the operands. Axes with the same letter run together and
+/// are summed over unless the output names the letter. A letter that occurs twice in one operand stands for its
+/// diagonal. Without `->`, the output has the letters that occur once, in alphabetical order. `...` stands for
+/// further axes, which broadcast; an output without `...` sums over them. An axis of extent 1 broadcasts to any
 /// extent. Operands are contracted from the left. A parameter is passed as `tape.param(&p)`.
 ///
 /// ```

@@ -98,8 +98,8 @@ pub trait Elementwise: Arithmetic {
     #[track_caller]
     fn filled(&self, value: f64) -> Self;
 
-    /// Multiplies the cotangent `self` by a derivative: 0 where the cotangent is 0, so that a branch that
-    /// was not selected leaks no NaN or infinity (TensorFlow's `multiply_no_nan`).
+    /// Multiplies the cotangent `self` by a derivative. The result is 0 where the cotangent is 0, so that a branch
+    /// that was not selected leaks no NaN or infinity (TensorFlow's `multiply_no_nan`).
     #[inline(always)]
     #[track_caller]
     fn mul_no_nan(&self, derivative: &Self) -> Self {
@@ -297,7 +297,8 @@ fn map_pairs<F: Float>(
     })
 }
 
-/// `g * d`, but 0 where `g` is 0, whatever `d` is: the product of a cotangent and a derivative.
+/// The product of a cotangent `g` and a derivative `d`: `g * d`, but 0 where `g` is 0, even if `d`
+/// is NaN.
 ///
 /// Its own derivatives are those of the plain product. A recorded selection in its place would silently
 /// break second-order derivatives.
@@ -319,8 +320,8 @@ impl BinaryOp for MulNoNan {
 
 /// `a` where a mask is not 0, else `b`; mask, `a` and `b` broadcast.
 ///
-/// The side that was not selected gets the cotangent 0, and derivatives before it multiply by `MulNoNan`, so
-/// that its NaN or infinity goes nowhere. The derivative with respect to the mask is 0.
+/// The side that was not selected gets the cotangent 0, and derivatives before it multiply by `MulNoNan`, so that its
+/// NaN or infinity does not reach the gradient. The derivative with respect to the mask is 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Where;
 

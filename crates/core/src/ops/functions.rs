@@ -1,8 +1,8 @@
 //! The tables of elementwise functions, of one number and of two.
 //!
-//! A row is all there is of a function: its documentation, its value over a number, its derivative over
-//! anything [`Elementwise`], and the interval from which its property test draws. From a row come a struct,
-//! the implementation of [`UnaryOp`] or [`BinaryOp`], and a method.
+//! A row holds the documentation of a function, its value over a number, its derivative over any [`Elementwise`]
+//! type, and the interval from which its property test draws. Each row becomes a struct, an implementation of
+//! [`UnaryOp`] or [`BinaryOp`], and a method.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, LOG10_E};
 
@@ -50,8 +50,8 @@ macro_rules! unary_functions {
         /// Elementwise functions of one argument, for tensors and variables and inside derivatives. The shape
         /// stays the same.
         ///
-        /// Constants are `f64` in either precision. A function of your own is a [`UnaryOp`] and is applied
-        /// with [`map`](Elementwise::map).
+        /// Constants are `f64` in either precision. To add your own function, implement [`UnaryOp`];
+        /// [`map`](Elementwise::map) applies it.
         ///
         /// ```
         /// use wengert_core::{Tensor, UnaryOps};

@@ -56,8 +56,8 @@ pub trait IndexOps: Value {
         self.clone() + Self::apply_indexed(op, &src.beside(self), &self.indices(index.into()))
     }
 
-    /// Takes the slices at these indices along one axis, from `[.., n, ..]` and an index `[m]` to `[.., m, ..]`.
-    /// The axes of an index of another rank take the place of the axis
+    /// Takes the slices at these indices along one axis, from `[.., n, ..]` and an index `[m]` to `[.., m, ..]`. If
+    /// the index has another rank, all its axes take the place of the selected axis
     /// ([`torch.index_select`](https://docs.pytorch.org/docs/stable/generated/torch.index_select.html)).
     #[track_caller]
     fn index_select(&self, axis: isize, index: impl Into<Indices>) -> Self {
@@ -82,8 +82,7 @@ pub trait IndexOps: Value {
         self.clone() + added
     }
 
-    /// Returns `value` where the mask is not 0, the elements themselves elsewhere; the shapes broadcast. The
-    /// mask is not differentiated
+    /// Replaces elements by `value` where the mask is not 0. The shapes broadcast. The mask is not differentiated
     /// ([`torch.Tensor.masked_fill`](https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_fill_.html)).
     #[track_caller]
     fn masked_fill(&self, mask: impl Operand<Self>, value: f64) -> Self {

@@ -56,7 +56,7 @@ pub trait MatmulOps: Value {
     /// ([`torch.dot`](https://docs.pytorch.org/docs/stable/generated/torch.dot.html)).
     ///
     /// # Panics
-    /// If they are not two vectors of one length.
+    /// If they are not two vectors of equal length.
     #[track_caller]
     fn dot(&self, other: impl Operand<Self>) -> Self {
         let other = other.beside(self);
@@ -70,8 +70,8 @@ pub trait MatmulOps: Value {
         reshape(&Self::apply(PRODUCT, [&row, &column]), Shape::SCALAR)
     }
 
-    /// Returns all products of an element of one vector and one of another, from `[m]` and `[n]` to `[m, n]`
-    /// ([`torch.outer`](https://docs.pytorch.org/docs/stable/generated/torch.outer.html)).
+    /// Returns the product of each element of one vector with each element of another, from `[m]` and `[n]` to
+    /// `[m, n]` ([`torch.outer`](https://docs.pytorch.org/docs/stable/generated/torch.outer.html)).
     ///
     /// # Panics
     /// If they are not both vectors.

@@ -32,7 +32,7 @@ pub trait MovementOps: Value {
     /// The shape of a scalar is [`Shape::SCALAR`].
     ///
     /// # Panics
-    /// If the number of elements differs, or -1 stands twice.
+    /// If the number of elements differs, or more than one extent is -1.
     #[track_caller]
     fn reshape(&self, shape: impl ReshapeTo) -> Self {
         let to = expect_shape!(shape.resolve(self.shape()));
@@ -170,11 +170,11 @@ pub trait MovementOps: Value {
         Self::apply(Narrow { axis, start, len: end - start }, [self])
     }
 
-    /// Returns every `step`th index of a range of one axis, from its first on. [`flip`](Self::flip) reverses
+    /// Returns every `step`th index of a range of one axis, beginning with the first. [`flip`](Self::flip) reverses
     /// the direction.
     ///
     /// # Panics
-    /// If [`slice`](Self::slice) would, or if `step` is 0.
+    /// In the cases of [`slice`](Self::slice), and if `step` is 0.
     #[track_caller]
     fn slice_step(&self, axis: isize, range: impl RangeBounds<isize>, step: usize) -> Self {
         let shape = self.shape();
@@ -300,7 +300,8 @@ pub trait MovementOps: Value {
         enclosed(repeated(0, before), self, repeated(shape[axis] - 1, after), axis)
     }
 
-    /// Tiles the whole value `times[k]` times along axis `k`; missing axes are new ones in front
+    /// Repeats the whole value `times[k]` times along axis `k`. If there are more numbers than axes, new
+    /// axes are added in front
     /// ([`torch.Tensor.repeat`](https://docs.pytorch.org/docs/stable/generated/torch.Tensor.repeat.html)).
     ///
     /// # Panics
@@ -344,8 +345,8 @@ pub trait MovementOps: Value {
         Self::apply(op, [self])
     }
 
-    /// Returns a diagonal of a matrix, from `[m, n]` to a vector; or the matrix of zeros with this vector on a
-    /// diagonal, from `[n]` to `[n + |diagonal|, n + |diagonal|]`.
+    /// Returns a diagonal of a matrix `[m, n]` as a vector. A vector `[n]` becomes the matrix of shape
+    /// `[n + |diagonal|, n + |diagonal|]` with that vector on the diagonal and zeros elsewhere.
     ///
     /// # Panics
     /// If the value is neither a vector nor a matrix.

@@ -5,8 +5,8 @@ use crate::op::Value;
 
 /// An argument that can stand beside a value of type `V` in a method or operator.
 ///
-/// Beside a variable: another variable, `&Param`, `&Tensor` or a number. Beside a tensor: another tensor,
-/// `&Param` or a number. Values may be passed by value or by reference.
+/// A variable combines with a variable, `&Param`, `&Tensor` or a number. A tensor combines with a tensor, `&Param` or
+/// a number. Values may be passed by value or by reference.
 ///
 /// ```
 /// use wengert_core::{BinaryOps, MatmulOps, Operand, Param, Tensor, UnaryOps, Value, evaluate};
@@ -31,7 +31,7 @@ pub trait Operand<V: Value> {
     #[track_caller]
     fn beside(self, x: &V) -> V;
 
-    /// Returns the number, if the operand is one: a cheaper operation may then apply.
+    /// Returns the number if the operand is one, so that a cheaper operation can be applied.
     #[inline]
     fn number(&self) -> Option<f64> {
         None

@@ -1,7 +1,7 @@
 //! Pooling over cells of the last axes.
 //!
-//! The place of the largest element of a cell is found from the values, in the forward and again in each
-//! derivative, so that a tape that runs again on other values finds it anew.
+//! The forward computation and each derivative search for the largest element of a cell. A tape that runs again on
+//! other values therefore finds the right one.
 
 use super::conv::Pair;
 use crate::kernels::{self, Cells};
@@ -10,7 +10,7 @@ use crate::{Float, Shape, ShapeError, Tensor};
 
 /// Settings of a pooling window. Default: the stride is the kernel size, no padding.
 ///
-/// The size alone stands for such a window: `x.max_pool2d(2)`.
+/// A number is a window with these defaults: `x.max_pool2d(2)`.
 ///
 /// ```
 /// use wengert_core::{Pooling, Tensor, WindowOps};

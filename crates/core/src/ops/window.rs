@@ -11,10 +11,9 @@ use crate::op::Value;
 /// Convolution, pooling and upsampling, for tensors and variables.
 ///
 /// Layouts are PyTorch's: `[n, c, l]` in one dimension, `[n, c, h, w]` in two; pooling and upsampling accept any
-/// leading axes. The output extent of a window is
-/// `(input + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down. Adaptive pooling has the output
-/// extent that is asked for: cell `i` of `m` along `n` elements ranges from `i n / m`, rounded down, to
-/// `(i + 1) n / m`, rounded up.
+/// leading axes. The output extent of a window is `(input + 2 padding - dilation (kernel - 1) - 1) / stride + 1`,
+/// rounded down. Adaptive pooling makes the requested number of cells. Cell `i` of `m` along `n` elements ranges from
+/// `i n / m`, rounded down, to `(i + 1) n / m`, rounded up.
 ///
 /// ```
 /// use wengert_core::{ConvOptions, Tensor, WindowOps};

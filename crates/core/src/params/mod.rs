@@ -6,8 +6,8 @@ use std::fmt::{self, Display};
 
 use crate::{Buffer, Float, Param, Tensor};
 
-/// Where in a model a visitor stands. Prints as the dotted name, `layers.2.weight`; nothing is
-/// allocated until it does.
+/// The position of a visitor in a model. It prints as a dotted name, such as `layers.2.weight`, and
+/// allocates nothing before that.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<'a> {
     parent: Option<&'a Path<'a>>,
@@ -25,12 +25,12 @@ impl<'a> Path<'a> {
     /// The model itself; its name is empty.
     pub const ROOT: Path<'static> = Path { parent: None, segment: Segment::Root };
 
-    /// A field of what stands here.
+    /// Returns the position of a field of the value at this position.
     pub fn field<'b>(&'b self, name: &'b str) -> Path<'b> {
         Path { parent: Some(self), segment: Segment::Field(name) }
     }
 
-    /// An element of the list that stands here.
+    /// Returns the position of an element of the list at this position.
     pub fn index(&self, index: usize) -> Path<'_> {
         Path { parent: Some(self), segment: Segment::Index(index) }
     }
@@ -51,21 +51,21 @@ impl Display for Path<'_> {
     }
 }
 
-/// What a visitor of a model meets.
+/// A parameter or a buffer, for a visitor that reads.
 #[derive(Debug)]
 pub enum Leaf<'a, F: Float> {
-    /// A trained tensor.
+    /// A tensor that is trained.
     Param(&'a Param<F>),
-    /// A remembered tensor.
+    /// A tensor that is kept and not trained.
     Buffer(&'a Buffer<F>),
 }
 
-/// What a writing visitor of a model meets.
+/// A parameter or a buffer, for a visitor that writes.
 #[derive(Debug)]
 pub enum LeafMut<'a, F: Float> {
-    /// A trained tensor.
+    /// A tensor that is trained.
     Param(&'a mut Param<F>),
-    /// A remembered tensor.
+    /// A tensor that is kept and not trained.
     Buffer(&'a mut Buffer<F>),
 }
 
@@ -82,10 +82,11 @@ pub trait Params<F: Float = f32> {
     /// Calls `visit` for each parameter and buffer with its place, which begins with `path`.
     fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>));
 
-    /// As [`Params::visit`], for writing.
+    /// Calls `visit` for each parameter and buffer with its place, for writing; see
+    /// [`Params::visit`].
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>));
 
-    /// The parameters with their dotted names, in order of declaration.
+    /// Returns the parameters with their dotted names, in order of declaration.
     fn named_params(&self) -> Vec<(String, &Param<F>)> {
         let mut named = Vec::new();
         self.visit(Path::ROOT, &mut |path, leaf| {
@@ -96,7 +97,7 @@ pub trait Params<F: Float = f32> {
         named
     }
 
-    /// The parameter of this dotted name.
+    /// Returns the parameter of this dotted name.
     fn param(&self, name: &str) -> Option<&Param<F>> {
         self.named_params().into_iter().find_map(|(own, param)| (own == name).then_some(param))
     }
@@ -110,9 +111,9 @@ pub trait Params<F: Float = f32> {
         });
     }
 
-    /// The numbers of all parameters that are not frozen as one array of shape `[n]`, in order of
-    /// declaration: what a method that thinks in vectors works on, with
-    /// [`Gradients::flatten_for`](crate::Gradients::flatten_for).
+    /// Concatenates all parameters that are not frozen to a tensor of shape `[n]`, in order of
+    /// declaration. [`Gradients::flatten_for`](crate::Gradients::flatten_for) gives their gradients
+    /// in this order.
     fn flatten(&self) -> Tensor<F> {
         let mut flat = Vec::new();
         self.visit(Path::ROOT, &mut |_, leaf| {
@@ -126,8 +127,8 @@ pub trait Params<F: Float = f32> {
         Tensor::from_vec(flat, [n])
     }
 
-    /// Replaces the numbers of all parameters that are not frozen by those of a flat slice, as
-    /// [`Params::flatten`] lays it out.
+    /// Replaces the numbers of all parameters that are not frozen by those of a flat slice, in the
+    /// order of [`Params::flatten`].
     ///
     /// # Panics
     /// If the slice has another length; the model is untouched then.
@@ -145,7 +146,7 @@ pub trait Params<F: Float = f32> {
         });
     }
 
-    /// Number of trained numbers.
+    /// Returns the number of elements of all parameters.
     fn param_count(&self) -> usize {
         self.named_params().iter().map(|(_, param)| param.value().numel()).sum()
     }
@@ -190,7 +191,7 @@ impl<F: Float, P: Params<F>> Params<F> for [P] {
     }
 }
 
-/// Something that stands for another value: the visitor passes through without a name of its own.
+/// Implements [`Params`] for a wrapper, which adds no name to the path.
 macro_rules! transparent {
     ($([$($generics:tt)*] $T:ty, |$x:ident| $shared:expr, $exclusive:expr;)*) => {$(
         impl<F: Float, $($generics)*> Params<F> for $T {
@@ -254,9 +255,8 @@ macro_rules! params_of_precision {
 
 /// Implements [`Params`] in single precision for a struct, by the names of its fields.
 ///
-/// `wengert::prelude` exports it as `params!`. Fields before the semicolon are parameters, buffers, or parts
-/// that have them: layers, lists, options. Fields after it have none. A field that is missing does not
-/// compile.
+/// `wengert::prelude` exports it as `params!`. Fields before the semicolon are parameters, buffers, or parts that
+/// have them: layers, lists, options. Fields after it have none. The code does not compile if a field is missing.
 ///
 /// ```
 /// use wengert_core::{Param, Params, Tensor, params_f32};
@@ -283,8 +283,8 @@ macro_rules! params_f64 {
 
 /// Implements [`Params`] in every precision for a struct, by the names of its fields; see [`params_f32!`].
 ///
-/// The struct is declared with the precision as its parameter, `Layer<F: Float>`, or has none and is marked
-/// `plain`.
+/// The struct has the precision as its type parameter, as in `Layer<F: Float>`. A struct without a type parameter is
+/// marked `plain`.
 ///
 /// ```
 /// use wengert_core::{Float, Param, params_generic};

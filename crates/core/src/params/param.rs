@@ -1,4 +1,4 @@
-//! Parameters: what is trained, and what is remembered.
+//! Parameters, which are trained, and buffers, which are kept and not trained.
 
 use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,9 +16,9 @@ impl ParamId {
     }
 }
 
-/// A trained tensor, as it lives in a model. On a tape it puts itself once, however often it is used.
+/// A trained tensor of a model. All uses on one tape share one leaf.
 ///
-/// A clone is another parameter: it starts with the same numbers and has an identity of its own.
+/// A clone is another parameter: it starts with the same numbers and has its own identity.
 pub struct Param<F: Float> {
     id: ParamId,
     value: Tensor<F>,
@@ -26,30 +26,30 @@ pub struct Param<F: Float> {
 }
 
 impl<F: Float> Param<F> {
-    /// A parameter that starts with these numbers.
+    /// Creates a parameter that starts with these numbers.
     pub fn new(value: Tensor<F>) -> Self {
         Self { id: ParamId::fresh(), value, frozen: false }
     }
 
-    /// Its identity.
+    /// Returns the identity.
     pub fn id(&self) -> ParamId {
         self.id
     }
 
-    /// Its numbers.
+    /// Returns the numbers.
     pub fn value(&self) -> &Tensor<F> {
         &self.value
     }
 
-    /// Its numbers, for writing.
+    /// Returns the numbers, for writing.
     pub fn value_mut(&mut self) -> &mut Tensor<F> {
         &mut self.value
     }
 
-    /// Replaces its numbers.
+    /// Replaces the numbers.
     ///
     /// # Panics
-    /// If the shape is another.
+    /// If the shape differs.
     #[track_caller]
     pub fn set(&mut self, value: Tensor<F>) {
         let (old, new) = (self.value.shape(), value.shape());
@@ -57,12 +57,12 @@ impl<F: Float> Param<F> {
         self.value = value;
     }
 
-    /// Whether it is left out of training: constant on a tape, and passed over by optimizers.
+    /// Returns whether the parameter is frozen: a constant on a tape, and skipped by optimizers.
     pub fn is_frozen(&self) -> bool {
         self.frozen
     }
 
-    /// Leaves it out of training, or takes it in again.
+    /// Excludes the parameter from training, or includes it again.
     pub fn set_frozen(&mut self, frozen: bool) {
         self.frozen = frozen;
     }
@@ -87,35 +87,35 @@ impl<F: Float> From<Tensor<F>> for Param<F> {
     }
 }
 
-/// A tensor that a layer remembers and nobody trains, such as a running mean.
+/// A tensor that a layer keeps and no optimizer trains, such as a running mean.
 ///
-/// A tape never writes it: `tape.update_buffer(&buffer, var)` records the new value, which leaves with
-/// the gradients, and the optimizer's step puts it in place. A clone is another buffer.
+/// A tape never writes it. `tape.update_buffer(&buffer, var)` records the new value, the gradients carry it, and the
+/// optimizer's step stores it. A clone is another buffer.
 pub struct Buffer<F: Float> {
     id: ParamId,
     value: Tensor<F>,
 }
 
 impl<F: Float> Buffer<F> {
-    /// A buffer that starts with these numbers.
+    /// Creates a buffer that starts with these numbers.
     pub fn new(value: Tensor<F>) -> Self {
         Self { id: ParamId::fresh(), value }
     }
 
-    /// Its identity.
+    /// Returns the identity.
     pub fn id(&self) -> ParamId {
         self.id
     }
 
-    /// Its numbers.
+    /// Returns the numbers.
     pub fn value(&self) -> &Tensor<F> {
         &self.value
     }
 
-    /// Replaces its numbers.
+    /// Replaces the numbers.
     ///
     /// # Panics
-    /// If the shape is another.
+    /// If the shape differs.
     #[track_caller]
     pub fn set(&mut self, value: Tensor<F>) {
         let (old, new) = (self.value.shape(), value.shape());

@@ -14,7 +14,8 @@ use crate::{Float, Shape, Tensor};
 /// Runs `f` on a tape that records for training, differentiates the loss that it returns, and returns
 /// the loss with the gradients of all parameters.
 ///
-/// The tape is gone when this returns, so an optimizer can write the parameters in place.
+/// The tape no longer shares the parameters when this returns, so an optimizer can write them in
+/// place.
 ///
 /// ```
 /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
@@ -69,8 +70,8 @@ pub fn evaluate<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> 
 
 /// Gives [`gradients`] and [`evaluate`] a key for random layers: `seeded(7).gradients(|tape| ..)`.
 ///
-/// Take another key for each step. Without a key a random layer panics in training, because it would
-/// draw the same numbers at every step.
+/// Use a new key for each step. Without a key a random layer panics in training, because it would draw the same
+/// numbers at every step.
 ///
 /// ```
 /// use wengert_core::{Random, Tensor, seeded};
@@ -82,7 +83,7 @@ pub fn seeded(seed: u64) -> Seeded {
     Seeded(Some(seed))
 }
 
-/// Key of random layers, waiting for a function to run; see [`seeded`].
+/// A key for random layers, with the functions that use it; see [`seeded`].
 #[derive(Clone, Copy, Debug)]
 pub struct Seeded(Option<u64>);
 

@@ -5,8 +5,8 @@ use crate::tape::record::{Checkpoint, Content, Kind, Record, Tape, Var};
 use crate::{Float, Tensor};
 
 impl<'t, F: Float> Var<'t, F> {
-    /// Runs `f` on this variable and releases the values inside; a sweep that needs them computes them
-    /// again. This trades a second forward pass for memory. The result has the same bits as without.
+    /// Runs `f` on this variable and releases the values inside. A sweep that needs them computes them again. This
+    /// saves memory and costs a second forward pass. The result has the same bits as without a checkpoint.
     ///
     /// Source: Chen et al. 2016, <https://arxiv.org/abs/1604.06174>; PyTorch's
     /// `torch.utils.checkpoint`.

@@ -99,7 +99,7 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
 #[derive(Clone, Debug)]
 struct Fixed<O, const N: usize>(O);
 
-/// As many inputs as the operation takes.
+/// The inputs that the operation takes.
 #[inline]
 fn fixed<T: Copy, const N: usize>(x: &[T]) -> [T; N] {
     std::array::from_fn(|i| x[i])

@@ -45,7 +45,7 @@ pub struct LayerTrace {
 /// Runs `f` in evaluation mode on a tape that infers the shape of each value and computes none. The
 /// cost does not depend on the sizes. Inputs are placeholders.
 ///
-/// Source: the idea is `jax.eval_shape`.
+/// Source: `jax.eval_shape`.
 ///
 /// ```
 /// use wengert_core::{MatmulOps, Param, Tensor, eval_shape};
@@ -60,8 +60,8 @@ pub struct LayerTrace {
 /// ```
 ///
 /// # Errors
-/// The first shape mistake, where a tape that computes would panic. The error travels by unwinding, so a
-/// program built with `panic = "abort"` aborts.
+/// Returns the first shape mistake, at which a tape that computes values would panic. The error travels by unwinding,
+/// so a program built with `panic = "abort"` aborts.
 ///
 /// # Panics
 /// If `f` reads a value.

@@ -37,8 +37,8 @@ impl<F: Float> Gradients<F> {
         Self { params, variables: Vec::new(), updates: Vec::new() }
     }
 
-    /// Returns the gradient of a parameter, of the parameter's shape. `None` if the loss does not depend on
-    /// it, or it is frozen.
+    /// Returns the gradient of a parameter. It has the parameter's shape. `None` if the loss does not depend on it,
+    /// or it is frozen.
     pub fn get(&self, param: &Param<F>) -> Option<&Tensor<F>> {
         self.find(param.id(), 0).map(|place| &self.params[place].1)
     }
@@ -49,8 +49,8 @@ impl<F: Float> Gradients<F> {
         self.get(model.param(name)?)
     }
 
-    /// Returns the gradient of a variable that `tape.variable` made, of the variable's shape. `None` if the
-    /// loss does not depend on it.
+    /// Returns the gradient of a variable that `tape.variable` made. It has the variable's shape. `None` if the loss
+    /// does not depend on it.
     pub fn wrt(&self, variable: Var<'_, F>) -> Option<&Tensor<F>> {
         self.variables.iter().find_map(|(id, g)| (*id == variable.id).then_some(g))
     }
@@ -77,8 +77,9 @@ impl<F: Float> Gradients<F> {
         missing
     }
 
-    /// Returns the place of a parameter's gradient in [`Gradients::as_slice`]. The search begins at `hint`
-    /// and wraps around: passing the place after the previous answer makes lookups in order constant-time.
+    /// Returns the place of a parameter's gradient in [`Gradients::as_slice`]. The search begins at `hint` and wraps
+    /// around. To look up parameters in order, pass the place after the previous answer: each search then takes
+    /// constant time.
     pub fn find(&self, id: ParamId, hint: usize) -> Option<usize> {
         let at = |range: std::ops::Range<usize>| {
             let start = range.start;
@@ -119,7 +120,7 @@ impl<F: Float> Gradients<F> {
     }
 
     /// Concatenates the gradients of a model's parameters to a tensor of shape `[n]`, in the order of
-    /// [`Params::flatten`]: the model's own. Frozen parameters are left out.
+    /// [`Params::flatten`]. Frozen parameters are left out.
     ///
     /// # Panics
     /// If a parameter that is not frozen has no gradient; the message names each.
@@ -155,7 +156,7 @@ impl<F: Float> Gradients<F> {
         }
     }
 
-    /// Returns whether no parameter's gradient has a NaN or an infinity.
+    /// Returns whether the gradients of all parameters are free of NaN and infinity.
     pub fn is_finite(&self) -> bool {
         self.params.iter().all(|(_, g)| g.is_finite())
     }

@@ -32,8 +32,8 @@ impl<F: Float> Tape<F> {
         Self::with_mode(Mode { tracking: true, training: true, seed: None })
     }
 
-    /// Makes an empty tape on which layers evaluate and that can be differentiated all the same: batch
-    /// norms use their running statistics, dropout passes everything.
+    /// Makes an empty tape for derivatives in evaluation mode: batch norms use their running statistics, and dropout
+    /// changes nothing.
     pub fn evaluating() -> Self {
         Self::with_mode(Mode { tracking: true, training: false, seed: None })
     }
@@ -56,8 +56,8 @@ impl<F: Float> Tape<F> {
         var
     }
 
-    /// Returns the variable of a parameter: one leaf, however often it is asked for, so that the
-    /// gradients of all uses add up. A frozen parameter is a constant.
+    /// Returns the variable of a parameter. All uses of the parameter share one leaf, so their
+    /// gradients add up. A frozen parameter is a constant.
     #[track_caller]
     pub fn param(&self, param: &Param<F>) -> Var<'_, F> {
         let mut record = self.record.borrow_mut();
@@ -80,11 +80,11 @@ impl<F: Float> Tape<F> {
         var
     }
 
-    /// Lets a variable stand for a parameter on this tape from here on, so that a model runs with
-    /// computed weights without a copy of it.
+    /// Replaces a parameter by a variable in all later uses on this tape. A model then runs with
+    /// computed weights and need not be copied.
     ///
-    /// Derivatives flow to whatever the variable was computed from. If that is the parameter's own
-    /// leaf, its gradient is the whole derivative.
+    /// Derivatives flow to the values from which the variable was computed. If the parameter's own
+    /// leaf is among them, its gradient is the whole derivative.
     ///
     /// ```
     /// use wengert_core::{Param, Tape, Tensor, grad};
@@ -121,8 +121,8 @@ impl<F: Float> Tape<F> {
 
     /// Adds a leaf of random numbers, which is not differentiated.
     ///
-    /// The numbers depend on the tape's key and on the leaf's place on the tape: the same recording
-    /// with the same key draws the same numbers, with another key other numbers.
+    /// The numbers depend on the tape's key and on the leaf's place on the tape. A recording draws
+    /// the same numbers whenever it runs with the same key, and other numbers with another key.
     ///
     /// ```
     /// use wengert_core::{Random, seeded};
@@ -152,8 +152,8 @@ impl<F: Float> Tape<F> {
         self.handle(self.push(Content::Value(value), kind, Inputs::new(), false))
     }
 
-    /// Records the new value of a buffer. It leaves the tape with the gradients, and
-    /// `Optimizer::step` stores it in the buffer.
+    /// Records the new value of a buffer. The gradients carry this value, and `Optimizer::step`
+    /// stores it in the buffer.
     ///
     /// # Panics
     /// If the shape differs from the buffer's.

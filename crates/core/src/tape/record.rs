@@ -34,8 +34,8 @@ pub struct Tape<F: Float> {
     pub(crate) mode: Cell<Mode>,
 }
 
-/// A value on a tape: a reference to the tape and the number of a node. `Copy`, so that an expression
-/// reads as the mathematics does.
+/// A value on a tape: a reference to the tape and the number of a node. It is `Copy`, so that expressions read like
+/// mathematics.
 ///
 /// A variable has the shape, operators and methods of a [`Tensor`]; applying one computes the value and
 /// records the operation.
@@ -129,10 +129,10 @@ pub(crate) struct Node<F: Float> {
 /// Numbers of the nodes that an operation reads.
 pub(crate) type Inputs = SmallVec<[u32; 4]>;
 
-/// What a node holds.
+/// The value or the shape of a node.
 pub(crate) enum Content<F: Float> {
     Value(Tensor<F>),
-    /// The shape alone: on a tape that infers shapes, and for indices, which stand in a list of their own.
+    /// The shape alone: on a tape that infers shapes, and for indices, which have a separate list.
     Shape(Shape),
     /// Nothing: the value lies inside a checkpoint, or a sweep has passed it.
     Released,
@@ -168,7 +168,7 @@ pub enum LayerName {
     Field(&'static str),
 }
 
-/// What a tape that infers shapes notes beside the shapes.
+/// The layers and inputs that a tape records when it infers shapes.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     pub(crate) layers: Vec<LayerMark>,
@@ -189,7 +189,7 @@ pub(crate) struct LayerMark {
     pub(crate) output: Option<u32>,
 }
 
-/// What an operation reads of the tape.
+/// The parts of the tape that an operation reads.
 #[derive(Clone, Copy)]
 pub(crate) struct TapeView<'a, F: Float> {
     pub(crate) nodes: &'a [Node<F>],

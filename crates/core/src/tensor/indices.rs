@@ -46,7 +46,7 @@ impl Indices {
         &self.indices
     }
 
-    /// Checks that all indices are below `bound`; the error gives the first that is not, and its place.
+    /// Checks that all indices are below `bound`; the error gives the first index that is not, and its place.
     pub fn check_below(&self, bound: usize) -> Result<(), ShapeError> {
         match self.indices.iter().position(|&index| index >= bound) {
             None => Ok(()),

@@ -42,16 +42,16 @@ use crate::{Float, Indices, Shape};
 ///
 /// # Arithmetic
 ///
-/// `+ - * /` broadcast as in NumPy; tensors may stand by value or by reference, beside each other or numbers. All
-/// other operations are methods of traits, which variables on a tape share:
-/// [`UnaryOps`](crate::UnaryOps), [`BinaryOps`](crate::BinaryOps), [`MovementOps`](crate::MovementOps),
-/// [`ReduceOps`](crate::ReduceOps), [`MatmulOps`](crate::MatmulOps), [`IndexOps`](crate::IndexOps),
-/// [`WindowOps`](crate::WindowOps). On tensors they compute and record nothing.
+/// `+ - * /` broadcast as in NumPy. Operands are tensors, by value or by reference, and numbers. All other operations
+/// are methods of traits, which variables on a tape share: [`UnaryOps`](crate::UnaryOps),
+/// [`BinaryOps`](crate::BinaryOps), [`MovementOps`](crate::MovementOps), [`ReduceOps`](crate::ReduceOps),
+/// [`MatmulOps`](crate::MatmulOps), [`IndexOps`](crate::IndexOps), [`WindowOps`](crate::WindowOps). On tensors they
+/// compute and record nothing.
 ///
 /// # Memory
 ///
-/// Cloning and reshaping share the memory; writing to shared memory copies it first. Buffers that are dropped are
-/// reused by later tensors of similar size on the same thread. Tensors are `Send + Sync`.
+/// Cloning and reshaping share the memory. Writing to shared memory copies it first. Later tensors of similar size on
+/// the same thread reuse the memory of dropped tensors. Tensors are `Send + Sync`.
 pub struct Tensor<F: Float> {
     shape: Shape,
     /// The number of elements, cached because it is read so often.
@@ -154,7 +154,7 @@ impl<F: Float> Tensor<F> {
         Self::from_fn(shape, |_| F::of(low + (high - low) * rng.random::<f64>()))
     }
 
-    /// Makes a row of `classes` zeros with a one at the index, for each index, from `[..]` to `[.., classes]`
+    /// Makes a row of `classes` elements for each index, 1 at the index and 0 elsewhere, from `[..]` to `[.., classes]`
     /// ([`torch.nn.functional.one_hot`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.one_hot.html)).
     ///
     /// # Panics
@@ -197,7 +197,7 @@ impl<F: Float> Tensor<F> {
         &self.storage.as_slice()[..self.len]
     }
 
-    /// Returns the elements in row-major order, for writing; they are copied first if the memory is shared.
+    /// Returns the elements in row-major order, for writing. Copies them first if the memory is shared.
     pub fn as_mut_slice(&mut self) -> &mut [F] {
         self.storage.make_mut(self.len)
     }
@@ -279,7 +279,7 @@ impl<F: Float> Clone for Tensor<F> {
     }
 }
 
-/// Tensors are equal if their shapes and all elements are; NaN equals nothing.
+/// Tensors are equal if their shapes are equal and all elements are equal; NaN equals nothing.
 impl<F: Float> PartialEq for Tensor<F> {
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape && self.as_slice() == other.as_slice()

@@ -156,8 +156,8 @@ impl Attention {
 /// Attention with several heads, each on its share of the width.
 ///
 /// Queries, keys and values are projected, split into heads, attended by [`Attention`], joined and
-/// projected again. `layer.forward(x, x, x)` is self-attention, and so is the layer as a [`Module`], in a
-/// [`Sequential`](crate::Sequential) for example.
+/// projected again. `layer.forward(x, x, x)` is self-attention. The layer is also a [`Module`] for
+/// self-attention, for example in a [`Sequential`](crate::Sequential).
 ///
 /// * Inputs: queries `[.., time, embed_dim]`, keys and values `[.., keys, embed_dim]`. Output:
 ///   `[.., time, embed_dim]`. This is PyTorch's `batch_first=True`.
@@ -309,7 +309,8 @@ impl<F: Float> Module<F> for MultiHeadAttention<F> {
     }
 }
 
-/// A layer with a mask, returned by `masked`; its `forward` takes the inputs of the layer's own.
+/// A layer with a mask, returned by `masked`. Its `forward` takes the inputs of the layer's
+/// `forward`.
 ///
 /// A query that sees no key has the output 0 and gradients 0.
 ///

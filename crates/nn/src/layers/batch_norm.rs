@@ -30,10 +30,10 @@ pub type BatchNorm2d<F = f32> = BatchNorm<2, F>;
 /// Batch normalization, `(x - mean) / sqrt(var + eps) * weight + bias` for each channel (axis 1), written
 /// as [`BatchNorm1d`] or [`BatchNorm2d`].
 ///
-/// In training, mean and biased variance are those of the batch. The running statistics are then updated,
-/// `new = (1 - momentum) * old + momentum * batch`, with the unbiased variance; the update leaves the
-/// tape with the gradients, and the optimizer's step puts it in place. In evaluation, the running
-/// statistics are used. The tape sets the mode: `gradients` trains, `evaluate` evaluates.
+/// In training, mean and biased variance are those of the batch. The running statistics are then updated with the
+/// unbiased variance, `new = (1 - momentum) * old + momentum * batch`. The gradients carry the update, and the
+/// optimizer's step stores it. In evaluation, the running statistics are used. The tape sets the mode: `gradients`
+/// trains, `evaluate` evaluates.
 ///
 /// * Input and output: `[n, channels]` or `[n, channels, length]` for one axis,
 ///   `[n, channels, height, width]` for two.

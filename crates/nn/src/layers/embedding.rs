@@ -10,7 +10,7 @@ use wengert_core::{Float, IndexOps, Indices, MatmulOps, Param, Tape, Tensor, Var
 ///
 /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html>
 ///
-/// An output layer that shares the weight is [`Embedding::logits`]; the gradients of both uses add up.
+/// [`Embedding::logits`] is an output layer with this weight. The gradients of both uses add up.
 ///
 /// ```
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};

@@ -12,7 +12,7 @@ use crate::{Module, init};
 /// * Parameters: `weight` `[out_features, in_features]`, `bias` `[out_features]`. Both start uniform within
 ///   `1 / sqrt(in_features)`.
 ///
-/// The same names and shapes as in PyTorch, so that its checkpoints load:
+/// Names and shapes are PyTorch's, so its checkpoints load:
 /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html>.
 ///
 /// ```

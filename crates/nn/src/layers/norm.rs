@@ -1,4 +1,4 @@
-//! Layer, group and RMS normalization, which treat every example by itself, alike in training and
+//! Layer, group and RMS normalization, which treat each example separately, and training like
 //! evaluation.
 
 use wengert_core::ops::SubtractMean;

@@ -79,7 +79,7 @@ impl<F: Float> TransformerBlock<F> {
         Self { self_attn: self.self_attn.causal(), ..self }
     }
 
-    /// Normalizes before each part instead of after it, with which deep models train more easily.
+    /// Normalizes before each part instead of after it. Deep models then train more easily.
     pub fn norm_first(self) -> Self {
         Self { norm_first: true, ..self }
     }

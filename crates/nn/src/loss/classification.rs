@@ -73,7 +73,7 @@ fn one_or_two(p: i32) -> i32 {
     p
 }
 
-/// The target of a cross-entropy, as [`Targets`] converts it.
+/// The target of a cross-entropy, made by [`Targets`].
 #[derive(Debug)]
 pub enum Target<'t, F: Float> {
     /// A label for each row, shape `[..]`.

@@ -9,7 +9,7 @@ use crate::validate::positive;
 settings! {
     /// Settings of [`Loss::hinge_embedding`](crate::Loss::hinge_embedding).
     HingeEmbedding {
-        /// Sets the distance from which on a dissimilar pair costs nothing. Default: 1.
+        /// Sets the distance at and above which a dissimilar pair has no loss. Default: 1.
         margin: f64 = 1.0, |margin: f64| margin;
     }
     /// Settings of [`Loss::margin_ranking`](crate::Loss::margin_ranking).
@@ -19,7 +19,7 @@ settings! {
     }
     /// Settings of [`Loss::cosine_embedding`](crate::Loss::cosine_embedding).
     CosineEmbedding {
-        /// Sets the cosine up to which a dissimilar pair costs nothing. Default: 0.
+        /// Sets the cosine at and below which a dissimilar pair has no loss. Default: 0.
         margin: f64 = 0.0, |margin: f64| margin;
     }
     /// Settings of [`Loss::triplet_margin`](crate::Loss::triplet_margin).
@@ -36,8 +36,8 @@ settings! {
         p: f64 = 2.0, |p: f64| positive("TripletMargin: p", p);
         /// Sets the number that is added to each difference of coordinates. Default: 1e-6.
         eps: f64 = 1e-6, |eps: f64| eps;
-        /// Sets whether the distance of the negative is the smaller of those to the anchor and to the
-        /// positive, or always that to the anchor. Default: false.
+        /// Sets whether the distance of the negative is the smaller of its distances to the anchor and to the
+        /// positive. If not, it is the distance to the anchor. Default: false.
         swap: bool = false, |swap: bool| swap;
     }
 }

@@ -1,7 +1,7 @@
 //! Losses, as methods of a predicted variable; see [`Loss`].
 //!
-//! The short form, such as `x.mse(&y)`, has PyTorch's defaults. The form `.._with` takes a [`Reduction`],
-//! or settings where the loss has more of them:
+//! The short form, such as `x.mse(&y)`, has PyTorch's defaults. The form `.._with` takes a [`Reduction`], or a struct
+//! of settings if the loss has more of them:
 //!
 //! ```
 //! use wengert_core::{Tensor, evaluate};
@@ -60,8 +60,8 @@ macro_rules! losses {
         ///
         /// * Elementwise losses take a prediction of any shape and a target of the same shape, or one that
         ///   broadcasts to it: a variable, a tensor or a number.
-        /// * Losses of classes take a prediction `[.., classes]` and labels `[..]`. The classes are the
-        ///   **last** axis, where PyTorch has them in axis 1.
+        /// * Losses of classes take a prediction `[.., classes]` and labels `[..]`. The classes are the **last**
+        ///   axis; in PyTorch they are axis 1.
         /// * The result is one number, the mean, unless a [`Reduction`] says otherwise.
         ///
         /// # Panics
@@ -304,8 +304,8 @@ losses! {
     /// Records the Kullback-Leibler divergence: the mean of `t * (ln(t) - x)`, for log-probabilities `x`
     /// and probabilities `t`; 0 where `t` is 0.
     ///
-    /// The mean over elements is PyTorch's default. The divergence itself sums over classes: use
-    /// [`Reduction::BatchMean`].
+    /// The mean over elements is PyTorch's default. To sum over classes, as the divergence is
+    /// defined, use [`Reduction::BatchMean`].
     ///
     /// <https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html>
     ///

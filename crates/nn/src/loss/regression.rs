@@ -19,7 +19,7 @@ settings! {
     }
     /// Settings of [`Loss::smooth_l1`](crate::Loss::smooth_l1).
     SmoothL1 {
-        /// Sets the distance at which the parabola becomes a line; 0 leaves the line alone. Default: 1.
+        /// Sets the distance at which the parabola becomes a line; with 0 there is only the line. Default: 1.
         ///
         /// # Panics
         /// If it is negative.

@@ -26,8 +26,8 @@ const PARALLEL: usize = 1 << 17;
 
 /// The transforms of a recipe, ready to run in precision `F`.
 ///
-/// [`Optimizer`](super::Optimizer) uses it for each group of parameters; a training loop of your own may
-/// use it directly. Each parameter needs a [`ChainState`]. A step takes all parameters through the phases:
+/// [`Optimizer`](super::Optimizer) uses it for each group of parameters; your own training loop may use it directly.
+/// Each parameter needs a [`ChainState`]. A step takes all parameters through the phases:
 ///
 /// ```text
 /// for phase in 0..chain.phases() {
@@ -38,8 +38,8 @@ const PARALLEL: usize = 1 << 17;
 /// }
 /// ```
 ///
-/// With a single phase, which is the case if only the first transform is a [`ClipNorm`](super::ClipNorm),
-/// `finish` reads the gradients themselves, and nothing is copied.
+/// If only the first transform is a [`ClipNorm`](super::ClipNorm), there is one phase: `finish` reads the gradients
+/// themselves, and nothing is copied.
 ///
 /// ```
 /// use wengert_core::Tensor;

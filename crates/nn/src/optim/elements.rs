@@ -5,9 +5,9 @@ use wengert_core::Float;
 /// Elements of one parameter during a step: for each one the incoming update, the parameter, and the
 /// rule's state.
 ///
-/// A rule gives the formula for one element, and the loop is here. So the last rule of a chain writes the
-/// parameter itself, and a chain of one rule reads the gradient itself: Adam alone makes as many passes
-/// over memory as a hand-written loop.
+/// A rule gives the formula for one element, and this type has the loop. The last rule of a chain therefore writes
+/// the parameter directly, and a chain of one rule reads the gradient directly. Adam alone makes no more passes over
+/// memory than a hand-written loop.
 #[derive(Debug)]
 pub struct Elements<'a, F> {
     output: Output<'a, F>,

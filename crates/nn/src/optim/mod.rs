@@ -8,8 +8,8 @@
 //!   transforms, such as [`AdamW`].
 //! * [`Schedule`]: the learning rate as a function of the step, such as [`Cosine`], or of a metric:
 //!   [`Plateau`].
-//! * [`Registry`]: the kinds that a TOML text may name; rules and schedules of your own are added here.
-//! * [`Chain`]: the transforms at work, for training loops without an [`Optimizer`].
+//! * [`Registry`]: the kinds that a TOML text may name; your own rules and schedules are added to it.
+//! * [`Chain`]: the transforms, ready to run, for training loops without an [`Optimizer`].
 
 mod chain;
 mod compiled;

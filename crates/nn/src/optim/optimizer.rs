@@ -1,7 +1,7 @@
 //! The methods of [`Optimizer`].
 //!
-//! They are thin: each calls a function that is compiled with this crate (`compiled.rs`), and panics in
-//! the line of the caller if that returns a mistake.
+//! They are thin. Each calls a function that is compiled with this crate (`compiled.rs`), and panics at the caller's
+//! line if that function returns a mistake.
 
 use wengert_core::{Float, Gradients, Leaf, Params, Path};
 
@@ -55,7 +55,8 @@ impl<F: Float> Optimizer<F> {
     /// Checks that the groups of the recipe fit a model: each pattern matches at least one parameter.
     ///
     /// # Errors
-    /// For the first pattern that matches none, with its position and the names in the model.
+    /// Returns an error for the first pattern that matches no parameter, with its position and the
+    /// names in the model.
     pub fn check(&self, model: &dyn Params<F>) -> Result<(), ConfigError> {
         if self.recipe.groups().is_empty() {
             return Ok(());
@@ -73,11 +74,11 @@ impl<F: Float> Optimizer<F> {
     /// buffers. Frozen parameters stay unchanged.
     ///
     /// # Panics
-    /// * If a parameter received no gradient, with the names of all such, unless the recipe has
-    ///   `unused_parameters = "skip"`. The model stays unchanged.
+    /// * If a parameter received no gradient, unless the recipe has `unused_parameters = "skip"`.
+    ///   The message names all such parameters. The model stays unchanged.
     /// * If a gradient is not finite and the recipe has `non_finite = "error"`. The model stays unchanged.
     /// * If a gradient and its parameter differ in shape.
-    /// * If a pattern of a group matches no parameter; [`Optimizer::check`] tells beforehand.
+    /// * If a pattern of a group matches no parameter; [`Optimizer::check`] finds this beforehand.
     /// * If the recipe is a solver, which needs [`Optimizer::minimize`].
     #[track_caller]
     pub fn step(&mut self, model: &mut dyn Params<F>, grads: &Gradients<F>) {
@@ -86,8 +87,8 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    /// Makes one step on the loss that `loss` computes, and returns the loss before the step. Works for
-    /// every recipe, so that a solver is chosen by configuration alone.
+    /// Makes one step on the loss that `loss` computes, and returns the loss before the step. It works for every
+    /// recipe, so configuration alone can select a solver.
     ///
     /// ```
     /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
@@ -101,7 +102,7 @@ impl<F: Float> Optimizer<F> {
     /// ```
     ///
     /// # Panics
-    /// In the cases of [`Optimizer::step`], but for recipes that are solvers.
+    /// In the cases of [`Optimizer::step`], except that the recipe may be a solver.
     #[track_caller]
     pub fn minimize<M: Params<F>>(
         &mut self,
@@ -119,9 +120,8 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    /// Calls `f` with the model, whose parameters hold their moving averages meanwhile, to evaluate or
-    /// save it. The recipe keeps averages with `ema = 0.999`. A parameter that was never updated keeps
-    /// its value.
+    /// Calls `f` with the model while its parameters hold their moving averages, to evaluate or save it. A recipe
+    /// with `ema = 0.999` keeps these averages. A parameter that was never updated keeps its value.
     ///
     /// ```
     /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};

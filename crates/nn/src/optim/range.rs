@@ -24,13 +24,13 @@ pub struct InvalidSetting {
 }
 
 impl InvalidSetting {
-    /// Blames the setting `key`; `message` reads "expected .., found ..". An empty key blames the
-    /// settings as a whole.
+    /// Creates an error about the setting `key`; `message` reads "expected .., found ..". An empty
+    /// key blames the settings as a whole.
     pub fn new(key: &'static str, message: impl Into<String>) -> Self {
         InvalidSetting { key, index: None, message: message.into() }
     }
 
-    /// Blames element `index` of a setting that is a list.
+    /// Names element `index` of a setting that is a list.
     #[must_use]
     pub fn at(self, index: usize) -> Self {
         InvalidSetting { index: Some(index), ..self }
@@ -74,7 +74,7 @@ impl std::error::Error for InvalidSetting {}
 /// Accepts finite numbers of at least 0: rates, epsilons, decays.
 ///
 /// # Errors
-/// For any other number, including NaN.
+/// Returns an error for any other number, including NaN.
 pub fn at_least_zero(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range(value.is_finite() && value >= 0.0, key, value, "a finite number of at least 0")
 }
@@ -82,7 +82,7 @@ pub fn at_least_zero(key: &'static str, value: f64) -> Result<(), InvalidSetting
 /// Accepts finite numbers above 0: norms, divisors.
 ///
 /// # Errors
-/// For any other number, including NaN.
+/// Returns an error for any other number, including NaN.
 pub fn above_zero(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range(value.is_finite() && value > 0.0, key, value, "a finite number above 0")
 }
@@ -90,7 +90,7 @@ pub fn above_zero(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
 /// Accepts numbers of at least 0 and below 1: decay rates of exponential moving averages.
 ///
 /// # Errors
-/// For any other number, including NaN.
+/// Returns an error for any other number, including NaN.
 pub fn fraction(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range((0.0..1.0).contains(&value), key, value, "a number of at least 0 and below 1")
 }
@@ -98,7 +98,7 @@ pub fn fraction(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
 /// Checks each element of a list with [`fraction`].
 ///
 /// # Errors
-/// For the first element out of range.
+/// Returns an error for the first element out of range.
 pub fn fractions(key: &'static str, values: &[f64]) -> Result<(), InvalidSetting> {
     let mut each = values.iter().enumerate();
     each.try_for_each(|(i, &value)| fraction(key, value).map_err(|invalid| invalid.at(i)))
@@ -107,7 +107,7 @@ pub fn fractions(key: &'static str, values: &[f64]) -> Result<(), InvalidSetting
 /// Accepts numbers from 0 to 1, both included.
 ///
 /// # Errors
-/// For any other number, including NaN.
+/// Returns an error for any other number, including NaN.
 pub fn unit_interval(key: &'static str, value: f64) -> Result<(), InvalidSetting> {
     in_range((0.0..=1.0).contains(&value), key, value, "a number from 0 to 1")
 }
@@ -115,7 +115,7 @@ pub fn unit_interval(key: &'static str, value: f64) -> Result<(), InvalidSetting
 /// Accepts counts of at least 1: steps, periods.
 ///
 /// # Errors
-/// For 0.
+/// Returns an error for 0.
 pub fn at_least_one(key: &'static str, value: u64) -> Result<(), InvalidSetting> {
     match value {
         0 => Err(InvalidSetting::new(key, "expected a number of at least 1, found 0")),

@@ -10,7 +10,7 @@ use crate::Pattern;
 /// Treatment of a trainable parameter that received no gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnusedParameters {
-    /// The step panics with the names of all such parameters: most often the model is wired wrongly.
+    /// The step panics with the names of all such parameters. A mistake in the model is the usual cause.
     #[default]
     Error,
     /// The step leaves the parameter and its state unchanged.
@@ -25,8 +25,8 @@ pub enum NonFinite {
     Ignore,
     /// The step panics with the names of the parameters.
     Error,
-    /// The step leaves everything unchanged, and counts
-    /// ([`Optimizer::skipped`](super::Optimizer::skipped)).
+    /// The step leaves everything unchanged. [`Optimizer::skipped`](super::Optimizer::skipped)
+    /// counts it.
     Skip,
 }
 
@@ -143,7 +143,7 @@ impl Plan {
     }
 }
 
-/// Parameters with a plan of their own; see [`Recipe`].
+/// Parameters with their own plan; see [`Recipe`].
 #[derive(Clone, Debug)]
 pub struct Group {
     pub(crate) params: Vec<Pattern>,
@@ -174,9 +174,10 @@ impl PartialEq for Group {
 /// An optimizer's configuration: the learning rate, and the chain of rules that a gradient passes
 /// through before `param -= lr * update`.
 ///
-/// Written in Rust, or read from TOML with `text.parse::<Recipe>()`, [`Registry::read`] or
-/// [`Registry::load`]. In TOML, the short form has the name of an optimizer, its settings, and keys that
-/// all optimizers share. `to_string` prints the long form, which lists every transform in order.
+/// A recipe is written in Rust, or read from TOML with `text.parse::<Recipe>()`, [`Registry::read`]
+/// or [`Registry::load`]. In TOML, the short form has the name of an optimizer, its settings, and
+/// keys that all optimizers share. `to_string` prints the long form, which lists every transform in
+/// order.
 ///
 /// [`Registry::read`]: super::Registry::read
 /// [`Registry::load`]: super::Registry::load
@@ -253,9 +254,9 @@ impl PartialEq for Group {
 /// # Ok::<(), ConfigError>(())
 /// ```
 ///
-/// A parameter belongs to the first group with a [`Pattern`] that matches its name. A group inherits the
-/// keys of the recipe, except for those that it sets. With a `kind` of its own it inherits only
-/// `clip_value`, `clip_tensor_norm`, `clip_norm`, `maximize` and `ema`; with a `chain` none of them.
+/// A parameter belongs to the first group with a [`Pattern`] that matches its name. A group inherits the keys of the
+/// recipe, except for those that it sets. A group with its own `kind` inherits only `clip_value`, `clip_tensor_norm`,
+/// `clip_norm`, `maximize` and `ema`. A group with a `chain` inherits none of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     pub(crate) plan: Plan,
@@ -323,8 +324,8 @@ impl Recipe {
         self
     }
 
-    /// Adds a group: parameters whose names match one of the patterns, and none of an earlier group,
-    /// follow `plan`.
+    /// Adds a group. Parameters follow `plan` if their names match one of the patterns, and match none of an earlier
+    /// group.
     #[must_use]
     pub fn group<'p>(self, params: impl IntoIterator<Item = &'p str>, plan: Plan) -> Self {
         self.with_group(params, Some(plan))

@@ -1,4 +1,4 @@
-//! The traits that rules and solvers implement, and what they are told about a step.
+//! The traits that rules and solvers implement, and the context of a step.
 
 use std::fmt::Debug;
 
@@ -68,13 +68,13 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// Name in configuration: `kind = "adam"`.
     const KIND: &'static str;
 
-    /// Learning rate of a recipe in the short form that sets none.
+    /// Default learning rate of a recipe in the short form.
     const LR: f64 = 1e-3;
 
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
-    /// For the first setting out of range.
+    /// Returns an error for the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
@@ -90,8 +90,8 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
         0.0
     }
 
-    /// Returns the name and the initial value of a number of state that a parameter has as a whole, if
-    /// there is one. [`StepContext::number`] holds it.
+    /// Returns the name and the initial value of a number that the state holds once per parameter, if there is one.
+    /// [`StepContext::number`] holds it.
     fn number(&self) -> Option<(&'static str, f64)> {
         None
     }
@@ -107,7 +107,8 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
         Scope::Element
     }
 
-    /// Transforms elements: computes what they have in common, then calls [`Elements::map`] once.
+    /// Transforms elements. An implementation computes common factors, then calls [`Elements::map`]
+    /// once.
     ///
     /// The elements are an unspecified part of one parameter. The result for one element may depend only
     /// on that element and on `context`. With `#[inline(always)]` the method is compiled for the vector
@@ -137,7 +138,7 @@ pub struct StepContext {
     pub step: u64,
     /// Learning rate of this step.
     pub lr: f64,
-    /// Number of state of the parameter as a whole; see [`Rule::number`].
+    /// Number that the state holds once per parameter; see [`Rule::number`].
     pub number: f64,
     /// Euclidean norm of the incoming update: over all parameters for [`Scope::Model`], over this
     /// parameter for [`Scope::Tensor`], otherwise 0.
@@ -202,13 +203,13 @@ pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'stat
     /// Name in configuration: `kind = "muon"`.
     const KIND: &'static str;
 
-    /// Learning rate of a recipe in the short form that sets none.
+    /// Default learning rate of a recipe in the short form.
     const LR: f64 = 1e-3;
 
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
-    /// For the first setting out of range.
+    /// Returns an error for the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
@@ -277,13 +278,13 @@ pub trait Solver: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// Name in configuration: `kind = "lbfgs"`.
     const KIND: &'static str;
 
-    /// Learning rate of a recipe that sets none.
+    /// Default learning rate of a recipe.
     const LR: f64 = 1.0;
 
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
-    /// For the first setting out of range.
+    /// Returns an error for the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
@@ -302,8 +303,8 @@ pub trait Solver: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     ) -> (F, Tensor<F>);
 }
 
-/// Loss as a [`Solver`] calls it: takes a point of shape `[n]`; returns the loss there, and its gradient
-/// of shape `[n]`.
+/// Loss function that a [`Solver`] calls. It takes a point of shape `[n]` and returns the loss there, with its
+/// gradient of shape `[n]`.
 pub type LossAt<'a, F> = dyn FnMut(&Tensor<F>) -> (F, Tensor<F>) + 'a;
 
 /// State of a [`Solver`] by name.

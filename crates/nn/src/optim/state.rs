@@ -13,9 +13,9 @@ use super::transform::Transform;
 
 /// State of an optimizer by name, to be saved, loaded and inspected.
 ///
-/// A slot of a rule is called `parameter/rule.slot`, such as `hidden.weight/adam.exp_avg`; the second rule
-/// of a kind in one chain is `adam#2`. The number `hidden.weight/adam.count` is how often the rule has
-/// been applied to the parameter.
+/// A slot of a rule is called `parameter/rule.slot`, such as `hidden.weight/adam.exp_avg`; the second rule of a kind
+/// in one chain is `adam#2`. The number `hidden.weight/adam.count` counts how often the rule has been applied to the
+/// parameter.
 ///
 /// ```
 /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};

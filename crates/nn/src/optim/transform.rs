@@ -1,4 +1,4 @@
-//! A transform of any type, as recipes hold it: type erased, precision open.
+//! Transforms of any type, which a recipe holds for both precisions.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorR
 
 /// A [`Rule`], [`TensorRule`] or [`Solver`] of any type.
 ///
-/// Cheap to clone. Two transforms are equal when their kinds and settings are.
+/// A transform is cheap to clone. Two transforms are equal when their kinds and settings are.
 ///
 /// ```
 /// use wengert_nn::optim::{ClipNorm, Plan, Sgd, Transform};
@@ -34,7 +34,7 @@ pub struct Transform {
     double: Work<f64>,
 }
 
-/// A name for several transforms in a row, as AdamW is Adam followed by weight decay.
+/// A name for several transforms in a row. AdamW, for example, is Adam followed by weight decay.
 ///
 /// The struct that implements the trait is read from the settings and returns the transforms. A printed
 /// recipe lists the transforms themselves. [`Registry::alias`](super::Registry::alias) adds an alias to
@@ -73,13 +73,13 @@ pub trait Alias: Debug + Serialize + DeserializeOwned + 'static {
     /// Name in configuration: `kind = "adamw"`.
     const KIND: &'static str;
 
-    /// Learning rate of a recipe in the short form that sets none.
+    /// Default learning rate of a recipe in the short form.
     const LR: f64 = 1e-3;
 
     /// Returns the transforms, at least one.
     ///
     /// # Errors
-    /// For the first setting out of range.
+    /// Returns an error for the first setting out of range.
     fn transforms(self) -> Result<Vec<Transform>, InvalidSetting>;
 }
 
@@ -116,7 +116,7 @@ impl Transform {
     /// Creates a transform of a rule.
     ///
     /// # Errors
-    /// For the first setting out of range.
+    /// Returns an error for the first setting out of range.
     pub fn rule<R: Rule>(rule: R) -> Result<Self, InvalidSetting> {
         rule.check()?;
         let rule = &Arc::new(rule);
@@ -126,7 +126,7 @@ impl Transform {
     /// Creates a transform of a rule for whole tensors.
     ///
     /// # Errors
-    /// For the first setting out of range.
+    /// Returns an error for the first setting out of range.
     pub fn tensor_rule<R: TensorRule>(rule: R) -> Result<Self, InvalidSetting> {
         rule.check()?;
         let rule = &Arc::new(rule);

@@ -93,8 +93,9 @@ impl RecurrentCell<2> for LstmCell {
 }
 
 /// The cell of a [`Gru`](crate::Gru), with gates `r`, `z`, `n` of `x` and of `h`:
-/// `r = sigmoid(x_r + h_r)`, `z = sigmoid(x_z + h_z)`, `n = tanh(x_n + r h_n)` and `h' = (1 - z) n + z h`.
-/// As in cuDNN, the reset gate is applied after the product with the weight.
+/// `r = sigmoid(x_r + h_r)`, `z = sigmoid(x_z + h_z)`, `n = tanh(x_n + r h_n)` and
+/// `h' = (1 - z) n + z h`. The reset gate is applied after the product with the weight, as in
+/// cuDNN.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GruCell;
 

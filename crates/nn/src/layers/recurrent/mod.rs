@@ -18,15 +18,15 @@ use crate::{Dropout, Module, validate};
 ///
 /// * Input `[batch, time, input_size]`, output `[batch, time, hidden_size]`, or
 ///   `[batch, time, 2 * hidden_size]` if bidirectional. This is PyTorch's `batch_first=True`.
-/// * State: `N` tensors `[num_layers * directions, batch, hidden_size]`, layer by layer, each forward and
-///   then reverse.
+/// * State: `N` tensors `[num_layers * directions, batch, hidden_size]`, in order of layers. In each layer the
+///   forward direction comes first, then the reverse one.
 /// * Parameters of layer 0: `weight_ih_l0` `[gates * hidden_size, input_size]`, `weight_hh_l0`
-///   `[gates * hidden_size, hidden_size]`, `bias_ih_l0` and `bias_hh_l0` `[gates * hidden_size]`; of its
-///   reverse direction `weight_ih_l0_reverse` and so on. All start uniform within
+///   `[gates * hidden_size, hidden_size]`, `bias_ih_l0` and `bias_hh_l0` `[gates * hidden_size]`.
+///   Its reverse direction has `weight_ih_l0_reverse` and so on. All start uniform within
 ///   `1 / sqrt(hidden_size)`.
 ///
-/// [`Module::forward`] starts from a state of zeros, [`Recurrent::forward_from`] from any other, and
-/// returns the last one.
+/// [`Module::forward`] starts from a state of zeros. [`Recurrent::forward_from`] starts from any other, and also
+/// returns the last state.
 #[derive(Clone, Debug)]
 pub struct Recurrent<C, const N: usize, F: Float = f32> {
     cell: C,
@@ -189,7 +189,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
         Self::builder(input_size, hidden_size).build(rng)
     }
 
-    /// Returns settings, for several layers, both directions, no biases or dropout.
+    /// Returns settings, to choose the number of layers, directions, biases and dropout.
     pub fn builder(input_size: usize, hidden_size: usize) -> RecurrentBuilder<C, N, F> {
         RecurrentBuilder {
             cell: C::default(),
@@ -214,8 +214,8 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
 
     /// Records the outputs and the state after the last position, starting from `state`.
     ///
-    /// The parts of the state are variables, through which derivatives flow, or tensors: for example the
-    /// last state of an encoder, or that of the sequence before.
+    /// The parts of the state are tensors, or variables through which derivatives flow. The last state of an encoder
+    /// or of the previous sequence is an example.
     ///
     /// # Panics
     /// If `x` is not `[batch, time, input_size]` with at least one position, or a part of the state not

@@ -79,7 +79,7 @@ impl Rule for Adagrad {
 /// Tieleman and Hinton 2012, <https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf>;
 /// centered: Graves 2013, <https://arxiv.org/abs/1308.0850>;
 /// <https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html>. A difference
-/// `v - m^2` that rounding makes negative counts as 0, where PyTorch gives NaN.
+/// `v - m^2` that rounding makes negative counts as 0; PyTorch gives NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RmsProp {

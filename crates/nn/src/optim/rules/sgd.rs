@@ -32,7 +32,7 @@ pub(super) fn list<L: RuleList>(list: L) -> L {
 pub struct Sgd {
     /// Decay of `v`, at least 0. Default: 0, no momentum.
     pub momentum: f64,
-    /// Reduction of the gradient's share in `v`, at least 0. Default: 0.
+    /// Dampening: reduces the gradient's share in `v`; at least 0. Default: 0.
     pub dampening: f64,
     /// Whether to use Nesterov's momentum; requires momentum, and no dampening. Default: false.
     pub nesterov: bool,

@@ -191,7 +191,7 @@ impl Rule for ClipNorm {
 /// Exponential moving average of the parameters: `a = decay a + (1 - decay) p'`, where `p'` is the
 /// parameter after the step, and `a = p'` at first.
 ///
-/// Changes no update, and must be last in its chain, where it sees the whole update.
+/// It changes no update. It must be last in its chain, so that it sees the whole update.
 /// [`Optimizer::with_ema`](crate::optim::Optimizer::with_ema) evaluates a model with the averages.
 ///
 /// Polyak and Juditsky 1992, <https://doi.org/10.1137/0330046>; PyTorch's `AveragedModel` with

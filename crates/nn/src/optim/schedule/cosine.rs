@@ -56,8 +56,8 @@ impl Schedule for Cosine {
     }
 }
 
-/// Cosine annealing with warm restarts: the first half cosine takes `t_0` steps, each further one
-/// `t_mult` times as many as the one before.
+/// Cosine annealing with warm restarts: the first half cosine takes `t_0` steps. Each later one
+/// takes `t_mult` times as many steps as the one before.
 ///
 /// PyTorch's `CosineAnnealingWarmRestarts`,
 /// <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.html>;

@@ -32,10 +32,10 @@ pub(crate) fn list<L: ScheduleList>(list: L) -> L {
 
 /// A learning rate as a function of the global step and, for [`Plateau`], of a metric.
 ///
-/// The struct that implements the trait is the schedule. Its fields are the settings of the TOML file,
-/// under PyTorch's names in lower case; `lr` is the base rate, which PyTorch takes from the optimizer.
-/// PyTorch's schedulers correspond to these when they are stepped after each update.
-/// [`Registry::schedule`](super::Registry::schedule) adds a schedule to those that TOML may name.
+/// The schedule is the struct that implements the trait. Its fields are the settings of the TOML file, under
+/// PyTorch's names in lower case; `lr` is the base rate, which PyTorch takes from the optimizer. PyTorch's schedulers
+/// correspond to these when they are stepped after each update. [`Registry::schedule`](super::Registry::schedule)
+/// adds a schedule to those that TOML may name.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
-    /// For the first setting out of range.
+    /// Returns an error for the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
         Ok(())
     }
@@ -113,7 +113,8 @@ pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 
 /// A [`Schedule`] of any type, or several joined, with an optional warm-up.
 ///
-/// Made from a number or a schedule. Two rates are equal when their kinds and settings are.
+/// A rate is made from a number or a schedule. Two rates are equal when their kinds and settings
+/// are.
 ///
 /// ```
 /// use wengert_nn::optim::{Cosine, Rate, StepDecay};

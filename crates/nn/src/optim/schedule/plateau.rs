@@ -12,8 +12,8 @@ pub(super) fn list<L: ScheduleList>(list: L) -> L {
 /// Constant rate, multiplied by `factor` when a metric has not improved for more than `patience`
 /// observations.
 ///
-/// [`Optimizer::report_metric`](crate::optim::Optimizer::report_metric) reports the metric, most often
-/// once an epoch. A NaN is no improvement. PyTorch's `ReduceLROnPlateau`,
+/// [`Optimizer::report_metric`](crate::optim::Optimizer::report_metric) reports the metric, usually once per epoch. A
+/// NaN is no improvement. PyTorch's `ReduceLROnPlateau`,
 /// <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

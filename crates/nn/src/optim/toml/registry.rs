@@ -1,4 +1,4 @@
-//! Names of rules and schedules, and the types that they stand for.
+//! Names of rules and schedules, and their types.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ use crate::optim::transform::{Alias, RuleList, Transform};
 
 /// Kinds of rules and schedules that a TOML recipe may name.
 ///
-/// [`Registry::default`] holds those of the library; others are added by value, since there is no
-/// global registry.
+/// [`Registry::default`] holds the kinds of the library. Other kinds are added to a registry value;
+/// there is no global registry.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -172,9 +172,9 @@ impl Registry {
         self
     }
 
-    /// Sets settings that replace those of every text that this registry reads, as from a command line:
-    /// `optimizer.lr=0.01`, `optimizer.groups.0.frozen=true`, `optimizer.kind=sgd`. The prefix
-    /// `optimizer.` is optional, and so are the quotes of a word. Later overrides win.
+    /// Sets overrides, for example from a command line. They replace settings in every text that this registry reads:
+    /// `optimizer.lr=0.01`, `optimizer.groups.0.frozen=true`, `optimizer.kind=sgd`. The prefix `optimizer.` is
+    /// optional, and so are the quotes of a word. Later overrides win.
     ///
     /// Overrides pass through the same checks as the text; an error quotes the override.
     #[must_use]

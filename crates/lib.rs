@@ -63,12 +63,12 @@ pub use wengert_nn as nn;
 
 pub use wengert_core::{
     Against, Arithmetic, Axes, AxisList, BinaryOp, BinaryOps, Buffer, Check, Checked, ConvOptions,
-    Cotangent, Elementwise, Float, Flow, Gradients, IndexOp, IndexOps, Indices, LayerTrace, Leaf,
-    LeafMut, ManyOp, MatmulOps, Mismatch, MovementOps, NotFinite, Op, Operand, Padding, Param,
-    ParamId, Params, Path, Pooling, Random, ReduceOps, ReshapeTo, Seeded, Shape, ShapeError,
-    ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps, check_gradients,
-    check_model, einsum, eval_shape, evaluate, grad, gradients, gradients_checked, gradients_with,
-    hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
+    Cotangent, Elementwise, Float, Flow, Gradients, IndexOp, IndexOps, Indices, LayerName,
+    LayerTrace, Leaf, LeafMut, ManyOp, MatmulOps, Mismatch, MovementOps, NotFinite, Op, Operand,
+    Padding, Param, ParamId, Params, Path, Pooling, Random, ReduceOps, ReshapeTo, Seeded, Shape,
+    ShapeError, ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps,
+    check_gradients, check_model, einsum, eval_shape, evaluate, grad, gradients, gradients_checked,
+    gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::optim::Optimizer;
 pub use wengert_nn::{

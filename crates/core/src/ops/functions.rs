@@ -51,7 +51,7 @@ macro_rules! unary_functions {
         /// stays the same.
         ///
         /// Constants are `f64` in either precision. To add your own function, implement [`UnaryOp`];
-        /// [`map`](Elementwise::map) applies it.
+        /// [`apply_op`](crate::Value::apply_op) applies it.
         ///
         /// ```
         /// use wengert_core::{Tensor, UnaryOps};

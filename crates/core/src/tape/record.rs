@@ -332,7 +332,10 @@ impl<F: Float> Node<F> {
     pub(crate) fn value(&self) -> &Tensor<F> {
         match &self.content {
             Content::Value(value) => value,
-            Content::Shape(_) => panic!("this tape infers shapes only: there is no value to read"),
+            Content::Shape(_) => panic!(
+                "this tape infers shapes only: there is no value to read; branch on `shape()`, or use \
+                 `evaluate`"
+            ),
             Content::Released => panic!(
                 "this value was released: it lies inside a checkpoint; return it from the \
                  checkpoint to read it"

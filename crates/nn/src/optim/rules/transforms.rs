@@ -142,11 +142,17 @@ impl Rule for ClipTensorNorm {
 
     #[inline(always)]
     fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
-        let scale = self.max_norm / (context.norm + 1e-6);
-        // Not `min`, which would turn a NaN into 1.
-        let scale = F::of(if scale > 1.0 { 1.0 } else { scale });
-        elements.map(|g, _, []| (scale * g, []))
+        clip(self.max_norm, context.norm, elements)
     }
+}
+
+/// Scales the update so that a `norm` above `max_norm` becomes `max_norm`.
+#[inline(always)]
+fn clip<F: Float>(max_norm: f64, norm: f64, elements: Elements<'_, F>) -> MapProof {
+    let scale = max_norm / (norm + 1e-6);
+    // Not `min`, which would turn a NaN into 1.
+    let scale = F::of(if scale > 1.0 { 1.0 } else { scale });
+    elements.map(|g, _, []| (scale * g, []))
 }
 
 /// Clips the update of the whole model by its norm: `u = g min(1, max_norm / (|g| + 1e-6))`, with `|g|`
@@ -181,10 +187,7 @@ impl Rule for ClipNorm {
 
     #[inline(always)]
     fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
-        let scale = self.max_norm / (context.norm + 1e-6);
-        // Not `min`, which would turn a NaN into 1.
-        let scale = F::of(if scale > 1.0 { 1.0 } else { scale });
-        elements.map(|g, _, []| (scale * g, []))
+        clip(self.max_norm, context.norm, elements)
     }
 }
 

@@ -128,9 +128,9 @@ impl<'a> PerPrecision<'a> for Gemm {
 
 /// The function of `gemm`: sizes; C with its strides from column to column and from row to row, and whether to
 /// add to it; A and B with their strides; factors of C and of the product; three flags for complex numbers.
+#[rustfmt::skip]
 // SAFETY: the caller ensures that all elements described by sizes, pointers and strides lie inside memory
 // borrowed for the call, and that C is borrowed exclusively. Only `Product::run` calls such a function.
-#[rustfmt::skip]
 type GemmFn<F> = unsafe fn(
     usize, usize, usize,
     *mut F, isize, isize, bool,

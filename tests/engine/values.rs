@@ -98,7 +98,6 @@ fn of_two(name: &str) -> Option<fn(f64, f64) -> f64> {
     Some(match name {
         "Mul" => |a, b| a / b.recip(),
         "Div" => |a, b| a * b.recip(),
-        "MulNoNan" => |g, d| g * d,
         "Maximum" => |a, b| (a + b + (a - b).abs()) / 2.0,
         "Minimum" => |a, b| (a + b - (a - b).abs()) / 2.0,
         "GreaterHalf" => |a, b| (one_if(a > b) + one_if(a >= b)) / 2.0,

@@ -88,7 +88,7 @@ fn selections_by_a_mask() {
 }
 
 #[test]
-fn sums_and_differences() {
+fn sums_differences_and_products_of_cotangents() {
     fn holds(op: impl Op<2>) {
         property(&format!("{op:?}"), testing::pair([-2.0..2.0, -2.0..2.0], false), |inputs| {
             differentiates(|x| Value::apply(op.clone(), [&x[0], &x[1]]), inputs)
@@ -96,6 +96,8 @@ fn sums_and_differences() {
     }
     holds(ops::Add);
     holds(ops::Sub);
+    holds(ops::MulNoNan { either: false });
+    holds(ops::MulNoNan { either: true });
 }
 
 #[test]

@@ -121,7 +121,9 @@ fn vjp<F: Float, const BLOCK: usize>(y: &[F], g: &[F], n: usize, out: &mut [F], 
             let rows = exp.zip(g.chunks(n)).zip(out.chunks_mut(n));
             for (((exp, g), out), sum) in rows.zip(&sums) {
                 for ((out, g), exp) in out.iter_mut().zip(g).zip(exp) {
-                    let gradient = *g - *exp * *sum;
+                    // A discarded row may be NaN; its cotangents are 0.
+                    let shared = if *sum == F::ZERO { F::ZERO } else { *exp * *sum };
+                    let gradient = *g - shared;
                     *out = if accumulate { *out + gradient } else { gradient };
                 }
             }

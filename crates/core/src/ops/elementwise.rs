@@ -99,12 +99,9 @@ pub trait Elementwise: Arithmetic {
     fn filled(&self, value: f64) -> Self;
 
     /// Multiplies the cotangent `self` by a derivative. The result is 0 where the cotangent is 0, so that a branch
-    /// that was not selected leaks no NaN or infinity (TensorFlow's `multiply_no_nan`).
-    #[inline(always)]
+    /// that was not selected leaks no NaN or infinity (TensorFlow's `multiply_no_nan`); see [`MulNoNan`].
     #[track_caller]
-    fn mul_no_nan(&self, derivative: &Self) -> Self {
-        self.combine(MulNoNan, derivative)
-    }
+    fn mul_no_nan(&self, derivative: &Self) -> Self;
 }
 
 impl<V: Value> Elementwise for V {
@@ -125,6 +122,10 @@ impl<V: Value> Elementwise for V {
     #[track_caller]
     fn filled(&self, value: f64) -> Self {
         self.constant_like(self.shape(), value)
+    }
+    #[track_caller]
+    fn mul_no_nan(&self, derivative: &Self) -> Self {
+        V::apply(MulNoNan { either: false }, [self, derivative])
     }
 }
 
@@ -148,6 +149,10 @@ impl<F: Float> Elementwise for Scalar<F> {
     #[inline(always)]
     fn filled(&self, value: f64) -> Self {
         Self(F::of(value))
+    }
+    #[inline(always)]
+    fn mul_no_nan(&self, derivative: &Self) -> Self {
+        Self(mul_no_nan(self.0, derivative.0))
     }
 }
 
@@ -297,25 +302,45 @@ fn map_pairs<F: Float>(
     })
 }
 
-/// The product of a cotangent `g` and a derivative `d`: `g * d`, but 0 where `g` is 0, even if `d`
-/// is NaN.
+/// The product of a cotangent `a` and a derivative `b`: `a * b`, but 0 where `a` is 0, even if `b` is infinite or NaN.
 ///
-/// Its own derivatives are those of the plain product. A recorded selection in its place would silently
-/// break second-order derivatives.
+/// A cotangent is 0 where a selection discarded a branch. A derivative of 0 has no such meaning: NaN times 0 stays
+/// NaN, so that no NaN of the program is lost.
+///
+/// Its own derivatives are those of the plain product; a recorded selection in its place would silently break the
+/// second order. The one with respect to `b` multiplies two cotangents, of which [either](Self::either) may be 0. So a
+/// branch stays discarded in derivatives of any order.
 #[derive(Clone, Copy, Debug)]
-pub struct MulNoNan;
+pub struct MulNoNan {
+    /// Whether both operands are cotangents, so that the result is 0 where `b` is 0 as well.
+    pub either: bool,
+}
 
-impl BinaryOp for MulNoNan {
+impl Op<2> for MulNoNan {
     crate::entry_points!(Op<2>);
 
-    #[inline(always)]
-    fn value<F: Float>(&self, g: F, d: F) -> F {
-        if g == F::ZERO { F::ZERO } else { g * d }
+    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+        a.broadcast(b)
     }
-    #[inline(always)]
-    fn derivative<M: Elementwise>(&self, i: usize, g: &M, d: &M) -> M {
-        if i == 0 { d.clone() } else { g.clone() }
+
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
+        if self.either {
+            map_pairs(x, out, |a, b| if b == F::ZERO { b } else { mul_no_nan(a, b) })
+        } else {
+            map_pairs(x, out, mul_no_nan)
+        }
     }
+
+    fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
+        let either = self.either || i == 1;
+        V::apply(Self { either }, [g, if i == 0 { b } else { a }])
+    }
+}
+
+/// `a * b`, but 0 where `a` is 0.
+#[inline(always)]
+fn mul_no_nan<F: Float>(a: F, b: F) -> F {
+    if a == F::ZERO { F::ZERO } else { a * b }
 }
 
 /// `a` where a mask is not 0, else `b`; mask, `a` and `b` broadcast.

@@ -6,7 +6,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, LOG10_E};
 
-use super::elementwise::{BinaryOp, Elementwise, MulNoNan, UnaryOp, Where};
+use super::elementwise::{BinaryOp, Elementwise, UnaryOp, Where};
 use super::operand::Operand;
 use crate::Float;
 use crate::op::Value;
@@ -157,7 +157,6 @@ macro_rules! binary_functions {
         /// Passes every function of two numbers to `visitor`.
         #[doc(hidden)]
         pub fn visit_binary(visitor: &mut impl Visitor) {
-            visitor.binary(MulNoNan, [(-4.0, 4.0); 2], false);
             $(visitor.binary($Operator, $odomains, $oapart);)*
             $(visitor.binary($Op, $domains, $apart);)*
         }

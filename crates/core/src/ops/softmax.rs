@@ -30,7 +30,7 @@ impl Op<1> for LogSoftmax {
 
     fn vjp<V: Value>(&self, _: usize, _: [&V; 1], y: &V, g: &V) -> V {
         let last = Axes::one(y.shape().rank() - 1);
-        g.clone() - y.exp() * V::apply(Sum { axes: last, keepdim: true }, [g])
+        g.clone() - V::apply(Sum { axes: last, keepdim: true }, [g]).mul_no_nan(&y.exp())
     }
 
     fn vjp_into<F: Float>(

@@ -2,7 +2,8 @@
 
 use super::broadcast::{Reshape, Sum, spread};
 use super::elementwise::{Elementwise, UnaryOp};
-use super::functions::{EqualNan, Mul, UnaryOps};
+use super::functions::{EqualNan, UnaryOps};
+use super::rearrange::StopGradient;
 use crate::kernels;
 use crate::op::{Op, Value};
 use crate::shape::Axes;
@@ -29,10 +30,12 @@ impl Op<1> for Max {
         reduce_axes(x, self.axes, kernels::max).with_shape(out)
     }
     fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
+        // A mask is constant, whatever the cotangent.
         let winners = V::apply(EqualNan, [x, &spread(y, self.axes, x.shape())]);
+        let winners = V::apply(StopGradient, [&winners]);
         let ties = V::apply(Sum { axes: self.axes, keepdim: true }, [&winners]);
         let g = V::apply(Reshape { to: ties.shape() }, [g]);
-        V::apply(Mul, [&winners, &(g / ties)])
+        (g / ties).mul_no_nan(&winners)
     }
 }
 

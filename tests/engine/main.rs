@@ -1,9 +1,11 @@
 //! The core: values, conventions at the edges, derivatives of any order, errors, and repeatability.
 
 mod broadcast;
+mod checker;
 mod checkpoints;
 mod conventions;
 mod conventions_reduce;
+mod discarded;
 mod errors;
 mod formula;
 mod forward;

@@ -12,6 +12,7 @@
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
+use crate::diff::differences::{central_difference, slopes, slopes_of_sides};
 use crate::diff::mismatch::{Against, Checked, Mismatch};
 use crate::op::Value;
 use crate::ops::ReduceOps;
@@ -20,8 +21,10 @@ use crate::{Float, Gradients, Params, Shape, Tape, Tensor, Var, jvp, seeded, vjp
 /// Checks the first and second derivatives of `f` at `inputs`, along random directions.
 ///
 /// The gradient is compared with finite differences, with the recorded gradient that [`grad`](crate::grad) returns,
-/// and with forward mode ([`jvp`]). `f` may return any shape. It runs 16 times for each input. Keep inputs away from
-/// kinks, such as the 0 of `relu`: finite differences across a kink are wrong.
+/// and with forward mode ([`jvp`]). `f` may return any shape. It runs 16 times for each input, and more often where
+/// finite differences with the usual [step](Check::step) disagree. A kink, such as the 0 of `relu`, may be as close
+/// as 1e-6; at the kink itself there is no derivative to compare with, and the error says so
+/// ([`Against::Kink`]).
 ///
 /// ```
 /// use wengert_core::{Tensor, UnaryOps, check_gradients};
@@ -79,13 +82,14 @@ pub struct Check {
     order: usize,
     full: bool,
     tolerance: f64,
+    step: f64,
     seed: u64,
 }
 
 impl Check {
-    /// Returns the defaults: orders one and two, along random directions, tolerance 1e-6.
+    /// Returns the defaults: orders one and two, along random directions, tolerance 1e-6, step 1e-3.
     pub fn new() -> Self {
-        Self { order: 2, full: false, tolerance: 1e-6, seed: 0 }
+        Self { order: 2, full: false, tolerance: 1e-6, step: 1e-3, seed: 0 }
     }
 
     /// Sets the highest order of derivative that is checked. Default: 2.
@@ -102,6 +106,19 @@ impl Check {
     /// Sets the allowed difference, relative to the larger of the two numbers and 1. Default: 1e-6.
     pub fn tolerance(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }
+    }
+
+    /// Sets the largest step of the finite differences: the distance by which an element moves. Default: 1e-3.
+    ///
+    /// If this step does not give the gradient, steps down to a millionth of it are tried, and the gradient is
+    /// compared with slopes on which two of them agree. A larger one suits functions with large values.
+    ///
+    /// # Panics
+    /// If the step is not above 0 and finite.
+    #[track_caller]
+    pub fn step(self, step: f64) -> Self {
+        assert!(step > 0.0 && step.is_finite(), "step: expected a number above 0, found {step}");
+        Self { step, ..self }
     }
 
     /// Sets the seed of the random directions, and of the random layers in the function. Default: 0.
@@ -171,7 +188,11 @@ impl Check {
                     let others = [
                         (Against::RecordedSweep, derivative.recorded(input, &direction)),
                         (Against::ForwardMode, derivative.forward_mode(input, &direction)),
-                        (Against::FiniteDifferences, slope(value, inputs, input, &direction)),
+                        self.finite_differences(gradient, &|step| {
+                            let mut moved = inputs.to_vec();
+                            moved[input] = x + &(&direction * step);
+                            value(&moved)
+                        }),
                     ];
                     if let Some((against, expected)) = self.compare(gradient, others, &mut checked)
                     {
@@ -194,6 +215,28 @@ impl Check {
         })
     }
 
+    /// The slope of `value` at 0, for comparison with a gradient.
+    ///
+    /// The largest step decides if it confirms the gradient. If not, it may have met a kink or a strong
+    /// curvature: then the gradient must be a slope on which two smaller steps agree.
+    fn finite_differences(self, gradient: f64, value: &dyn Fn(f64) -> f64) -> (Against, f64) {
+        let usual = central_difference(value, self.step);
+        if self.agree(gradient, usual) {
+            return (Against::FiniteDifferences, usual);
+        }
+        let slopes = slopes(value, self.step);
+        let settled =
+            || slopes.windows(2).filter(|pair| self.agree(pair[0], pair[1])).map(|p| p[1]);
+        if let Some(slope) = settled().find(|&slope| self.agree(gradient, slope)) {
+            return (Against::FiniteDifferences, slope);
+        }
+        let slope = settled().last().unwrap_or(usual);
+        // A kink explains the difference if it is large enough: the slope across it is the mean of its sides.
+        let [left, right] = slopes_of_sides(value, self.step * 1e-3);
+        let kink = (left - right).abs() > (gradient - slope).abs();
+        (if kink { Against::Kink { left, right } } else { Against::FiniteDifferences }, slope)
+    }
+
     /// Compares a gradient with the others and counts; returns the first that is too far away.
     fn compare(
         self,
@@ -202,15 +245,22 @@ impl Check {
         checked: &mut Checked,
     ) -> Option<(Against, f64)> {
         for (against, expected) in others {
-            let allowed = self.tolerance * gradient.abs().max(expected.abs()).max(1.0);
-            let difference = (gradient - expected).abs() / allowed;
-            if difference.is_nan() || difference > 1.0 {
+            if !self.agree(gradient, expected) {
                 return Some((against, expected));
             }
             checked.comparisons += 1;
-            checked.worst = checked.worst.max(difference);
+            checked.worst = checked.worst.max(self.difference(gradient, expected));
         }
         None
+    }
+
+    fn agree(self, a: f64, b: f64) -> bool {
+        self.difference(a, b) <= 1.0
+    }
+
+    /// The difference of two derivatives, as a fraction of the allowed one; NaN if one of them is NaN.
+    fn difference(self, a: f64, b: f64) -> f64 {
+        (a - b).abs() / (self.tolerance * a.abs().max(b.abs()).max(1.0))
     }
 }
 
@@ -295,27 +345,6 @@ impl<'t> Derivative<'t> {
         let tangent = self.scalar.tape.constant(direction);
         jvp(self.scalar, &[self.inputs[input]], &[tangent]).item()
     }
-}
-
-/// The slope of `value` where one input moves in a direction.
-fn slope(
-    value: impl Fn(&[Tensor<f64>]) -> f64,
-    inputs: &[Tensor<f64>],
-    input: usize,
-    direction: &Tensor<f64>,
-) -> f64 {
-    central_difference(|step| {
-        let mut moved = inputs.to_vec();
-        moved[input] = &inputs[input] + &(direction * step);
-        value(&moved)
-    })
-}
-
-/// The derivative of `f` at 0 by the five-point formula, whose error is of the fourth order in the step.
-/// For smooth functions it leaves about eleven digits.
-fn central_difference(f: impl Fn(f64) -> f64) -> f64 {
-    const STEP: f64 = 1e-3;
-    (8.0 * (f(STEP) - f(-STEP)) - (f(2.0 * STEP) - f(-2.0 * STEP))) / (12.0 * STEP)
 }
 
 fn along(g: &Tensor<f64>, direction: &Tensor<f64>) -> f64 {

@@ -16,12 +16,13 @@ pub struct Checked {
 /// `Debug` prints the same message as `Display`, so `unwrap()` and `fn main() -> Result<..>` show it.
 ///
 /// ```
-/// use wengert_core::{Tensor, UnaryOps, check_gradients};
+/// use wengert_core::{Check, Tensor, UnaryOps};
 ///
-/// // The gradient of |x| jumps at 0, within reach of the finite differences.
-/// let error = check_gradients(|x| x[0].abs(), &[Tensor::scalar(1e-4)]).unwrap_err();
-/// assert_eq!((error.order, &*error.input), (1, "input 0"));
-/// assert!(error.to_string().starts_with("order 1, input 0 along a random direction: gradient is"));
+/// // The slope of relu jumps at 0.
+/// let x = Tensor::from([2.0, 0.0]);
+/// let error = Check::new().full().gradients(|x| x[0].relu(), &[x]).unwrap_err();
+/// assert_eq!((error.order, &*error.input, error.index.as_deref()), (1, "input 0", Some(&[1][..])));
+/// assert!(error.to_string().contains("but the input is at a kink, where the slope goes from"));
 /// ```
 #[derive(Clone)]
 pub struct Mismatch {
@@ -44,13 +45,21 @@ pub struct Mismatch {
 ///
 /// ```
 /// # use wengert_core::{Against, Tensor, UnaryOps, check_gradients};
-/// let error = check_gradients(|x| x[0].abs(), &[Tensor::scalar(1e-4)]).unwrap_err();
-/// assert_eq!(error.against, Against::FiniteDifferences);
+/// let error = check_gradients(|x| x[0].relu(), &[Tensor::scalar(0.0)]).unwrap_err();
+/// assert!(matches!(error.against, Against::Kink { .. }));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Against {
     /// Central differences of values.
     FiniteDifferences,
+    /// Central differences of values, at an input where the slope jumps: there is no derivative to
+    /// compare with.
+    Kink {
+        /// Slope before the input, in the direction of the check.
+        left: f64,
+        /// Slope behind the input.
+        right: f64,
+    },
     /// The recorded sweep of [`grad`](crate::grad).
     RecordedSweep,
     /// Forward mode, [`jvp`](crate::jvp).
@@ -65,12 +74,16 @@ impl fmt::Display for Mismatch {
             Some(index) => write!(f, "at {index:?}")?,
             None => f.write_str("along a random direction")?,
         }
-        let against = match self.against {
-            Against::FiniteDifferences => "finite differences give",
-            Against::RecordedSweep => "the recorded sweep gives",
-            Against::ForwardMode => "forward mode gives",
-        };
-        write!(f, ": gradient is {gradient:e}, {against} {expected:e}")
+        write!(f, ": gradient is {gradient:e}, ")?;
+        match self.against {
+            Against::FiniteDifferences => write!(f, "finite differences give {expected:e}"),
+            Against::RecordedSweep => write!(f, "the recorded sweep gives {expected:e}"),
+            Against::ForwardMode => write!(f, "forward mode gives {expected:e}"),
+            Against::Kink { left, right } => write!(
+                f,
+                "but the input is at a kink, where the slope goes from {left:.3e} to {right:.3e}; move it away"
+            ),
+        }
     }
 }
 

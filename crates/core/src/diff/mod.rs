@@ -2,6 +2,7 @@
 
 pub(crate) mod anomaly;
 pub(crate) mod check;
+mod differences;
 pub(crate) mod higher_order;
 pub(crate) mod mismatch;
 pub(crate) mod sweep;

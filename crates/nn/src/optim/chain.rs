@@ -174,6 +174,14 @@ impl<F: Float> Chain<F> {
         self.phases.get(phase).is_some_and(|phase| phase.needs_norm)
     }
 
+    /// Returns the phase that begins with barrier number `barrier`, counted from 1: the `barrier`-th rule of
+    /// [`Scope::Model`]. Number 0 is the beginning of the chain.
+    pub(super) fn phase_behind(&self, barrier: usize) -> Option<usize> {
+        let begins_with_one = usize::from(self.needs_norm(0));
+        let phase = barrier.checked_sub(begins_with_one)?;
+        (phase < self.phases()).then_some(phase)
+    }
+
     /// Returns the initial state for a parameter of this shape.
     pub fn init(&self, shape: Shape) -> ChainState<F> {
         let (len, mut elements, mut tensors) = (shape.numel(), Vec::new(), Vec::new());

@@ -153,27 +153,31 @@ impl<F: Float> Optimizer<F> {
         }
         let (recipe, step) = (&self.recipe, self.steps);
         let chains = || self.plans.iter().filter_map(|plan| plan.chain.as_ref());
-        let phases = chains().map(Chain::phases).max().unwrap_or(0);
-        for phase in 0..phases {
+        // The first barriers of all chains measure together, then the second ones, and so on. A parameter
+        // whose chain has fewer of them is measured by its gradient.
+        let most = chains().map(Chain::phases).max().unwrap_or(0);
+        for barrier in 0..=most {
+            if chains().all(|chain| chain.phase_behind(barrier).is_none()) {
+                continue;
+            }
             let mut norm = 0.0;
-            if chains().any(|chain| chain.needs_norm(phase)) {
+            if barrier > 0 {
                 let mut squares = 0.0;
                 each(recipe, &self.plans, &mut self.params, model, grads, |param| {
-                    if param.chain.needs_norm(phase) {
-                        let update = param.update.as_ref().unwrap_or(param.gradient);
-                        squares += sum_of_squares(update.as_slice());
-                    }
+                    let update = param.update.as_ref().unwrap_or(param.gradient);
+                    squares += sum_of_squares(update.as_slice());
                 })?;
                 norm = squares.sqrt();
             }
             each(recipe, &self.plans, &mut self.params, model, grads, |to| {
+                let Some(phase) = to.chain.phase_behind(barrier) else { return };
                 let mut context = StepContext::new(step, to.lr(step));
                 context.norm = norm;
                 let last = to.chain.phases() - 1;
                 if phase < last {
                     let update = to.update.get_or_insert_with(|| to.gradient.clone());
                     to.chain.advance(phase, context, update, to.param.value(), to.state);
-                } else if phase == last {
+                } else {
                     let own = to.update.take();
                     let update = own.as_ref().unwrap_or(to.gradient);
                     to.chain.finish(context, update, to.param.value_mut(), to.state);

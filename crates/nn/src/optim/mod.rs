@@ -17,6 +17,7 @@ mod driver;
 mod elements;
 mod ema;
 mod error;
+mod keep;
 mod minimize;
 mod optimizer;
 pub mod range;

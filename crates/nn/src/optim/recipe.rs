@@ -1,6 +1,7 @@
 //! An optimizer's configuration: its rate, its chain of rules, its groups, its step policy.
 
 use super::error::{ConfigError, Source};
+use super::keep::keep;
 use super::rule::{Rule, Solver, TensorRule};
 use super::rules::Ema;
 use super::schedule::Rate;
@@ -255,8 +256,13 @@ impl PartialEq for Group {
 /// ```
 ///
 /// A parameter belongs to the first group with a [`Pattern`] that matches its name. A group inherits the keys of the
-/// recipe, except for those that it sets. A group with its own `kind` inherits only `clip_value`, `clip_tensor_norm`,
-/// `clip_norm`, `maximize` and `ema`. A group with a `chain` inherits none of them.
+/// recipe, except for those that it sets. In the place of the recipe's rule a group may have one of its own:
+///
+/// * A group with its own `kind` does not inherit the rate, the weight decay, and the settings of the recipe's `kind`.
+/// * A group with a `chain` inherits the rate, and neither `maximize` nor the weight decay.
+///
+/// Both keep the recipe's clipping and `ema`, whether the recipe is in the short or the long form, unless they have
+/// their own. Any other rule of [`Scope::Model`](super::Scope::Model) is kept like `clip_norm`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     pub(crate) plan: Plan,
@@ -321,11 +327,25 @@ impl Recipe {
     #[track_caller]
     pub fn then(mut self, rule: impl Rule) -> Self {
         self.plan = self.plan.then(rule);
+        for plan in self.groups.iter_mut().filter_map(|group| group.plan.as_mut()) {
+            keep(&self.plan.chain, &mut plan.chain, false);
+        }
         self
     }
 
     /// Adds a group. Parameters follow `plan` if their names match one of the patterns, and match none of an earlier
-    /// group.
+    /// group. The plan keeps the recipe's clipping and [`Ema`], as a group with a `chain` does in TOML.
+    ///
+    /// ```
+    /// use wengert_nn::optim::{Adam, ClipNorm, Plan, Recipe, Sgd};
+    ///
+    /// let recipe = Recipe::new(1e-3, ClipNorm { max_norm: 1.0 })
+    ///     .then(Adam::default())
+    ///     .group(["*.bias"], Plan::new(0.1, Sgd::default()));
+    /// let plan = recipe.groups()[0].plan().unwrap();
+    /// let kinds: Vec<&str> = plan.chain().iter().map(|transform| transform.kind()).collect();
+    /// assert_eq!(kinds, ["clip_norm", "sgd"]);
+    /// ```
     #[must_use]
     pub fn group<'p>(self, params: impl IntoIterator<Item = &'p str>, plan: Plan) -> Self {
         self.with_group(params, Some(plan))
@@ -340,8 +360,11 @@ impl Recipe {
     fn with_group<'p>(
         mut self,
         params: impl IntoIterator<Item = &'p str>,
-        plan: Option<Plan>,
+        mut plan: Option<Plan>,
     ) -> Self {
+        if let Some(plan) = &mut plan {
+            keep(&self.plan.chain, &mut plan.chain, false);
+        }
         let params = params.into_iter().map(Pattern::new).collect();
         self.groups.push(Group { params, sources: Vec::new(), plan });
         self

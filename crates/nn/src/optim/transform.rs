@@ -181,6 +181,11 @@ impl Transform {
         matches!(self.single, Work::Solver(_))
     }
 
+    /// Returns whether the transform is a rule that measures the whole model.
+    pub(crate) fn is_model_wide(&self) -> bool {
+        matches!(&self.single, Work::Rule(rule) if rule.scope() == Scope::Model)
+    }
+
     /// Returns the transform in precision `F`.
     pub(crate) fn work<F: Float>(&self) -> &Work<F> {
         F::run::<WorkOf>(self)

@@ -8,6 +8,7 @@ mod config;
 mod docs;
 mod groups;
 mod hex;
+mod model_wide;
 mod mutations;
 mod overrides;
 mod policy;

@@ -156,7 +156,9 @@ fn clip<F: Float>(max_norm: f64, norm: f64, elements: Elements<'_, F>) -> MapPro
 }
 
 /// Clips the update of the whole model by its norm: `u = g min(1, max_norm / (|g| + 1e-6))`, with `|g|`
-/// the Euclidean norm over all parameters.
+/// the Euclidean norm over all trained parameters, whatever their groups.
+///
+/// A parameter whose chain has no such rule is measured by its gradient.
 ///
 /// PyTorch's `clip_grad_norm_`, <https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html>;
 /// Pascanu et al. 2013, <https://arxiv.org/abs/1211.5063>. A NaN in the norm makes all of `u` NaN, so

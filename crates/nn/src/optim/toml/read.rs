@@ -20,9 +20,10 @@ use super::table::{Table, flag, refuse_others, whole, wrong_type};
 use crate::Pattern;
 use crate::optim::driver::Optimizer;
 use crate::optim::error::{ConfigError, Diagnostic, Source, nearest};
+use crate::optim::keep::keep;
 use crate::optim::recipe::{Choice, Group, Plan, Recipe, StepPolicy};
 use crate::optim::rule::Rule;
-use crate::optim::rules::{Ema, WeightDecay};
+use crate::optim::rules::{Ema, Maximize, WeightDecay};
 use crate::optim::schedule::Rate;
 use crate::optim::transform::Transform;
 
@@ -323,19 +324,20 @@ fn group<'t>(
     let own = own_keys(registry, if own_kind.is_some() { &table.entries } else { base });
     shared::rename_keys(&mut table.entries, own);
     let chain = table.entries.contains_key("chain");
-    let inherited = |key: &str| match (&own_kind, &base_kind) {
-        _ if chain => false,
-        (Some(own), Some(base)) if own != base => {
-            SHARED.iter().any(|shared| shared.inherited && shared.key == key)
+    let own_rule = own_kind.is_some() && own_kind != base_kind;
+    // A direction that the group gives itself is in its chain already.
+    let maximize = own_rule && !table.entries.contains_key(Maximize::KIND);
+    if base_kind.is_some() && !chain && !own_rule {
+        for (key, value) in base {
+            table.entries.entry(key.clone()).or_insert(value.clone());
         }
-        (_, base) => base.is_some(),
-    };
-    for (key, value) in base.iter().filter(|(key, _)| inherited(key.get_ref())) {
-        table.entries.entry(key.clone()).or_insert(value.clone());
     }
-    let plan = plan(registry, table, Some(base_plan))?;
+    let mut plan = plan(registry, table, Some(base_plan))?;
     match plan.solver() {
-        None => Ok(Group { params, sources, plan: Some(plan) }),
+        None => {
+            keep(&base_plan.chain, &mut plan.chain, maximize);
+            Ok(Group { params, sources, plan: Some(plan) })
+        }
         Some(solver) => {
             let message = format!(
                 "`{}` works on all parameters at once: it is no rule for a group",

@@ -15,8 +15,6 @@ pub(super) struct SharedKey {
     pub(super) key: &'static str,
     pub(super) value: Value,
     pub(super) place: Place,
-    /// Whether a group with a rule of its own inherits the key.
-    pub(super) inherited: bool,
 }
 
 /// Value of a shared key, and the transform that it makes.
@@ -41,22 +39,17 @@ pub(super) const SHARED: [SharedKey; 7] = [
     before("clip_tensor_norm", Value::Number(|max_norm| made(ClipTensorNorm { max_norm }))),
     before("clip_norm", Value::Number(|max_norm| made(ClipNorm { max_norm }))),
     before("maximize", Value::Flag(|on| on.then(|| Transform::new(Maximize {})))),
-    decay("weight_decay", Value::Number(WeightDecay::unless_zero)),
-    decay(DECOUPLED, Value::Flag(|_| None)),
+    before("weight_decay", Value::Number(WeightDecay::unless_zero)),
+    before(DECOUPLED, Value::Flag(|_| None)),
     after("ema", Value::Number(|decay| made(Ema { decay }))),
 ];
 
 const fn before(key: &'static str, value: Value) -> SharedKey {
-    SharedKey { key, value, place: Place::BeforeRule, inherited: true }
-}
-
-/// A group with a rule of its own has a decay of its own.
-const fn decay(key: &'static str, value: Value) -> SharedKey {
-    SharedKey { key, value, place: Place::BeforeRule, inherited: false }
+    SharedKey { key, value, place: Place::BeforeRule }
 }
 
 const fn after(key: &'static str, value: Value) -> SharedKey {
-    SharedKey { key, value, place: Place::AfterRule, inherited: true }
+    SharedKey { key, value, place: Place::AfterRule }
 }
 
 /// Former names of keys and kinds, which are still read, with the present ones.

@@ -173,8 +173,19 @@ impl<F: Float> Gradients<F> {
 ///
 /// A gradient that only one side has is kept. Where both sides have a new value for a buffer, the right one
 /// is kept. Gradients of variables belong to one tape and are not added.
+///
+/// It panics if the gradients of a parameter differ in shape; both sides stay unchanged then.
 impl<F: Float> AddAssign<&Gradients<F>> for Gradients<F> {
+    #[track_caller]
     fn add_assign(&mut self, other: &Self) {
+        for (place, (id, g)) in other.params.iter().enumerate() {
+            let own = self.find(*id, place).map_or(g.shape(), |own| self.params[own].1.shape());
+            let given = g.shape();
+            assert!(
+                own == given,
+                "gradients +=: one parameter has a gradient of shape {own:?} on the left, {given:?} on the right"
+            );
+        }
         for (place, (id, g)) in other.params.iter().enumerate() {
             match self.find(*id, place) {
                 Some(own) => {

@@ -107,6 +107,54 @@ fn plateaus_follow_pytorch_through_the_optimizer() {
     }
 }
 
+/// A relative threshold is a fraction of the best metric's magnitude: PyTorch's comparison takes a metric that stays at
+/// -1 for an improvement.
+#[test]
+fn a_plateau_at_a_negative_metric_reduces_the_rate() {
+    // Each metric with whether it improves, for mode `min` and threshold 0.1.
+    let cases: [&[(f64, bool)]; 6] = [
+        &[(-1.0, true), (-1.0, false), (-1.05, false), (-1.2, true), (-1.0, false)],
+        &[(1.0, true), (0.95, false), (0.5, true), (-0.1, true), (-0.105, false), (-0.2, true)],
+        &[(0.0, true), (0.0, false), (-1e-9, true)],
+        &[(-4.0, true), (-4.5, true), (-4.6, false), (-5.0, true)],
+        &[(f64::NAN, false), (5.0, true), (f64::NAN, false), (f64::NEG_INFINITY, true)],
+        &[(f64::NEG_INFINITY, true), (f64::NEG_INFINITY, false), (-5.0, false)],
+    ];
+    for (case, mode) in cases.iter().flat_map(|case| [(case, "min"), (case, "max")]) {
+        for threshold_mode in ["rel", "abs"] {
+            let settings = format!("threshold = 0.1, threshold_mode = '{threshold_mode}'");
+            let rate = rate(&format!(
+                "{{ kind = 'plateau', lr = 1, factor = 0.5, patience = 0, mode = '{mode}', {settings} }}"
+            ));
+            let (mut state, mut expected) = (rate.state(), 1.0);
+            let sign = if mode == "min" { 1.0 } else { -1.0 };
+            let mut best = f64::INFINITY;
+            for &(metric, improves) in *case {
+                let improves = match threshold_mode {
+                    "rel" => improves,
+                    _ => metric < best - 0.1,
+                };
+                best = if improves { metric } else { best };
+                rate.report_metric(sign * metric, &mut state);
+                expected *= if improves { 1.0 } else { 0.5 };
+                assert_eq!(
+                    rate.at_with(0, &state),
+                    expected,
+                    "{mode} {threshold_mode} {metric} of {case:?}"
+                );
+            }
+        }
+    }
+    // Any first metric improves, whatever the threshold.
+    for threshold in ["1", "2", "1e300"] {
+        let rate =
+            rate(&format!("{{ kind = 'plateau', lr = 1, patience = 0, threshold = {threshold} }}"));
+        let mut state = rate.state();
+        rate.report_metric(3.0, &mut state);
+        assert_eq!(rate.at_with(0, &state), 1.0);
+    }
+}
+
 #[test]
 fn a_warm_up_precedes_any_schedule() {
     let plain = rate("{ kind = 'step', lr = 0.4, step_size = 2 }");

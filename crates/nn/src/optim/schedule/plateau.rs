@@ -13,8 +13,13 @@ pub(super) fn list<L: ScheduleList>(list: L) -> L {
 /// observations.
 ///
 /// [`Optimizer::report_metric`](crate::optim::Optimizer::report_metric) reports the metric, usually once per epoch. A
-/// NaN is no improvement. PyTorch's `ReduceLROnPlateau`,
-/// <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html>.
+/// step panics if none was reported in 2000 steps, so that the rate does not stay constant unnoticed. A NaN is no
+/// improvement.
+///
+/// PyTorch's `ReduceLROnPlateau`,
+/// <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html>. A
+/// relative threshold is a fraction of `|best|`. PyTorch compares with `best (1 - threshold)`, which is worse than a
+/// negative `best`: there a metric that stays the same is an improvement, and the rate is never reduced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plateau {
@@ -86,11 +91,19 @@ fn eps() -> f64 {
 
 impl Plateau {
     fn improves(&self, metric: f64, best: f64) -> bool {
+        // A relative threshold is a fraction of |best|.
+        let threshold = match self.threshold_mode {
+            ThresholdMode::Rel => self.threshold * best.signum(),
+            ThresholdMode::Abs => self.threshold,
+        };
         match (self.mode, self.threshold_mode) {
-            (PlateauMode::Min, ThresholdMode::Rel) => metric < best * (1.0 - self.threshold),
-            (PlateauMode::Min, ThresholdMode::Abs) => metric < best - self.threshold,
-            (PlateauMode::Max, ThresholdMode::Rel) => metric > best * (1.0 + self.threshold),
-            (PlateauMode::Max, ThresholdMode::Abs) => metric > best + self.threshold,
+            // The first metric.
+            (PlateauMode::Min, _) if best == f64::INFINITY => metric < best,
+            (PlateauMode::Max, _) if best == f64::NEG_INFINITY => metric > best,
+            (PlateauMode::Min, ThresholdMode::Rel) => metric < best * (1.0 - threshold),
+            (PlateauMode::Min, ThresholdMode::Abs) => metric < best - threshold,
+            (PlateauMode::Max, ThresholdMode::Rel) => metric > best * (1.0 + threshold),
+            (PlateauMode::Max, ThresholdMode::Abs) => metric > best + threshold,
         }
     }
 }

@@ -230,7 +230,8 @@ impl PartialEq for Group {
 /// 3. after the rule: a decoupled `weight_decay`, as in `adamw` and `lion` or with
 ///    `decoupled_weight_decay = true`, and `ema`, the decay of an [`Ema`].
 ///
-/// `lr` is a number or a schedule. Default: [`Rule::LR`] of the rule.
+/// `lr` is a number or a schedule. Default: [`Rule::LR`] of the rule. A rule without one requires `lr`, and so does a
+/// transform as the `kind`, which then works on the gradient alone: `kind = 'clip_norm'` is clipped gradient descent.
 ///
 /// Both forms have `accumulate`, the number of gradients whose mean makes a step; `non_finite`, the
 /// treatment of gradients that are not finite ([`NonFinite`]); `unused_parameters`, the treatment of

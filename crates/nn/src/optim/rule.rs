@@ -68,8 +68,9 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// Name in configuration: `kind = "adam"`.
     const KIND: &'static str;
 
-    /// Default learning rate of a recipe in the short form.
-    const LR: f64 = 1e-3;
+    /// Default learning rate of a recipe in the short form. NaN, the default, means that there is none: the recipe
+    /// has to give `lr`.
+    const LR: f64 = f64::NAN;
 
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
@@ -203,8 +204,8 @@ pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'stat
     /// Name in configuration: `kind = "muon"`.
     const KIND: &'static str;
 
-    /// Default learning rate of a recipe in the short form.
-    const LR: f64 = 1e-3;
+    /// Default learning rate of a recipe in the short form, as [`Rule::LR`].
+    const LR: f64 = f64::NAN;
 
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///

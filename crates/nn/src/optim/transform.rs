@@ -65,7 +65,7 @@ pub struct Transform {
 /// }
 ///
 /// let registry = Registry::default().alias::<ClippedMomentum>();
-/// let recipe = registry.read("kind = 'clipped_momentum'\nmax_norm = 1.0\nmomentum = 0.9")?;
+/// let recipe = registry.read("kind = 'clipped_momentum'\nlr = 0.1\nmax_norm = 1.0\nmomentum = 0.9")?;
 /// assert_eq!(recipe.chain().len(), 2);
 /// # Ok::<(), wengert_nn::optim::ConfigError>(())
 /// ```
@@ -73,8 +73,8 @@ pub trait Alias: Debug + Serialize + DeserializeOwned + 'static {
     /// Name in configuration: `kind = "adamw"`.
     const KIND: &'static str;
 
-    /// Default learning rate of a recipe in the short form.
-    const LR: f64 = 1e-3;
+    /// Default learning rate of a recipe in the short form, as [`Rule::LR`].
+    const LR: f64 = f64::NAN;
 
     /// Returns the transforms, at least one.
     ///

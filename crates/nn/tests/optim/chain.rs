@@ -265,6 +265,27 @@ fn a_rule_from_outside_is_configured_like_any_other() -> Result<(), ConfigError>
 }
 
 #[test]
+fn a_kind_without_a_default_rate_requires_one() {
+    let registry = registry();
+    for kind in
+        ["flip", "clip_norm", "clip_value", "clip_tensor_norm", "weight_decay", "maximize", "ema"]
+    {
+        let error = registry.read(&format!("kind = '{kind}'")).unwrap_err();
+        assert_eq!((error.line(), error.column()), (1, 8));
+        assert_eq!(error.message(), format!("missing key `lr`: `{kind}` has no default rate"));
+        assert_eq!(registry.read(&format!("kind = '{kind}'\nlr = 2")).unwrap().lr().at(0), 2.0);
+        let group = format!("kind = 'sgd'\nlr = 1\n[[groups]]\nparams = '*'\nkind = '{kind}'");
+        let error = registry.read(&group).unwrap_err();
+        assert_eq!((error.line(), error.column()), (5, 8), "{error}");
+        // The schema says the same.
+        let schema = registry.schema();
+        let short = schema.lines().find(|line| line.starts_with(&format!("\"short.{kind}\":")));
+        assert!(short.unwrap().contains("{\"required\": [\"lr\"]}"), "{kind}");
+    }
+    assert_eq!(registry.read("kind = 'heavy_ball'").unwrap().lr().at(0), 0.25);
+}
+
+#[test]
 #[should_panic(expected = "the rule `flip` is registered already")]
 fn a_name_is_registered_only_once() {
     let _ = registry().rule::<Flip>();

@@ -49,6 +49,7 @@ impl Default for Adam {
 
 impl Rule for Adam {
     const KIND: &'static str = "adam";
+    const LR: f64 = 1e-3;
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;
@@ -122,6 +123,7 @@ impl Default for AdamW {
 
 impl Alias for AdamW {
     const KIND: &'static str = "adamw";
+    const LR: f64 = 1e-3;
 
     fn transforms(self) -> Result<Vec<Transform>, InvalidSetting> {
         let AdamW { betas, eps, amsgrad, weight_decay } = self;
@@ -302,6 +304,7 @@ impl RAdam {
 
 impl Rule for RAdam {
     const KIND: &'static str = "radam";
+    const LR: f64 = 1e-3;
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;

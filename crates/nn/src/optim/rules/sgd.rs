@@ -40,6 +40,7 @@ pub struct Sgd {
 
 impl Rule for Sgd {
     const KIND: &'static str = "sgd";
+    const LR: f64 = 1e-3;
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("momentum", self.momentum)?;

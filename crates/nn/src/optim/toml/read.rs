@@ -217,10 +217,7 @@ fn short(
     let keys = shared::keys().take(if rule.solver { 1 } else { usize::MAX });
     let keys: Vec<&str> = keys.filter(|key| !own(key)).collect();
     let mut take = |key| keys.contains(&key).then(|| table.entries.remove(key)).flatten();
-    let lr = match take("lr") {
-        Some(value) => rate(registry, "lr", value)?,
-        None => Rate::from(rule.lr),
-    };
+    let lr = take("lr").map(|value| rate(registry, "lr", value)).transpose()?;
     let (mut before, mut after, mut decoupled) = (Vec::new(), Vec::new(), None);
     for shared in &SHARED {
         let Some(value) = take(shared.key) else { continue };
@@ -234,6 +231,14 @@ fn short(
     table.also.splice(0..0, keys);
     table.span = kind.span();
     let mut chain = rule.transforms(table)?;
+    let lr = match (lr, kind.get_ref().as_str()) {
+        (Some(lr), _) => lr,
+        (None, Some(name)) if rule.lr.is_nan() => {
+            let message = format!("missing key `lr`: `{name}` has no default rate");
+            return Err(Diagnostic::new(kind.span(), message));
+        }
+        (None, _) => Rate::from(rule.lr),
+    };
     let decays = |transform: &Transform| transform.kind() == WeightDecay::KIND;
     match decoupled {
         Some(true) => chain.extend(before.extract_if(.., |transform| decays(transform))),

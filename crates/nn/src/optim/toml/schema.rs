@@ -46,6 +46,9 @@ impl Registry {
             RECIPE.iter().filter(|key| !own(key)).for_each(|key| short.put(key, reference(key)));
             any.properties
                 .extend(group.properties.iter().filter(|(key, _)| key != "kind").cloned());
+            if rule.lr.is_nan() && !own("lr") {
+                short.required.push(vec!["lr"]);
+            }
             group.required.clear();
             group.of_group();
             all.push((format!("link.{kind}"), transform.text()));

@@ -59,8 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let state = optimizer.state(&net);
     assert!(state.tensors.contains_key("hidden.weight/muon.momentum_buffer"));
     assert!(state.tensors.contains_key("hidden.bias/adam.exp_avg"));
-    let restored = Optimizer::new(registry.read(MUON)?).restore(&net, state);
-    assert!(restored.is_complete(), "{restored:?}");
+    Optimizer::new(registry.read(MUON)?).restore(&net, state)?;
 
     let ratio = end(&losses) / best;
     if ratio >= 0.8 || accuracy < best_accuracy - 0.01 {

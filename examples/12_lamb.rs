@@ -43,8 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // The state is saved and restored under names, like that of any rule.
         let state = optimizer.state(&net);
         assert!(state.tensors.contains_key("output.weight/adam.exp_avg_sq"));
-        let restored = Optimizer::new(registry.read(&recipe)?).restore(&net, state);
-        assert!(restored.is_complete(), "{restored:?}");
+        Optimizer::new(registry.read(&recipe)?).restore(&net, state)?;
         Ok((loss, accuracy))
     };
     println!("optimizer   rate  last loss  accuracy on unseen digits");

@@ -49,8 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, colour) in RECIPES {
         let file = folder.join(name).with_extension("toml");
         let (run, mut optimizer) = (run::Run::load(&file)?, Optimizer::load(&file)?);
-        let (net, history) = run.train(&mut optimizer, &seen, |_| ());
-        let accuracy = net.accuracy(&unseen);
+        let (mut net, history) = run.train(&mut optimizer, &seen, |_| ());
+        let accuracy = optimizer.with_ema(&mut net, |net| net.accuracy(&unseen));
         let losses = sampled(&smooth(&history));
         let rates = sampled(&history.iter().map(|(_, lr)| *lr).collect::<Vec<_>>());
         println!("{name:9} {:14.4}  {:24.1}%", losses[losses.len() - 1].1, 100.0 * accuracy);

@@ -75,8 +75,7 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut resumed = self::net(1);
     load(folder.join("weights.safetensors"), &mut resumed)?;
     let mut again = Optimizer::from_toml(recipe)?;
-    let restored = load_state(folder.join("state.safetensors"), &mut again, &resumed)?;
-    assert!(restored.is_complete());
+    load_state(folder.join("state.safetensors"), &mut again, &resumed)?;
     let loss_again = train(&mut resumed, &mut again, &x, 3);
     println!("loss after six steps: {loss} without a break, {loss_again} resumed");
     assert_eq!(named(&resumed), named(&net));

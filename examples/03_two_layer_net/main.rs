@@ -83,10 +83,12 @@ fn learn_digits() -> Result<f64, Box<dyn Error>> {
         let style = ProgressStyle::with_template("{prefix:9} {wide_bar} {pos}/{len} epochs")?;
         let bar = ProgressBar::new(run.epochs).with_style(style).with_prefix(name.to_string());
         let start = Instant::now();
-        let (net, _history) = run.train(&mut optimizer, &seen, |epoch| bar.set_position(epoch));
-        let (seconds, accuracy) = (start.elapsed().as_secs_f64(), net.accuracy(&unseen));
+        let (mut net, _history) = run.train(&mut optimizer, &seen, |epoch| bar.set_position(epoch));
+        let (seconds, epochs) = (start.elapsed().as_secs_f64(), run.epochs);
         bar.finish_and_clear();
-        let (epochs, loss) = (run.epochs, mean_loss(&net, &seen));
+        // With the moving averages, if the recipe keeps any.
+        let (accuracy, loss) =
+            optimizer.with_ema(&mut net, |net| (net.accuracy(&unseen), mean_loss(net, &seen)));
         println!("{name:9} {epochs:7} {seconds:8.2} {loss:14.5} {:13.2}%", 100.0 * accuracy);
         best = f64::max(best, accuracy);
     }

@@ -35,6 +35,9 @@ impl Run {
 
     /// Trains a new net on mini-batches, shuffled in each epoch. Calls `after_epoch` with the number of
     /// epochs so far. Returns the net, and the loss and the learning rate of each step.
+    ///
+    /// Any recipe works: one that accumulates gradients makes its last step, and one whose rate follows
+    /// a metric gets the mean loss of each epoch.
     pub fn train(
         &self,
         optimizer: &mut Optimizer,
@@ -46,6 +49,7 @@ impl Run {
         let (mut history, mut order) = (vec![], (0..digits.labels.len()).collect::<Vec<_>>());
         for epoch in 1..=self.epochs {
             order.shuffle(&mut rng);
+            let start = history.len();
             for batch in order.chunks(self.batch_size.get()) {
                 let Digits { pixels, labels } = digits.take_rows(batch);
                 let (loss, grads) =
@@ -53,6 +57,9 @@ impl Run {
                 history.push((loss, optimizer.lr()));
                 optimizer.step(&mut net, &grads);
             }
+            optimizer.flush(&mut net);
+            let losses = history[start..].iter().map(|(loss, _)| f64::from(*loss));
+            optimizer.report_metric(losses.sum::<f64>() / (history.len() - start) as f64);
             after_epoch(epoch);
         }
         (net, history)

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use wengert_nn::optim::LoadReport;
+
 use crate::Report;
 
 /// A file that cannot be read, written, or loaded into a model.
@@ -56,6 +58,9 @@ pub enum Problem {
     /// The names or shapes in the file are not the model's.
     #[error("does not fit the model{0}")]
     ModelMismatch(Report),
+    /// The state in the file is not that of the optimizer and its model.
+    #[error("does not fit the optimizer{0}")]
+    StateMismatch(LoadReport),
 }
 
 impl FileError {

@@ -45,6 +45,7 @@
 //! | Load weights that fit exactly | `load(path, &mut model)` |
 //! | Load weights under other names, or in part | `Load::new().rename("encoder.*", "*").lenient().file(path, &mut model)` |
 //! | Save and load an optimizer | `save_state(path, &optimizer, &model)`, `load_state(path, &mut optimizer, &model)` |
+//! | Load what fits after a change of the recipe | `load_state_lenient(path, &mut optimizer, &model)` |
 //! | Save averaged weights | `optimizer.with_ema(&mut model, \|model\| save(path, model))` |
 //! | Read and write tensors by themselves | `read` and `write` of [`safetensors`], [`npz`] and [`npy`] |
 //! | The same in memory | `from_bytes` and `to_bytes` there, [`Load::bytes`], [`state_from_bytes`], [`state_to_bytes`] |
@@ -71,4 +72,4 @@ pub use error::{FileError, Problem};
 pub use load::{Load, Report, ShapeMismatch, load, named, save};
 #[cfg(feature = "ndarray")]
 pub use ndarray_interop::{from_ndarray, to_ndarray};
-pub use state::{load_state, save_state, state_from_bytes, state_to_bytes};
+pub use state::{load_state, load_state_lenient, save_state, state_from_bytes, state_to_bytes};

@@ -214,7 +214,7 @@ impl<F: Float> Chain<F> {
     /// `context.norm` is the norm over all incoming updates, if the phase needs it.
     ///
     /// # Panics
-    /// If update, parameter and state differ in shape.
+    /// If update, parameter and state differ in shape, or a rule returns an update of another shape.
     #[track_caller]
     pub fn advance(
         &self,
@@ -225,9 +225,22 @@ impl<F: Float> Chain<F> {
         state: &mut ChainState<F>,
     ) {
         self.check(update, param, state);
-        for pass in &self.phases[phase].passes {
-            self.run_pass(pass, context, update, param, state);
+        if let Err(mistake) = self.try_advance(phase, context, update, param, state) {
+            panic!("optimizer chain: {mistake}");
         }
+    }
+
+    /// Runs a phase that is not the last one, on an update whose shape was checked.
+    pub(super) fn try_advance(
+        &self,
+        phase: usize,
+        context: StepContext,
+        update: &mut Tensor<F>,
+        param: &Tensor<F>,
+        state: &mut ChainState<F>,
+    ) -> Result<(), String> {
+        let mut passes = self.phases[phase].passes.iter();
+        passes.try_for_each(|pass| self.run_pass(pass, context, update, param, state))
     }
 
     /// Runs the last phase, and updates the parameter: `param -= context.lr * update`.
@@ -235,7 +248,7 @@ impl<F: Float> Chain<F> {
     /// `context.norm` is the norm over all incoming updates, if the phase needs it.
     ///
     /// # Panics
-    /// If update, parameter and state differ in shape.
+    /// If update, parameter and state differ in shape, or a rule returns an update of another shape.
     #[track_caller]
     pub fn finish(
         &self,
@@ -245,20 +258,33 @@ impl<F: Float> Chain<F> {
         state: &mut ChainState<F>,
     ) {
         self.check(update, param, state);
+        if let Err(mistake) = self.try_finish(context, update, param, state) {
+            panic!("optimizer chain: {mistake}");
+        }
+    }
+
+    /// Runs the last phase, on an update whose shape was checked.
+    pub(super) fn try_finish(
+        &self,
+        context: StepContext,
+        update: &Tensor<F>,
+        param: &mut Tensor<F>,
+        state: &mut ChainState<F>,
+    ) -> Result<(), String> {
         let phase = self.phases.last().expect("a chain has a phase");
         let (last, before) = phase.passes.split_last().expect("a phase has a pass");
         // The update is copied only if it is transformed before the last pass.
         let mut own = None;
         for pass in before {
             let own = own.get_or_insert_with(|| update.clone());
-            self.run_pass(pass, context, own, param, state);
+            self.run_pass(pass, context, own, param, state)?;
         }
         let context = match last.before {
             Before::Nothing => context,
             Before::Norms => norms(context, own.as_ref().unwrap_or(update), param),
             Before::Whole(index) => {
                 let incoming = own.take().unwrap_or_else(|| update.clone());
-                own = Some(self.apply_whole(index, context, incoming, param, state));
+                own = Some(self.apply_whole(index, context, incoming, param, state)?);
                 context
             }
         };
@@ -266,7 +292,8 @@ impl<F: Float> Chain<F> {
         let param = param.as_mut_slice();
         if last.transforms.is_empty() {
             let lr = F::of(context.lr);
-            return param.iter_mut().zip(update).for_each(|(p, u)| *p -= lr * *u);
+            param.iter_mut().zip(update).for_each(|(p, u)| *p -= lr * *u);
+            return Ok(());
         }
         self.count(&last.transforms, context, state);
         let run = ChunkRun {
@@ -276,6 +303,7 @@ impl<F: Float> Chain<F> {
             counts: &state.counts,
         };
         run.finish_half(update, param, &mut state.elements);
+        Ok(())
     }
 
     #[track_caller]
@@ -300,13 +328,13 @@ impl<F: Float> Chain<F> {
         update: &mut Tensor<F>,
         param: &Tensor<F>,
         state: &mut ChainState<F>,
-    ) {
+    ) -> Result<(), String> {
         let context = match pass.before {
             Before::Nothing => context,
             Before::Norms => norms(context, update, param),
             Before::Whole(index) => {
                 let incoming = std::mem::replace(update, Tensor::zeros([0]));
-                *update = self.apply_whole(index, context, incoming, param, state);
+                *update = self.apply_whole(index, context, incoming, param, state)?;
                 context
             }
         };
@@ -318,6 +346,7 @@ impl<F: Float> Chain<F> {
             counts: &state.counts,
         };
         run.advance_half(update.as_mut_slice(), param.as_slice(), &mut state.elements);
+        Ok(())
     }
 
     /// Increments the counts of these transforms, and updates their numbers.
@@ -333,7 +362,6 @@ impl<F: Float> Chain<F> {
     }
 
     /// Applies a rule for whole tensors.
-    #[track_caller]
     fn apply_whole(
         &self,
         index: usize,
@@ -341,7 +369,7 @@ impl<F: Float> Chain<F> {
         update: Tensor<F>,
         param: &Tensor<F>,
         state: &mut ChainState<F>,
-    ) -> Tensor<F> {
+    ) -> Result<Tensor<F>, String> {
         let Entry { name, body: Body::Tensor(rule, tensors) } = &self.entries[index] else {
             unreachable!("`Before::Whole` is a rule for whole tensors");
         };
@@ -349,8 +377,11 @@ impl<F: Float> Chain<F> {
         let context = StepContext { count: state.counts[index].0, ..context };
         let update = rule.apply(context, update, param, &mut state.tensors[*tensors]);
         let (own, given) = (param.shape(), update.shape());
-        assert!(own == given, "{name}: expected an update of shape {own:?}, found {given:?}");
-        update
+        if own == given {
+            Ok(update)
+        } else {
+            Err(format!("`{name}` returned an update of shape {given:?} for one of {own:?}"))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A step of the optimizer: each parameter through the chain of its plan, phase by phase.
 
-use wengert_core::{Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path, Tensor};
+use wengert_core::{Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path, Shape, Tensor};
 
 use super::chain::{Chain, ChainState, sum_of_squares};
 use super::recipe::{NonFinite, Plan, Recipe, UnusedParameters};
@@ -39,7 +39,12 @@ pub struct Optimizer<F: Float = f32> {
     /// Sum of the gradients of an unfinished accumulation, and their number.
     pub(super) accumulated: Option<(Gradients<F>, u64)>,
     pub(super) solver_state: SolverState<F>,
+    /// The step that needs a metric, if a schedule follows one.
+    pub(super) metric_due: u64,
 }
+
+/// Steps within which a schedule that follows a metric needs the first one.
+const METRIC_WITHIN: u64 = 2000;
 
 /// State of a plan.
 #[derive(Debug)]
@@ -53,6 +58,7 @@ pub(super) struct PlanState<F: Float> {
 #[derive(Debug)]
 pub(super) struct ParamState<F: Float> {
     pub(super) name: String,
+    pub(super) shape: Shape,
     /// The parameter that had this name at the last step. Names are compared only if the model is
     /// another one.
     pub(super) id: ParamId,
@@ -78,6 +84,7 @@ impl<F: Float> Optimizer<F> {
             skipped: 0,
             accumulated: None,
             solver_state: SolverState::new(),
+            metric_due: METRIC_WITHIN,
         }
     }
 
@@ -89,29 +96,24 @@ impl<F: Float> Optimizer<F> {
         if let Some(solver) = self.solver() {
             return Err(format!("`{}` calls the loss itself; use `minimize`", solver.kind()));
         }
-        if self.params.is_empty() {
-            self.check(model).map_err(|error| error.to_string())?;
-        }
+        self.check_start(model)?;
+        let waiting = self.accumulated.as_ref().map_or(0, |(_, waiting)| *waiting);
+        let is_due = waiting + 1 >= self.recipe.accumulate();
+        self.check_gradients(model, Some(grads), is_due)?;
         if !self.accepts(model, grads)? {
             self.skipped += 1;
             return Ok(());
         }
-        let count = self.recipe.accumulate();
-        if count == 1 {
-            self.update(model, grads)?;
-        } else {
-            let so_far = match &mut self.accumulated {
-                None => self.accumulated.insert((grads.clone(), 1)).1,
-                Some((sum, so_far)) => {
-                    *sum += grads;
-                    *so_far += 1;
-                    *so_far
+        match self.accumulated.take() {
+            None if is_due => self.update(model, grads)?,
+            None => self.accumulated = Some((grads.clone(), 1)),
+            Some((mut sum, waiting)) => {
+                sum += grads;
+                if is_due {
+                    self.update(model, &(sum / (waiting + 1) as f64))?;
+                } else {
+                    self.accumulated = Some((sum, waiting + 1));
                 }
-            };
-            if so_far >= count
-                && let Some((sum, so_far)) = self.accumulated.take()
-            {
-                self.update(model, &(sum / so_far as f64))?;
             }
         }
         if !grads.updates().is_empty() {
@@ -120,8 +122,97 @@ impl<F: Float> Optimizer<F> {
         Ok(())
     }
 
+    pub(super) fn try_flush(&mut self, model: &mut dyn Params<F>) -> Checked<()> {
+        if self.accumulated.is_some() {
+            self.check_start(model)?;
+            self.check_gradients(model, None, true)?;
+        }
+        match self.accumulated.take() {
+            Some((sum, waiting)) => self.update(model, &(sum / waiting as f64)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks what a step needs besides gradients: names in the recipe, and a metric for the schedules.
+    pub(super) fn check_start(&self, model: &dyn Params<F>) -> Checked<()> {
+        if self.params.is_empty() && self.solver_state.is_empty() {
+            self.check(model).map_err(|error| error.to_string())?;
+        }
+        if self.steps < self.metric_due {
+            return Ok(());
+        }
+        let mut plans = plans(&self.recipe).flatten();
+        match plans.find(|plan| plan.lr.follows_a_metric()) {
+            None => Ok(()),
+            Some(plan) => Err(format!(
+                "the schedule `{}` follows a metric, and none was reported in {METRIC_WITHIN} steps; call \
+                 `report_metric`, for example before the first epoch and after each one",
+                plan.lr.kind()
+            )),
+        }
+    }
+
+    /// Starts to wait for the first metric.
+    pub(super) fn restart_wait_for_metric(&mut self) {
+        self.metric_due = self.steps + METRIC_WITHIN;
+    }
+
+    /// Checks new and waiting gradients against the model, before a step changes anything.
+    ///
+    /// If an update `is_due`, each parameter needs a gradient, unless the recipe says otherwise.
+    fn check_gradients(
+        &self,
+        model: &dyn Params<F>,
+        grads: Option<&Gradients<F>>,
+        is_due: bool,
+    ) -> Checked<()> {
+        let waiting = self.accumulated.as_ref().map(|(sum, _)| sum);
+        let all = [grads, waiting];
+        let needs_all = is_due && self.recipe.unused_parameters() == UnusedParameters::Error;
+        let (mut mistake, mut missing, mut hints, mut next) = (None, Vec::new(), [0, 0], 0);
+        model.visit(Path::ROOT, &mut |path, leaf| {
+            let Leaf::Param(param) = leaf else { return };
+            if param.is_frozen() {
+                return;
+            }
+            let mut has_gradient = false;
+            for (grads, hint) in all.into_iter().zip(&mut hints) {
+                let Some(grads) = grads else { continue };
+                let Some(found) = grads.find(param.id(), *hint) else { continue };
+                *hint = found + 1;
+                has_gradient = true;
+                check_shape(&mut mistake, path, param, &grads.as_slice()[found].1);
+            }
+            if !has_gradient {
+                if needs_all {
+                    missing.push(path.to_string());
+                }
+                return;
+            }
+            if self.params.get(next).is_none_or(|state| state.id != param.id()) {
+                let name = path.to_string();
+                let Some(found) = self.params.iter().position(|state| state.name == name) else {
+                    return;
+                };
+                next = found;
+            }
+            let (made_for, found) = (self.params[next].shape, param.value().shape());
+            next += 1;
+            if made_for != found {
+                mistake.get_or_insert_with(|| {
+                    format!("state of {path}: made for shape {made_for:?}, found {found:?}")
+                });
+            }
+        });
+        missing.retain(|name| !self.is_frozen(name));
+        if let Some(mistake) = mistake {
+            return Err(mistake);
+        }
+        if missing.is_empty() { Ok(()) } else { Err(no_gradient(&missing)) }
+    }
+
     /// Returns whether the recipe uses these gradients, finite or not.
-    fn accepts(&self, model: &dyn Params<F>, grads: &Gradients<F>) -> Checked<bool> {
+    pub(super) fn accepts(&self, model: &dyn Params<F>, grads: &Gradients<F>) -> Checked<bool> {
         match self.recipe.non_finite() {
             NonFinite::Ignore => Ok(true),
             NonFinite::Skip => Ok(grads.is_finite()),
@@ -143,14 +234,8 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
+    /// Updates the model from gradients that were checked.
     fn update(&mut self, model: &mut dyn Params<F>, grads: &Gradients<F>) -> Checked<()> {
-        if self.recipe.unused_parameters() == UnusedParameters::Error {
-            let mut missing = grads.missing(model);
-            missing.retain(|name| !self.is_frozen(name));
-            if !missing.is_empty() {
-                return Err(no_gradient(&missing));
-            }
-        }
         let (recipe, step) = (&self.recipe, self.steps);
         let chains = || self.plans.iter().filter_map(|plan| plan.chain.as_ref());
         // The first barriers of all chains measure together, then the second ones, and so on. A parameter
@@ -166,21 +251,22 @@ impl<F: Float> Optimizer<F> {
                 each(recipe, &self.plans, &mut self.params, model, grads, |param| {
                     let update = param.update.as_ref().unwrap_or(param.gradient);
                     squares += sum_of_squares(update.as_slice());
+                    Ok(())
                 })?;
                 norm = squares.sqrt();
             }
             each(recipe, &self.plans, &mut self.params, model, grads, |to| {
-                let Some(phase) = to.chain.phase_behind(barrier) else { return };
+                let Some(phase) = to.chain.phase_behind(barrier) else { return Ok(()) };
                 let mut context = StepContext::new(step, to.lr(step));
                 context.norm = norm;
                 let last = to.chain.phases() - 1;
                 if phase < last {
                     let update = to.update.get_or_insert_with(|| to.gradient.clone());
-                    to.chain.advance(phase, context, update, to.param.value(), to.state);
+                    to.chain.try_advance(phase, context, update, to.param.value(), to.state)
                 } else {
                     let own = to.update.take();
                     let update = own.as_ref().unwrap_or(to.gradient);
-                    to.chain.finish(context, update, to.param.value_mut(), to.state);
+                    to.chain.try_finish(context, update, to.param.value_mut(), to.state)
                 }
             })?;
         }
@@ -229,28 +315,38 @@ impl<F: Float> ParamStep<'_, F> {
     }
 }
 
-/// Calls `f` for each parameter that is trained and received a gradient.
+/// Notes the first gradient whose shape is not that of its parameter.
+pub(super) fn check_shape<F: Float>(
+    mistake: &mut Option<String>,
+    path: Path<'_>,
+    param: &Param<F>,
+    gradient: &Tensor<F>,
+) {
+    let (own, given) = (param.value().shape(), gradient.shape());
+    if own != given {
+        mistake.get_or_insert_with(|| {
+            format!("gradient of {path}: expected shape {own:?}, found {given:?}")
+        });
+    }
+}
+
+/// Calls `f` for each parameter that is trained and received a gradient, until it returns a mistake.
 fn each<F: Float>(
     recipe: &Recipe,
     plans: &[PlanState<F>],
     states: &mut Vec<ParamState<F>>,
     model: &mut dyn Params<F>,
     grads: &Gradients<F>,
-    mut f: impl FnMut(ParamStep<'_, F>),
+    mut f: impl FnMut(ParamStep<'_, F>) -> Checked<()>,
 ) -> Checked<()> {
-    let (mut expected, mut hint, mut mistake) = (0, 0, None);
+    let (mut expected, mut hint, mut done) = (0, 0, Ok(()));
     model.for_each_param_mut(&mut |path, param| {
-        if param.is_frozen() || mistake.is_some() {
+        if param.is_frozen() || done.is_err() {
             return;
         }
         let Some(found) = grads.find(param.id(), hint) else { return };
         hint = found + 1;
         let gradient = &grads.as_slice()[found].1;
-        let (own, given) = (param.value().shape(), gradient.shape());
-        if own != given {
-            mistake = Some(format!("gradient of {path}: expected shape {own:?}, found {given:?}"));
-            return;
-        }
         if states.get(expected).is_none_or(|state| state.id != param.id()) {
             expected = find_state(recipe, plans, states, path, param);
         }
@@ -263,10 +359,11 @@ fn each<F: Float>(
                 0 => Some(&recipe.plan),
                 group => recipe.groups()[group - 1].plan(),
             };
-            f(ParamStep { plan, schedule, chain, state, update, param, gradient });
+            let step = ParamStep { plan, schedule, chain, state, update, param, gradient };
+            done = f(step).map_err(|mistake| format!("{path}: {mistake}"));
         }
     });
-    mistake.map_or(Ok(()), Err)
+    done
 }
 
 /// Returns the index of a parameter's state by name; adds a new state for a new name.
@@ -281,8 +378,9 @@ fn find_state<F: Float>(
     let (name, id) = (path.to_string(), param.id());
     let found = states.iter().position(|state| state.name == name).unwrap_or_else(|| {
         let plan = recipe.group_of(&name).map_or(0, |group| group + 1);
-        let chain = plans[plan].chain.as_ref().map(|chain| chain.init(param.value().shape()));
-        states.push(ParamState { name, id, plan, chain, update: None });
+        let shape = param.value().shape();
+        let chain = plans[plan].chain.as_ref().map(|chain| chain.init(shape));
+        states.push(ParamState { name, shape, id, plan, chain, update: None });
         states.len() - 1
     });
     states[found].id = id;

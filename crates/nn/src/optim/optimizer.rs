@@ -11,7 +11,8 @@ use super::ema::Values;
 use super::error::ConfigError;
 use super::minimize::ModelLoss;
 use super::recipe::Recipe;
-use super::state::{LoadReport, OptimizerState};
+use super::report::{LoadReport, RestoreError};
+use super::state::OptimizerState;
 
 impl<F: Float> Optimizer<F> {
     /// Creates an optimizer that has not made a step.
@@ -41,10 +42,14 @@ impl<F: Float> Optimizer<F> {
     }
 
     /// Reports a metric, such as the loss on held-out data, to the schedules. [`Plateau`] depends on it;
-    /// other schedules ignore it.
+    /// other schedules ignore it, so that a program may always report one.
+    ///
+    /// If the rate follows a metric, a program has 2000 steps to report the first one; then [`Optimizer::step`]
+    /// panics. Before a longer first epoch, report the metric of the model as it is.
     ///
     /// [`Plateau`]: super::Plateau
     pub fn report_metric(&mut self, metric: f64) {
+        self.metric_due = u64::MAX;
         for (plan, state) in plans(&self.recipe).zip(&mut self.plans) {
             if let Some(plan) = plan {
                 plan.lr.report_metric(metric, &mut state.schedule);
@@ -74,16 +79,51 @@ impl<F: Float> Optimizer<F> {
     /// buffers. Frozen parameters stay unchanged.
     ///
     /// # Panics
-    /// * If a parameter received no gradient, unless the recipe has `unused_parameters = "skip"`.
-    ///   The message names all such parameters. The model stays unchanged.
-    /// * If a gradient is not finite and the recipe has `non_finite = "error"`. The model stays unchanged.
-    /// * If a gradient and its parameter differ in shape.
-    /// * If a pattern of a group matches no parameter; [`Optimizer::check`] finds this beforehand.
-    /// * If the recipe is a solver, which needs [`Optimizer::minimize`].
+    /// In each of these cases the model and the optimizer stay unchanged:
+    ///
+    /// * A parameter received no gradient, unless the recipe has `unused_parameters = "skip"`.
+    ///   The message names all such parameters.
+    /// * A gradient is not finite and the recipe has `non_finite = "error"`.
+    /// * A gradient and its parameter differ in shape.
+    /// * A parameter has not the shape that it had at the steps before.
+    /// * A pattern of a group matches no parameter; [`Optimizer::check`] finds this beforehand.
+    /// * The rate follows a metric, and none was reported in 2000 steps; see [`Optimizer::report_metric`].
+    /// * The recipe is a solver, which needs [`Optimizer::minimize`].
+    ///
+    /// It also panics if a [`TensorRule`](super::TensorRule) returns an update of another shape. Parameters before
+    /// this one are updated then.
     #[track_caller]
     pub fn step(&mut self, model: &mut dyn Params<F>, grads: &Gradients<F>) {
         if let Err(mistake) = (Compiled::of().step)(self, model, grads) {
             panic!("step: {mistake}");
+        }
+    }
+
+    /// Makes a step of the gradients that wait for an accumulation to be complete, if there are any. Call it after
+    /// the last batch, if the number of batches may not be a multiple of `accumulate`.
+    ///
+    /// ```
+    /// use wengert_core::{Param, Tensor, gradients};
+    /// use wengert_nn::optim::Optimizer;
+    ///
+    /// let mut x = Param::new(Tensor::<f64>::scalar(1.0));
+    /// let mut optimizer = Optimizer::from_toml("kind = 'sgd'\nlr = 0.5\naccumulate = 4")?;
+    /// for factor in [1.0, 2.0] {
+    ///     let (_, grads) = gradients(|tape| tape.param(&x) * factor);
+    ///     optimizer.step(&mut x, &grads);
+    /// }
+    /// assert_eq!((optimizer.steps(), x.value().item()), (0, 1.0));
+    /// optimizer.flush(&mut x);
+    /// assert_eq!((optimizer.steps(), x.value().item()), (1, 0.25));
+    /// # Ok::<(), wengert_nn::optim::ConfigError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// In the cases of [`Optimizer::step`].
+    #[track_caller]
+    pub fn flush(&mut self, model: &mut dyn Params<F>) {
+        if let Err(mistake) = (Compiled::of().flush)(self, model) {
+            panic!("flush: {mistake}");
         }
     }
 
@@ -102,7 +142,8 @@ impl<F: Float> Optimizer<F> {
     /// ```
     ///
     /// # Panics
-    /// In the cases of [`Optimizer::step`], except that the recipe may be a solver.
+    /// In the cases of [`Optimizer::step`], except that the recipe may be a solver. If a solver's step panics, in
+    /// `loss` too, the model stays unchanged.
     #[track_caller]
     pub fn minimize<M: Params<F>>(
         &mut self,
@@ -120,8 +161,11 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    /// Calls `f` with the model while its parameters hold their moving averages, to evaluate or save it. A recipe
-    /// with `ema = 0.999` keeps these averages. A parameter that was never updated keeps its value.
+    /// Calls `f` with the model while its parameters hold their moving averages, to evaluate or save it.
+    ///
+    /// A recipe with `ema = 0.999` keeps these averages, and nothing else reads them. Under any other recipe `f` gets
+    /// the model as it is, so evaluate in this way whatever the recipe is. A parameter whose average has not begun
+    /// keeps its value.
     ///
     /// ```
     /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
@@ -138,15 +182,8 @@ impl<F: Float> Optimizer<F> {
     /// assert_eq!(x.value().to_vec(), [0.25]);
     /// # Ok::<(), wengert_nn::optim::ConfigError>(())
     /// ```
-    ///
-    /// # Panics
-    /// If the recipe keeps no average.
-    #[track_caller]
     pub fn with_ema<M: Params<F>, R>(&self, model: &mut M, f: impl FnOnce(&M) -> R) -> R {
-        let own = match (Compiled::of().swap_ema)(self, model) {
-            Ok(own) => own,
-            Err(mistake) => panic!("with_ema: {mistake}"),
-        };
+        let own = (Compiled::of().swap_ema)(self, model);
         let averaged = Averaged { model, own };
         f(averaged.model)
     }
@@ -156,10 +193,44 @@ impl<F: Float> Optimizer<F> {
         (Compiled::of().state)(self, model)
     }
 
-    /// Restores the state of an optimizer with the same or a similar recipe: everything that fits by
-    /// name. If the report is complete, training continues as if it had not been interrupted.
-    pub fn restore(&mut self, model: &dyn Params<F>, state: OptimizerState<F>) -> LoadReport {
+    /// Restores the state of an optimizer. Training continues as if it had not been interrupted.
+    ///
+    /// # Errors
+    /// If the recipe and the model need what the state lacks, the state has names that they do not have, a shape
+    /// differs, or a number is out of range. The optimizer is unchanged then. After a change of the recipe, use
+    /// [`Optimizer::restore_lenient`].
+    pub fn restore(
+        &mut self,
+        model: &dyn Params<F>,
+        state: OptimizerState<F>,
+    ) -> Result<(), RestoreError> {
         (Compiled::of().restore)(self, model, state)
+    }
+
+    /// Restores everything that fits by name from the state of an optimizer with a similar recipe, and reports the
+    /// rest, which starts anew.
+    ///
+    /// ```
+    /// use wengert_core::{Param, Tensor, gradients};
+    /// use wengert_nn::optim::Optimizer;
+    ///
+    /// let mut x = vec![Param::new(Tensor::<f64>::scalar(1.0))];
+    /// let mut adam = Optimizer::from_toml("kind = 'adam'")?;
+    /// let (_, grads) = gradients(|tape| tape.param(&x[0]) * 2.0);
+    /// adam.step(&mut x, &grads);
+    ///
+    /// let mut averaged = Optimizer::from_toml("kind = 'adam'\nema = 0.99")?;
+    /// assert!(averaged.restore(&x, adam.state(&x)).is_err());
+    /// let report = averaged.restore_lenient(&x, adam.state(&x));
+    /// assert_eq!(report.missing, ["0/ema.average", "0/ema.count"]);
+    /// # Ok::<(), wengert_nn::optim::ConfigError>(())
+    /// ```
+    pub fn restore_lenient(
+        &mut self,
+        model: &dyn Params<F>,
+        state: OptimizerState<F>,
+    ) -> LoadReport {
+        (Compiled::of().restore_lenient)(self, model, state)
     }
 }
 

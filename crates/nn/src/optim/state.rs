@@ -6,7 +6,8 @@ use std::ops::Range;
 use wengert_core::{Float, Gradients, Leaf, Params, Path, Shape, Tensor};
 
 use super::chain::{Body, CHUNK, Chain, ChainState};
-use super::driver::{Optimizer, ParamState};
+use super::driver::{Optimizer, ParamState, plans};
+use super::report::{LoadReport, RestoreError};
 use super::rule::Rule;
 use super::rules::Ema;
 use super::transform::Transform;
@@ -15,7 +16,8 @@ use super::transform::Transform;
 ///
 /// A slot of a rule is called `parameter/rule.slot`, such as `hidden.weight/adam.exp_avg`; the second rule of a kind
 /// in one chain is `adam#2`. The number `hidden.weight/adam.count` counts how often the rule has been applied to the
-/// parameter.
+/// parameter; every transform has one. A parameter that was never updated has only the number `hidden.weight/updates`,
+/// which is 0.
 ///
 /// ```
 /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
@@ -31,9 +33,9 @@ use super::transform::Transform;
 /// assert_eq!(state.tensors["/adam.exp_avg"].shape(), [2].into());
 ///
 /// let mut resumed = Optimizer::from_toml("kind = 'adam'")?;
-/// assert!(resumed.restore(&x, state).is_complete());
+/// resumed.restore(&x, state)?;
 /// assert_eq!(resumed.steps(), 1);
-/// # Ok::<(), wengert_nn::optim::ConfigError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OptimizerState<F: Float> {
@@ -41,37 +43,6 @@ pub struct OptimizerState<F: Float> {
     pub tensors: BTreeMap<String, Tensor<F>>,
     /// Counts, and the states of schedules.
     pub numbers: BTreeMap<String, f64>,
-}
-
-/// Outcome of restoring a saved state. Anything not listed was restored.
-///
-/// ```
-/// use wengert_core::{Param, Tensor};
-/// use wengert_nn::optim::Optimizer;
-///
-/// let x = Param::new(Tensor::<f64>::from([3.0, -2.0]));
-/// let mut optimizer = Optimizer::from_toml("kind = 'momentum'")?;
-/// let report = optimizer.restore(&x, Default::default());
-/// assert!(!report.is_complete());
-/// assert_eq!(report.missing[2..], ["/sgd.momentum_buffer", "/sgd.count"]);
-/// # Ok::<(), wengert_nn::optim::ConfigError>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LoadReport {
-    /// Names that the recipe needs and the saved state lacks: they keep their initial values.
-    pub missing: Vec<String>,
-    /// Names in the saved state that the recipe does not have: they were ignored.
-    pub unexpected: Vec<String>,
-    /// Names with another shape than expected, with the expected and the found shape: they keep their
-    /// initial values.
-    pub shape_mismatch: Vec<(String, Shape, Shape)>,
-}
-
-impl LoadReport {
-    /// Returns whether the whole saved state was restored, and nothing was missing.
-    pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty() && self.shape_mismatch.is_empty()
-    }
 }
 
 /// A saved state that is being restored, and the outcome so far.
@@ -87,16 +58,34 @@ impl<F: Float> StateReader<F> {
         StateReader { state, report: LoadReport::default() }
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.state.numbers.contains_key(name) || self.state.tensors.contains_key(name)
+    /// Returns whether there is anything about the parameter `name`.
+    fn knows(&self, name: &str) -> bool {
+        let prefix = format!("{name}/");
+        let begins = |found: Option<&String>| found.is_some_and(|found| found.starts_with(&prefix));
+        begins(self.state.numbers.range(prefix.clone()..).next().map(|(found, _)| found))
+            || begins(self.state.tensors.range(prefix.clone()..).next().map(|(found, _)| found))
     }
 
-    fn number(&mut self, name: String) -> Option<f64> {
-        let found = self.state.numbers.remove(&name);
-        if found.is_none() {
-            self.report.missing.push(name);
+    /// Takes a number, if it is there and `accepts` it.
+    fn optional(&mut self, name: String, accepts: impl Fn(f64) -> bool) -> Option<f64> {
+        let found = self.state.numbers.remove(&name)?;
+        if accepts(found) {
+            return Some(found);
         }
-        found
+        self.report.out_of_range.push((name, found));
+        None
+    }
+
+    fn number(&mut self, name: String, accepts: impl Fn(f64) -> bool) -> Option<f64> {
+        if !self.state.numbers.contains_key(&name) {
+            self.report.missing.push(name);
+            return None;
+        }
+        self.optional(name, accepts)
+    }
+
+    fn count(&mut self, name: String) -> Option<u64> {
+        self.number(name, is_count).map(|count| count as u64)
     }
 
     fn tensor(&mut self, name: String, shape: Shape) -> Option<Tensor<F>> {
@@ -121,11 +110,40 @@ impl<F: Float> StateReader<F> {
         names.into_iter().filter_map(take).collect()
     }
 
+    /// Drops the counts of a parameter's transforms that the recipe does not have: a count alone is no loss.
+    fn drop_counts(&mut self, name: &str) {
+        let prefix = format!("{name}/");
+        let known = self.state.numbers.range(prefix.clone()..).map(|(number, _)| number);
+        let counts = known
+            .take_while(|number| number.starts_with(&prefix))
+            .filter_map(|number| Some((number, number.strip_suffix("count")?)))
+            .filter(|(_, of_transform)| of_transform.ends_with('.'))
+            .filter(|(number, of_transform)| {
+                let begins = |other: &&String| other.starts_with(of_transform);
+                let tensors = self.state.tensors.range(of_transform.to_string()..);
+                let numbers = self.state.numbers.range(of_transform.to_string()..);
+                tensors.map(|(other, _)| other).take_while(begins).count() == 0
+                    && numbers
+                        .map(|(other, _)| other)
+                        .take_while(begins)
+                        .all(|other| other == *number)
+            });
+        let counts: Vec<String> = counts.map(|(number, _)| number.clone()).collect();
+        for count in counts {
+            self.state.numbers.remove(&count);
+        }
+    }
+
     fn finish(mut self) -> LoadReport {
         let OptimizerState { tensors, numbers } = self.state;
         self.report.unexpected.extend(tensors.into_keys().chain(numbers.into_keys()));
         self.report
     }
+}
+
+/// Returns whether a number counts something, and is exact as an `f64`.
+fn is_count(number: f64) -> bool {
+    (0.0..=9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0
 }
 
 /// Replaces the name that moving averages have in older files.
@@ -138,28 +156,22 @@ impl<F: Float> Chain<F> {
     fn save(&self, name: &str, shape: Shape, state: &ChainState<F>, to: &mut OptimizerState<F>) {
         for (entry, (count, number)) in self.entries.iter().zip(&state.counts) {
             let full = |slot: &str| format!("{name}/{}.{slot}", entry.name);
-            let mut has_state = false;
+            to.numbers.insert(full("count"), *count as f64);
             match &entry.body {
                 Body::Elements(rule, slots) => {
                     if let Some((number_name, _)) = rule.number() {
                         to.numbers.insert(full(number_name), *number);
-                        has_state = true;
                     }
                     for (slot, slot_name) in slots.clone().zip(rule.state()) {
                         to.tensors.insert(full(slot_name), self.gather(slot, shape, state));
-                        has_state = true;
                     }
                 }
                 Body::Tensor(rule, index) => {
                     let slots = rule.state(shape).into_iter().zip(&state.tensors[*index]);
                     for ((slot_name, _), tensor) in slots {
                         to.tensors.insert(full(slot_name), tensor.clone());
-                        has_state = true;
                     }
                 }
-            }
-            if has_state {
-                to.numbers.insert(full("count"), *count as f64);
             }
         }
     }
@@ -175,7 +187,7 @@ impl<F: Float> Chain<F> {
                 Body::Elements(rule, slots) => {
                     if let Some((number_name, _)) = rule.number() {
                         has_state = true;
-                        if let Some(number) = from.number(full(number_name)) {
+                        if let Some(number) = from.number(full(number_name), f64::is_finite) {
                             state.counts[i].1 = number;
                             found = true;
                         }
@@ -203,21 +215,22 @@ impl<F: Float> Chain<F> {
                     }
                 }
             }
-            if has_state
-                && let Some(count) = from.number(full("count"))
-                && found
-            {
-                state.counts[i].0 = count as u64;
-            }
+            let count = if has_state {
+                from.count(full("count")).filter(|_| found)
+            } else {
+                // A transform that is new in the recipe starts with 1 like any other.
+                from.optional(full("count"), is_count).map(|count| count as u64)
+            };
+            state.counts[i].0 = count.unwrap_or(0);
         }
         state
     }
 
-    /// Returns the moving average of a parameter, if the chain keeps one.
+    /// Returns the moving average of a parameter, if the chain keeps one and it has begun.
     pub(super) fn average(&self, shape: Shape, state: &ChainState<F>) -> Option<Tensor<F>> {
-        let entry = self.entries.iter().rfind(|entry| entry.name == Ema::KIND)?;
-        let Body::Elements(_, slots) = &entry.body else { return None };
-        Some(self.gather(slots.start, shape, state))
+        let ema = self.entries.iter().rposition(|entry| entry.name == Ema::KIND)?;
+        let Body::Elements(_, slots) = &self.entries[ema].body else { return None };
+        (state.counts[ema].0 > 0).then(|| self.gather(slots.start, shape, state))
     }
 
     /// Returns one slot in the order of the parameter's elements.
@@ -264,50 +277,105 @@ impl<F: Float> Optimizer<F> {
             if let Some(sum) = self.accumulated.as_ref().and_then(|(sum, _)| sum.get(param)) {
                 state.tensors.insert(accumulated_name(&name), sum.clone());
             }
-            if let Some(own) = self.params.iter().find(|own| own.name == name)
-                && let (Some(chain), Some(own)) = (&self.plans[own.plan].chain, &own.chain)
-            {
-                chain.save(&name, shape, own, &mut state);
+            let own = self.params.iter().find(|own| own.name == name);
+            let chain = own.and_then(|own| self.plans[own.plan].chain.as_ref());
+            match (chain, own.and_then(|own| own.chain.as_ref())) {
+                (Some(chain), Some(own)) => chain.save(&name, shape, own, &mut state),
+                _ if self.solver().is_some() => {}
+                _ => drop(state.numbers.insert(updates_name(&name), 0.0)),
             }
         });
         state
     }
 
-    pub(super) fn restore_from(
-        &mut self,
+    /// Returns an optimizer of the same recipe with as much of a saved state as fits.
+    pub(super) fn restored(
+        &self,
         model: &dyn Params<F>,
         state: OptimizerState<F>,
-    ) -> LoadReport {
+    ) -> (Self, LoadReport) {
         let mut from = StateReader::new(state);
-        *self = Self::made(self.recipe.clone());
-        self.steps = from.number("steps".to_owned()).unwrap_or(0.0) as u64;
-        self.skipped = from.number("skipped".to_owned()).unwrap_or(0.0) as u64;
-        for (plan, plan_state) in self.plans.iter_mut().enumerate() {
-            for (i, number) in plan_state.schedule.iter_mut().enumerate() {
-                *number = from.number(schedule_name(plan, i)).unwrap_or(*number);
+        let mut new = Self::made(self.recipe.clone());
+        new.steps = from.count("steps".to_owned()).unwrap_or(0);
+        new.skipped = from.count("skipped".to_owned()).unwrap_or(0);
+        new.restart_wait_for_metric();
+        for (i, (plan, state)) in plans(&self.recipe).zip(&mut new.plans).enumerate() {
+            let Some(plan) = plan else { continue };
+            let mut saved = state.schedule.clone();
+            for (j, number) in saved.iter_mut().enumerate() {
+                let read = from.number(schedule_name(i, j), |number| !number.is_nan());
+                *number = read.unwrap_or(*number);
+            }
+            let lr = plan.lr.at_with(new.steps, &saved);
+            if lr.is_finite() && lr >= 0.0 {
+                state.schedule = saved;
+            } else {
+                from.report.out_of_range.push((schedule_name(i, 0), lr));
             }
         }
-        if let Some(kind) = self.solver().map(Transform::kind) {
-            self.solver_state = from.tensors_under(&format!("/{kind}."));
-        }
-        let count = from.has(ACCUMULATED).then(|| from.number(ACCUMULATED.to_owned())).flatten();
+        let waiting = match self.solver().map(Transform::kind) {
+            Some(kind) => {
+                new.solver_state = from.tensors_under(&format!("/{kind}."));
+                None
+            }
+            None => from.optional(ACCUMULATED.to_owned(), |n| is_count(n) && n >= 1.0),
+        };
         let mut sum = Vec::new();
         model.visit(Path::ROOT, &mut |path, leaf| {
             let Leaf::Param(param) = leaf else { return };
             let (name, shape) = (path.to_string(), param.value().shape());
-            if from.has(&accumulated_name(&name)) {
+            if waiting.is_some() && from.state.tensors.contains_key(&accumulated_name(&name)) {
                 sum.extend(from.tensor(accumulated_name(&name), shape).map(|g| (param.id(), g)));
             }
             let plan = self.recipe.group_of(&name).map_or(0, |group| group + 1);
-            if let Some(chain) = &self.plans[plan].chain
-                && !param.is_frozen()
+            let untouched = from.optional(updates_name(&name), |updates| updates == 0.0).is_some();
+            if let Some(chain) = &new.plans[plan].chain
+                && !untouched
+                && (!param.is_frozen() || from.knows(&name))
             {
                 let chain = Some(chain.restore(&name, shape, &mut from));
-                self.params.push(ParamState { name, id: param.id(), plan, chain, update: None });
+                new.params.push(ParamState {
+                    name: name.clone(),
+                    shape,
+                    id: param.id(),
+                    plan,
+                    chain,
+                    update: None,
+                });
             }
+            from.drop_counts(&name);
         });
-        self.accumulated = count.map(|count| (Gradients::from_params(sum), count as u64));
-        from.finish()
+        match waiting {
+            Some(_) if sum.is_empty() => from.report.unexpected.push(ACCUMULATED.to_owned()),
+            Some(count) => new.accumulated = Some((Gradients::from_params(sum), count as u64)),
+            None => {}
+        }
+        (new, from.finish())
+    }
+
+    /// Restores a saved state that fits in every respect.
+    pub(super) fn restore_from(
+        &mut self,
+        model: &dyn Params<F>,
+        state: OptimizerState<F>,
+    ) -> Result<(), RestoreError> {
+        let (new, report) = self.restored(model, state);
+        if !report.is_complete() {
+            return Err(RestoreError::new(report));
+        }
+        *self = new;
+        Ok(())
+    }
+
+    /// Restores what fits.
+    pub(super) fn restore_what_fits(
+        &mut self,
+        model: &dyn Params<F>,
+        state: OptimizerState<F>,
+    ) -> LoadReport {
+        let (new, report) = self.restored(model, state);
+        *self = new;
+        report
     }
 }
 
@@ -315,6 +383,11 @@ const ACCUMULATED: &str = "accumulate.count";
 
 fn accumulated_name(name: &str) -> String {
     format!("{name}/accumulate.sum")
+}
+
+/// Returns the name of the number of updates of a parameter, which is saved if it is 0.
+fn updates_name(name: &str) -> String {
+    format!("{name}/updates")
 }
 
 /// Returns the name of number `i` in the state of the schedule of plan `plan`.

@@ -2,6 +2,7 @@
 
 use wengert_nn::optim::{ConfigError, Recipe};
 
+mod all_or_nothing;
 mod any;
 mod chain;
 mod config;
@@ -12,6 +13,7 @@ mod model_wide;
 mod mutations;
 mod overrides;
 mod policy;
+mod restore;
 mod schedules;
 mod schema;
 mod state;

@@ -17,7 +17,7 @@ fn optimizer(text: &str) -> Optimizer<f64> {
     Optimizer::from_toml(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn message(f: impl FnOnce()) -> String {
+pub(crate) fn message(f: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
     panic.downcast_ref::<String>().unwrap().clone()
 }
@@ -27,7 +27,7 @@ thread_local! {
 }
 
 /// Returns file and line of the panic in `f`.
-fn panicked_at(f: impl FnOnce()) -> (String, u32) {
+pub(crate) fn panicked_at(f: impl FnOnce()) -> (String, u32) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
@@ -55,8 +55,6 @@ fn a_mistake_panics_in_the_line_of_the_caller() {
         let here = (here.0, line!() + 1);
         assert_eq!(panicked_at(|| _ = sgd.minimize(&mut param, loss)), here);
     }
-    let here = (file!().to_owned(), line!() + 1);
-    assert_eq!(panicked_at(|| sgd.with_ema(&mut param, |_| ())), here);
     let said = message(|| sgd.step(&mut param, &misshapen));
     assert!(said.starts_with("step: gradient of "), "{said}");
     assert!(said.ends_with(": expected shape [1], found [2]"), "{said}");
@@ -150,10 +148,69 @@ fn the_average_of_a_long_parameter_is_gathered_from_its_chunks() {
 }
 
 #[test]
-#[should_panic(expected = "with_ema: the recipe keeps no average; say `ema = 0.999`")]
-fn with_ema_panics_without_averages() {
+fn with_ema_gives_the_model_itself_under_a_recipe_without_averages() {
     let mut param = Param::new(Tensor::from([1.0]));
-    optimizer("kind = 'sgd'").with_ema(&mut param, |_| ());
+    for kind in ["sgd", "adam"] {
+        let mut optimizer = optimizer(&format!("kind = '{kind}'"));
+        let grads = gradient(&param, &[2.0]);
+        optimizer.step(&mut param, &grads);
+        let own = param.value().to_vec();
+        assert_eq!(optimizer.with_ema(&mut param, |param| param.value().to_vec()), own);
+    }
+}
+
+#[test]
+fn a_partial_accumulation_is_flushed() {
+    let mut param = Param::new(Tensor::from([1.0]));
+    let mut sgd = optimizer("kind = 'sgd'\nlr = 0.5\naccumulate = 3");
+    sgd.flush(&mut param);
+    for g in [1.0, 2.0, 3.0, 4.0, 8.0] {
+        let grads = gradient(&param, &[g]);
+        sgd.step(&mut param, &grads);
+    }
+    assert_eq!((sgd.steps(), param.value().item()), (1, 0.0));
+    sgd.flush(&mut param);
+    assert_eq!((sgd.steps(), param.value().item()), (2, -3.0));
+    sgd.flush(&mut param);
+    assert_eq!((sgd.steps(), param.value().item()), (2, -3.0));
+    // The next accumulation begins anew.
+    for g in [1.0, 1.0, 1.0] {
+        let grads = gradient(&param, &[g]);
+        sgd.step(&mut param, &grads);
+    }
+    assert_eq!((sgd.steps(), param.value().item()), (3, -3.5));
+}
+
+#[test]
+fn a_rate_that_follows_a_metric_needs_the_first_one_within_2000_steps() {
+    let mut param = Param::new(Tensor::from([1.0]));
+    let grads = gradient(&param, &[0.0]);
+    let plateau = "{ kind = 'plateau', lr = 1 }";
+    let joined = format!("{{ kind = 'joined', milestones = [9000], pieces = [1, {plateau}] }}");
+    for recipe in [
+        format!("kind = 'sgd'\nlr = {plateau}"),
+        format!("kind = 'sgd'\nlr = {joined}"),
+        format!("kind = 'sgd'\n[[groups]]\nparams = '*'\nlr = {plateau}"),
+    ] {
+        let mut silent = optimizer(&recipe);
+        (0..2000).for_each(|_| silent.step(&mut param, &grads));
+        for _ in 0..2 {
+            let here = (file!().to_owned(), line!() + 1);
+            assert_eq!(panicked_at(|| silent.step(&mut param, &grads)), here, "{recipe}");
+        }
+        let said = message(|| silent.step(&mut param, &grads));
+        assert!(said.contains("follows a metric, and none was reported in 2000 steps"), "{said}");
+        // The wait starts again after a restore, and ends with the first metric.
+        let state = silent.state(&param);
+        let mut resumed = optimizer(&recipe);
+        resumed.restore(&param, state).unwrap();
+        (0..2000).for_each(|_| resumed.step(&mut param, &grads));
+        resumed.report_metric(1.0);
+        (0..2001).for_each(|_| resumed.step(&mut param, &grads));
+        assert_eq!(resumed.steps(), 6001);
+    }
+    let mut constant = optimizer("kind = 'sgd'");
+    (0..2001).for_each(|_| constant.step(&mut param, &grads));
 }
 
 #[test]

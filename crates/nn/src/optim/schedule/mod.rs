@@ -227,6 +227,11 @@ impl Rate {
         }
     }
 
+    /// Returns whether the rate depends on a metric.
+    pub(crate) fn follows_a_metric(&self) -> bool {
+        !self.state().is_empty()
+    }
+
     /// Updates the state with a metric; see [`Schedule::report_metric`].
     pub fn report_metric(&self, metric: f64, state: &mut [f64]) {
         match &self.curve {

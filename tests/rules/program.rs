@@ -104,7 +104,7 @@ impl Step {
                 Self::Reshape(v, Shape::new(to[how % 4]))
             }
             Kind::Other(Other::Expand) => match a.iter().position(|&extent| extent == 1) {
-                Some(axis) => Self::Expand(v, a.with(axis, 1 + how % 3)),
+                Some(axis) => Self::Expand(v, a.with(axis, 1 + how % 3).expect("small")),
                 None => Self::Expand(v, Shape::new(&[&[1 + how % 3], &*a].concat())),
             },
             Kind::Other(_) if a.rank() == 0 => otherwise,

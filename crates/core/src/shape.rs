@@ -3,14 +3,22 @@
 use std::fmt;
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use crate::error::ShapeError;
 
 /// The largest number of axes a tensor may have.
 pub const MAX_RANK: usize = 8;
 
+/// The largest number of elements a shape may have, where an extent of 0 counts as 1: as many `f64` as an
+/// allocation can hold.
+pub const MAX_NUMEL: usize = isize::MAX as usize / 8;
+
 /// The extents of a tensor's axes, outermost first; at most [`MAX_RANK`] of them.
 ///
-/// A shape is `Copy` and dereferences to `[usize]`. A scalar has the shape `[]`.
+/// A shape is `Copy` and dereferences to `[usize]`. A scalar has the shape `[]`. The product of the extents, where 0
+/// counts as 1, is at most [`MAX_NUMEL`]. The product of any of them, times the size of an element, therefore does not
+/// overflow. Functions that make a larger extent return an error instead.
 ///
 /// ```
 /// use wengert_core::Shape;
@@ -19,6 +27,7 @@ pub const MAX_RANK: usize = 8;
 /// assert_eq!((shape.rank(), shape.numel(), shape[1]), (3, 24, 3));
 /// assert_eq!(shape.axis(-1), Ok(2));
 /// assert_eq!(Shape::from([3, 1]).broadcast([4].into()), Ok([3, 4].into()));
+/// assert!(Shape::try_new(&[1 << 40, 1 << 40]).is_err());
 /// ```
 #[derive(Clone, Copy)]
 pub struct Shape {
@@ -33,16 +42,44 @@ impl Shape {
     /// Makes a shape from extents.
     ///
     /// # Panics
-    /// If there are more than [`MAX_RANK`] of them.
+    /// If there are more than [`MAX_RANK`] of them, or their product, where 0 counts as 1, exceeds [`MAX_NUMEL`].
     #[track_caller]
     pub fn new(extents: &[usize]) -> Self {
+        match Self::try_new(extents) {
+            Ok(shape) => shape,
+            Err(error) => error.in_operation("shape").raise(),
+        }
+    }
+
+    /// Makes a shape from extents. Returns an error if there are more than [`MAX_RANK`] of them, or their product,
+    /// where 0 counts as 1, exceeds [`MAX_NUMEL`].
+    pub fn try_new(extents: &[usize]) -> Result<Self, ShapeError> {
         let rank = extents.len();
         if rank > MAX_RANK {
-            panic!("shape: {extents:?} has {rank} axes, at most {MAX_RANK} are supported");
+            return Err(ShapeError::new(format!(
+                "{extents:?} has {rank} axes, at most {MAX_RANK} are supported"
+            )));
         }
         let mut shape = Self { rank: rank as u8, ..Self::SCALAR };
         shape.extents[..rank].copy_from_slice(extents);
-        shape
+        shape.checked()
+    }
+
+    /// This shape, or an error if it has too many elements. Whatever enlarges an extent passes through here.
+    #[inline]
+    fn checked(self) -> Result<Self, ShapeError> {
+        let numel = self.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent.max(1)));
+        match numel {
+            Some(..=MAX_NUMEL) => Ok(self),
+            _ => Err(self.too_large()),
+        }
+    }
+
+    #[cold]
+    fn too_large(self) -> ShapeError {
+        ShapeError::new(format!(
+            "{self:?} is too large: at most {MAX_NUMEL} elements are supported"
+        ))
     }
 
     /// Returns the number of axes.
@@ -56,11 +93,11 @@ impl Shape {
     }
 
     /// Returns, for each axis, the distance between neighbours in row-major memory.
-    pub fn strides(&self) -> Self {
-        let mut strides = *self;
+    pub fn strides(&self) -> Strides {
+        let mut strides = Strides { steps: [0; MAX_RANK], rank: self.rank };
         let mut step = 1;
         for axis in (0..self.rank()).rev() {
-            strides.extents[axis] = step;
+            strides.steps[axis] = step;
             step *= self[axis];
         }
         strides
@@ -72,21 +109,17 @@ impl Shape {
         self.iter().zip(&*strides).map(|(extent, stride)| flat / stride % extent).collect()
     }
 
-    /// Replaces the extent of one axis.
-    pub fn with(mut self, axis: usize, extent: usize) -> Self {
+    /// Replaces the extent of one axis. Returns an error if the result has more than [`MAX_NUMEL`] elements.
+    pub fn with(mut self, axis: usize, extent: usize) -> Result<Self, ShapeError> {
         self.extents[..self.rank as usize][axis] = extent;
-        self
+        self.checked()
     }
 
-    /// Appends axes. Returns an error if the result has more than [`MAX_RANK`] of them.
-    pub fn followed_by(mut self, extents: &[usize]) -> Result<Self, ShapeError> {
-        let rank = self.rank() + extents.len();
-        if rank > MAX_RANK {
-            return Err(ShapeError::new(format!("{rank} axes, at most {MAX_RANK} are supported")));
-        }
-        self.extents[self.rank as usize..rank].copy_from_slice(extents);
-        self.rank = rank as u8;
-        Ok(self)
+    /// Appends axes. Returns an error if the result has more than [`MAX_RANK`] of them, or more than [`MAX_NUMEL`]
+    /// elements.
+    pub fn followed_by(self, extents: &[usize]) -> Result<Self, ShapeError> {
+        let all = self.iter().chain(extents).copied();
+        Self::try_new(&all.collect::<SmallVec<[usize; MAX_RANK]>>())
     }
 
     /// Resolves an axis that may be counted from the end (`-1` is the last).
@@ -120,7 +153,7 @@ impl Shape {
                 )));
             }
         }
-        Ok(out)
+        out.checked()
     }
 
     /// Returns whether a tensor of this shape broadcasts to exactly `target`.
@@ -129,13 +162,13 @@ impl Shape {
     }
 
     /// The strides that read a dense tensor of this shape as if it had shape `target`: 0 where it repeats.
-    pub(crate) fn strides_in(&self, target: &Self) -> Self {
+    pub(crate) fn strides_in(&self, target: &Self) -> Strides {
         let missing = target.rank() - self.rank();
         let own = self.strides();
-        let mut strides = Self { extents: [0; MAX_RANK], rank: target.rank };
+        let mut strides = Strides { steps: [0; MAX_RANK], rank: target.rank };
         for axis in 0..self.rank() {
             if self[axis] != 1 {
-                strides.extents[missing + axis] = own[axis];
+                strides.steps[missing + axis] = own[axis];
             }
         }
         strides
@@ -181,6 +214,7 @@ impl From<&[usize]> for Shape {
 
 /// One axis: `5` is `[5]`.
 impl From<usize> for Shape {
+    #[track_caller]
     fn from(extent: usize) -> Self {
         Self::new(&[extent])
     }
@@ -197,6 +231,33 @@ impl<const N: usize> From<&[usize; N]> for Shape {
     #[track_caller]
     fn from(extents: &[usize; N]) -> Self {
         Self::new(extents)
+    }
+}
+
+/// The distance between neighbours along each axis, in elements; dereferences to `[usize]`.
+///
+/// ```
+/// use wengert_core::Shape;
+///
+/// assert_eq!(*Shape::from([2, 3, 4]).strides(), [12, 4, 1]);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Strides {
+    steps: [usize; MAX_RANK],
+    rank: u8,
+}
+
+impl Deref for Strides {
+    type Target = [usize];
+    #[inline]
+    fn deref(&self) -> &[usize] {
+        &self.steps[..self.rank as usize]
+    }
+}
+
+impl fmt::Debug for Strides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 
@@ -248,7 +309,7 @@ impl Axes {
     pub fn kept(self, mut shape: Shape) -> Shape {
         for axis in 0..shape.rank() {
             if self.contains(axis) {
-                shape = shape.with(axis, 1);
+                shape.extents[axis] = 1;
             }
         }
         shape
@@ -345,7 +406,7 @@ macro_rules! reshape_to_extents {
     ($([$($generics:tt)*] $Extents:ty;)*) => {$(
         impl<$($generics)*> ReshapeTo for $Extents {
             fn resolve(self, _: Shape) -> Result<Shape, ShapeError> {
-                Shape::SCALAR.followed_by(self.as_ref())
+                Shape::try_new(self.as_ref())
             }
         }
     )*};
@@ -372,22 +433,25 @@ reshape_to_signed_extents! { i32 isize }
 /// The shape with these extents; -1 is replaced by the extent that holds the remaining elements of `from`.
 fn infer(from: Shape, extents: &[isize]) -> Result<Shape, ShapeError> {
     let mistake = |what: String| Err(ShapeError::new(format!("{from:?} to {extents:?}: {what}")));
-    let mut to = Shape::SCALAR;
-    let (mut open, mut known) = (None, 1);
+    let (mut known, mut open) = (SmallVec::<[usize; MAX_RANK]>::new(), None);
     for (axis, &extent) in extents.iter().enumerate() {
         match usize::try_from(extent) {
-            Ok(extent) => (to, known) = (to.followed_by(&[extent])?, known * extent),
+            Ok(extent) => known.push(extent),
             Err(_) if extent != -1 => return mistake(format!("{extent} is not an extent")),
             Err(_) if open.is_some() => return mistake("only one extent may be -1".into()),
-            Err(_) => (to, open) = (to.followed_by(&[1])?, Some(axis)),
+            Err(_) => {
+                known.push(1);
+                open = Some(axis);
+            }
         }
     }
-    let Some(axis) = open else { return Ok(to) };
-    let numel = from.numel();
-    if known == 0 || !numel.is_multiple_of(known) {
-        return mistake(format!("{numel} elements are not a multiple of {known}"));
+    let known = Shape::try_new(&known)?;
+    let Some(axis) = open else { return Ok(known) };
+    let (numel, rest) = (from.numel(), known.numel());
+    if rest == 0 || !numel.is_multiple_of(rest) {
+        return mistake(format!("{numel} elements are not a multiple of {rest}"));
     }
-    Ok(to.with(axis, numel / known))
+    known.with(axis, numel / rest)
 }
 
 #[cfg(test)]
@@ -421,5 +485,28 @@ mod tests {
     #[should_panic(expected = "at most 8")]
     fn a_ninth_axis_is_refused() {
         Shape::new(&[1; 9]);
+    }
+
+    #[test]
+    fn no_shape_has_too_many_elements() {
+        let large = Shape::new(&[MAX_NUMEL, 1]);
+        assert_eq!((large.numel(), large.strides()[0]), (MAX_NUMEL, 1));
+        // An empty axis counts as 1: the other extents are limited as if it were not there.
+        assert_eq!(Shape::new(&[0, MAX_NUMEL]).numel(), 0);
+        for extents in [
+            &[MAX_NUMEL + 1][..],
+            &[usize::MAX, 0],
+            &[1 << 32, 1 << 32],
+            &[0, 1 << 40, 1 << 40],
+            &[0xAAAA_AAAA_AAAA_AAAB, 3],
+        ] {
+            let error = Shape::try_new(extents).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{extents:?} is too large")), "{error}");
+        }
+        assert!(large.with(1, 2).is_err());
+        assert!(large.followed_by(&[2]).is_err());
+        assert!(large.broadcast([1, 2].into()).is_err());
+        assert!([1isize << 40, 1 << 40, 0].resolve([0].into()).is_err());
+        assert!(ReshapeTo::resolve([-1isize, 1 << 40], [0].into()).is_ok());
     }
 }

@@ -101,7 +101,7 @@ pub fn from_bytes<F: Float>(bytes: &[u8]) -> Result<Tensor<F>, FileError> {
     Ok(Tensor::from_fn(shape, |i| {
         let axes = 0..shape.rank();
         let along =
-            axes.map(|axis| i / rows[axis] % shape[axis] * columns[columns.rank() - 1 - axis]);
+            axes.map(|axis| i / rows[axis] % shape[axis] * columns[columns.len() - 1 - axis]);
         numbers[along.sum::<usize>()]
     }))
 }

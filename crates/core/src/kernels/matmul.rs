@@ -32,13 +32,13 @@ pub(crate) fn matmul<F: Float>(
 ) {
     let a = matrix(a, m, k, transpose_a);
     let b = matrix(b, k, n, transpose_b);
-    assert_eq!(c.len(), m * n);
+    assert_eq!(Some(c.len()), m.checked_mul(n));
     if k == 0 && !accumulate {
         c.fill(F::ZERO);
     }
     // A matrix times a vector is a single loop in `gemm`, which is hard to beat.
     let vector = n == 1 || (m == 1 && transpose_b);
-    match m * n * k {
+    match m.saturating_mul(n).saturating_mul(k) {
         0 => (),
         1..=TINY => tiny(n, k, a, b, c, accumulate),
         ..=SMALL if !vector => block::product([m, n, k], a, b, c, accumulate),
@@ -54,7 +54,7 @@ pub(crate) fn matmul<F: Float>(
 
 /// A dense matrix of `rows` and `columns`, or the transpose of a dense one.
 fn matrix<F>(data: &[F], rows: usize, columns: usize, transposed: bool) -> Matrix<'_, F> {
-    assert_eq!(data.len(), rows * columns);
+    assert_eq!(Some(data.len()), rows.checked_mul(columns));
     let (row, column) = if transposed { (1, rows) } else { (columns, 1) };
     Matrix { data, row, column }
 }
@@ -82,7 +82,11 @@ fn library<F: Float>(
     threads: bool,
 ) {
     use gemm_common::Parallelism;
-    assert_eq!([a.data.len(), b.data.len(), c.len()], [m * k, k * n, m * n]);
+    // Products that wrapped around would let `gemm` read past the slices.
+    assert_eq!(
+        [a.data.len(), b.data.len(), c.len()].map(Some),
+        [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)]
+    );
     let threads = if threads { Parallelism::Rayon(0) } else { Parallelism::None };
     // `gemm` prefers columns that are dense. C has dense rows, so it gets the transpose of the product.
     let product = if n > 1 {
@@ -243,5 +247,13 @@ mod tests {
     #[should_panic(expected = "left == right")]
     fn slices_of_other_lengths_are_refused() {
         matmul(2, 2, 2, &[0.0; 4], false, &[0.0; 4], false, &mut [0.0; 5], false);
+    }
+
+    #[test]
+    #[should_panic(expected = "left == right")]
+    fn sizes_whose_product_wraps_around_are_refused() {
+        // Three times the first is 1, modulo 2^64.
+        let wraps = 0xAAAA_AAAA_AAAA_AAAB;
+        matmul(wraps, 1, 3, &[0.0], false, &[0.0; 3], false, &mut [0.0], false);
     }
 }

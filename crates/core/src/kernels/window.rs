@@ -78,31 +78,33 @@ impl Correlation {
     /// Elements of the matrix of columns.
     fn columns(&self) -> usize {
         let [_, places, window] = self.product();
-        if self.direct() { 0 } else { places * window }
+        let empty = self.images == 0 || self.outputs == 0;
+        if empty || self.direct() { 0 } else { places.saturating_mul(window) }
     }
 
     fn pieces(&self) -> usize {
         let [m, n, k] = self.product();
-        let units = self.images * self.groups;
-        if units > 1 && units * m * n * k >= SHARED { units.min(PIECES) } else { 1 }
+        let units = self.images.saturating_mul(self.groups);
+        let work = units.saturating_mul(m).saturating_mul(n).saturating_mul(k);
+        if units > 1 && work >= SHARED { units.min(PIECES) } else { 1 }
     }
 
     /// [`Self::pieces`] for the gradient of weights, of which every piece has its own sum.
     fn sums(&self) -> usize {
         let weight = self.unit()[1] * self.groups;
-        if weight * PIECES <= LARGE { self.pieces().min(self.images.max(1)) } else { 1 }
+        if weight <= LARGE / PIECES { self.pieces().min(self.images.max(1)) } else { 1 }
     }
 
     /// Elements of scratch memory that [`Self::forward`] and [`Self::towards_input`] need.
     pub(crate) fn scratch(&self) -> usize {
-        self.pieces() * self.columns()
+        self.pieces().saturating_mul(self.columns())
     }
 
     /// Elements of scratch memory that [`Self::towards_weight`] needs.
     pub(crate) fn scratch_for_weight(&self) -> usize {
         let weight = self.unit()[1] * self.groups;
         let sums = self.sums();
-        sums * self.columns() + (sums - 1) * weight
+        sums.saturating_mul(self.columns()).saturating_add((sums - 1).saturating_mul(weight))
     }
 
     /// The planes of one unit as a matrix: a row for each element of the window, a column for each
@@ -347,11 +349,11 @@ impl Cells {
         }
     }
 
-    /// The divisor of the average of cell `i`.
-    fn count(&self, i: usize, count_include_pad: bool) -> usize {
+    /// The divisor of the average of cell `i`; the product of two of them would overflow a `usize`.
+    fn count(&self, i: usize, count_include_pad: bool) -> f64 {
         match *self {
-            Self::Sliding { kernel, .. } if count_include_pad => kernel,
-            _ => self.range(i).len(),
+            Self::Sliding { kernel, .. } if count_include_pad => kernel as f64,
+            _ => self.range(i).len() as f64,
         }
     }
 }
@@ -408,6 +410,9 @@ pub(crate) fn scatter_winners<F: Float>(cells: [Cells; 2], x: &[F], g: &[F], out
     planes(out, plane, x.len(), |k, out| {
         let (x, g) = (&x[k * plane..][..plane], &g[k * pooled..][..pooled]);
         out.fill(F::ZERO);
+        if g.is_empty() {
+            return;
+        }
         winners(cells, x, |cell, at| out[at] += g[cell]);
     });
 }
@@ -423,7 +428,7 @@ pub(crate) fn average<F: Float>(cells: [Cells; 2], padded: bool, x: &[F], y: &mu
                 let range = columns.range(j);
                 let lines = rows.range(i).map(|line| &x[line * width..][range.clone()]);
                 let sum = lines.flatten().copied().sum::<F>();
-                *y = sum / F::of((rows.count(i, padded) * columns.count(j, padded)) as f64);
+                *y = sum / F::of(rows.count(i, padded) * columns.count(j, padded));
             }
         }
     });
@@ -437,7 +442,7 @@ pub(crate) fn spread<F: Float>(cells: [Cells; 2], padded: bool, g: &[F], out: &m
         out.fill(F::ZERO);
         for (cell, &g) in g[k * pooled..][..pooled].iter().enumerate() {
             let (i, j) = (cell / columns.output(), cell % columns.output());
-            let share = g / F::of((rows.count(i, padded) * columns.count(j, padded)) as f64);
+            let share = g / F::of(rows.count(i, padded) * columns.count(j, padded));
             for line in rows.range(i) {
                 let out = &mut out[line * width..][columns.range(j)];
                 out.iter_mut().for_each(|out| *out += share);

@@ -7,7 +7,7 @@ use super::broadcast::Sum;
 use crate::kernels::{Correlation, Slide};
 use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
-use crate::{Float, Shape, ShapeError, Tensor};
+use crate::{Float, MAX_NUMEL, Shape, ShapeError, Tensor};
 
 /// Zeros around the planes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,10 +113,11 @@ impl ConvOptions {
                 "kernel {kernel}, input {input}, stride {stride}, dilation {dilation}: none may be 0"
             )));
         }
-        let reach = dilation * (kernel - 1) + 1;
+        // What is too large saturates, and is an error below or as a shape.
+        let reach = dilation.saturating_mul(kernel - 1).saturating_add(1);
         let (before, both) = match self.padding {
             Padding::Valid => (0, 0),
-            Padding::By(sides) => (sides[axis], 2 * sides[axis]),
+            Padding::By(sides) => (sides[axis], sides[axis].saturating_mul(2)),
             Padding::Same if stride == 1 => ((reach - 1) / 2, reach - 1),
             Padding::Same => {
                 return Err(ShapeError::new(format!(
@@ -124,13 +125,18 @@ impl ConvOptions {
                 )));
             }
         };
-        if reach > input + both {
-            let padded = input + both;
+        let padded = input.saturating_add(both);
+        if padded > MAX_NUMEL {
+            return Err(ShapeError::new(format!(
+                "input {input}, padding {before}: {padded} elements with padding are too many"
+            )));
+        }
+        if reach > padded {
             return Err(ShapeError::new(format!(
                 "kernel over {reach} elements does not fit into {padded} with padding"
             )));
         }
-        let output = (input + both - reach) / stride + 1;
+        let output = (padded - reach) / stride + 1;
         Ok(Slide { input, kernel, output, stride, dilation, before })
     }
 
@@ -153,7 +159,7 @@ impl ConvOptions {
         if groups == 0 || outputs % groups != 0 {
             return Err(mistake(format!("{outputs} output channels are not divisible")));
         }
-        if channels != inputs * groups {
+        if inputs.checked_mul(groups) != Some(channels) {
             return Err(mistake(format!("channels differ ({channels} and {inputs} per group)")));
         }
         let outputs = outputs / groups;
@@ -163,9 +169,16 @@ impl ConvOptions {
             on.slide(axis, x4[2 + axis], w4[2 + axis]).map_err(|error| mistake(error.to_string()))
         };
         let slides = [along(0, &rows)?, along(1, self)?];
-        let out = x.with(1, outputs * groups).with(x.rank() - 1, slides[1].output);
-        let out = if x.rank() == 4 { out.with(2, slides[0].output) } else { out };
-        Ok((Correlation { images, groups, inputs, outputs, slides }, out))
+        let [rows, columns] = slides.map(|slide| slide.output);
+        let out = match x.rank() {
+            3 => Shape::try_new(&[images, w[0], columns])?,
+            _ => Shape::try_new(&[images, w[0], rows, columns])?,
+        };
+        let plan = Correlation { images, groups, inputs, outputs, slides };
+        match plan.scratch().max(plan.scratch_for_weight()) {
+            ..=MAX_NUMEL => Ok((plan, out)),
+            _ => Err(mistake("the windows have too many elements".into())),
+        }
     }
 
     /// The correlation of shapes that [`Op::shape`] has checked.
@@ -231,7 +244,7 @@ impl Op<2> for Conv {
         })
     }
     fn multiply_adds(&self, [_, w]: [Shape; 2], out: Shape) -> u64 {
-        (out.numel() * w[1..].iter().product::<usize>()) as u64
+        (out.numel() as u64).saturating_mul(w[1..].iter().product::<usize>() as u64)
     }
     fn vjp<V: Value>(&self, i: usize, [x, w]: [&V; 2], _: &V, g: &V) -> V {
         if i == 0 {
@@ -337,7 +350,7 @@ impl Op<3> for ConvBias {
         })
     }
     fn multiply_adds(&self, [_, w, _]: [Shape; 3], out: Shape) -> u64 {
-        (out.numel() * (w[1..].iter().product::<usize>() + 1)) as u64
+        (out.numel() as u64).saturating_mul(w[1..].iter().product::<usize>() as u64 + 1)
     }
     fn vjp<V: Value>(&self, i: usize, [x, w, _]: [&V; 3], y: &V, g: &V) -> V {
         if i < 2 {

@@ -114,6 +114,9 @@ impl IndexOp for IndexSelect {
         let (outer, n, inner) = x.shape().around(self.axis..self.axis + 1);
         let (x, index) = (x.as_slice(), index.as_slice());
         Tensor::written(out, |y| {
+            if y.is_empty() {
+                return;
+            }
             let mut slices = y.chunks_exact_mut(inner.max(1));
             for outer in 0..outer {
                 for (&index, y) in index.iter().zip(&mut slices) {
@@ -163,6 +166,9 @@ impl IndexOp for IndexAdd {
         let (outer, n, inner) = out.around(self.axis..self.axis + 1);
         Tensor::written(out, |y| {
             y.fill(F::ZERO);
+            if x.as_slice().is_empty() {
+                return;
+            }
             let mut slices = x.as_slice().chunks_exact(inner.max(1));
             for outer in 0..outer {
                 for (&index, x) in index.as_slice().iter().zip(&mut slices) {

@@ -2,11 +2,11 @@
 
 use super::broadcast::Reshape;
 use super::operand::Operand;
-use crate::error::ensure_shape;
+use crate::error::{ensure_shape, expect_shape};
 use crate::kernels;
 use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
-use crate::{Float, Shape, ShapeError, Tensor};
+use crate::{Float, Shape, ShapeError, Strides, Tensor};
 
 /// Products of matrices and vectors, for tensors and variables.
 ///
@@ -118,7 +118,7 @@ fn matmul<V: Value>(a: &V, b: &V) -> V {
         }
         (3.., 2) => {
             let y = V::apply(PRODUCT, [&reshape(a, rows_of(left)), b]);
-            reshape(&y, left.with(left.rank() - 1, right[1]))
+            reshape(&y, expect_shape!(left.with(left.rank() - 1, right[1])))
         }
         _ => V::apply(PRODUCT, [a, b]),
     }
@@ -133,7 +133,7 @@ fn matmul_transposed<V: Value>(a: &V, b: &V) -> V {
         return V::apply(PRODUCT_TRANSPOSED, [a, b]);
     }
     let y = V::apply(PRODUCT_TRANSPOSED, [&reshape(a, flat), b]);
-    reshape(&y, shape.with(shape.rank() - 1, y.shape()[1]))
+    reshape(&y, expect_shape!(shape.with(shape.rank() - 1, y.shape()[1])))
 }
 
 #[track_caller]
@@ -144,7 +144,7 @@ fn linear<V: Value>(x: &V, weight: &V, bias: &V) -> V {
         return V::apply(Linear, [x, weight, bias]);
     }
     let y = V::apply(Linear, [&reshape(x, flat), weight, bias]);
-    reshape(&y, shape.with(shape.rank() - 1, y.shape()[1]))
+    reshape(&y, expect_shape!(shape.with(shape.rank() - 1, y.shape()[1])))
 }
 
 /// The shape of all rows along the last axis as one tall matrix; a vector is one row. A scalar stays a scalar.
@@ -199,8 +199,9 @@ impl Matmul {
         let (a, b) = (a.as_slice(), b.as_slice());
         let mut position = y_batch.iter().map(|_| 0).collect::<smallvec::SmallVec<[usize; 8]>>();
         for y in y.chunks_exact_mut((m * n).max(1)) {
-            let offset =
-                |strides: Shape| position.iter().zip(&*strides).map(|(p, s)| p * s).sum::<usize>();
+            let offset = |strides: Strides| {
+                position.iter().zip(&*strides).map(|(p, s)| p * s).sum::<usize>()
+            };
             product(
                 &a[offset(a_strides) * m * k..][..m * k],
                 &b[offset(b_strides) * k * n..][..k * n],
@@ -258,7 +259,7 @@ impl Op<2> for Matmul {
     }
 
     fn multiply_adds(&self, [a, _]: [Shape; 2], out: Shape) -> u64 {
-        (out.numel() * matrix(a, self.transpose_a).1) as u64
+        (out.numel() as u64).saturating_mul(matrix(a, self.transpose_a).1 as u64)
     }
 
     fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
@@ -324,7 +325,7 @@ impl Op<3> for Linear {
     }
 
     fn multiply_adds(&self, [x, ..]: [Shape; 3], out: Shape) -> u64 {
-        (out.numel() * (x[1] + 1)) as u64
+        (out.numel() as u64).saturating_mul(x[1] as u64 + 1)
     }
 
     fn vjp<V: Value>(&self, i: usize, [x, weight, _]: [&V; 3], y: &V, g: &V) -> V {

@@ -87,7 +87,8 @@ pub trait MovementOps: Value {
         let shape = self.shape();
         let longer = expect_shape!(shape.followed_by(&[1]));
         let axis = expect_shape!(longer.axis(axis));
-        let to = (axis..shape.rank()).fold(longer, |to, i| to.with(i + 1, shape[i])).with(axis, 1);
+        let before = Shape::new(&shape[..axis]);
+        let to = expect_shape!(expect_shape!(before.followed_by(&[1])).followed_by(&shape[axis..]));
         Self::apply(Reshape { to }, [self])
     }
 
@@ -119,8 +120,9 @@ pub trait MovementOps: Value {
     fn transpose(&self, a: isize, b: isize) -> Self {
         let shape = self.shape();
         let (a, b) = (expect_shape!(shape.axis(a)), expect_shape!(shape.axis(b)));
-        let identity = (0..shape.rank()).fold(shape, |order, axis| order.with(axis, axis));
-        Self::apply(Permute { order: identity.with(a, b).with(b, a) }, [self])
+        let mut order: [usize; MAX_RANK] = std::array::from_fn(|axis| axis);
+        order.swap(a, b);
+        Self::apply(Permute { order: Shape::new(&order[..shape.rank()]) }, [self])
     }
 
     /// Returns the indices `start..start + len` of one axis.
@@ -182,7 +184,9 @@ pub trait MovementOps: Value {
         let (start, end) = expect_shape!(resolve(shape, axis, &range));
         ensure_shape!(step > 0, "a step of 0 along axis {axis} of {shape:?}");
         let len = (end - start).div_ceil(step);
-        Self::apply(StridedSlice { axis, start, step: step as isize, len }, [self])
+        // A longer step takes the first index alone too.
+        let step = isize::try_from(step).unwrap_or(isize::MAX);
+        Self::apply(StridedSlice { axis, start, step, len }, [self])
     }
 
     /// Splits one axis into parts of these sizes.
@@ -193,7 +197,8 @@ pub trait MovementOps: Value {
     fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
         let shape = self.shape();
         let axis = expect_shape!(shape.axis(axis));
-        let (total, extent) = (sizes.iter().sum::<usize>(), shape[axis]);
+        let total = sizes.iter().fold(0usize, |total, size| total.saturating_add(*size));
+        let extent = shape[axis];
         ensure_shape!(
             total == extent,
             "sizes {sizes:?} add up to {total}, axis {axis} of {shape:?} has {extent}"
@@ -257,12 +262,14 @@ pub trait MovementOps: Value {
     fn pad(&self, axis: isize, before: usize, after: usize, value: f64) -> Self {
         let shape = self.shape();
         let axis = expect_shape!(shape.axis(axis));
+        let extent = before.saturating_add(shape[axis]).saturating_add(after);
+        expect_shape!(shape.with(axis, extent));
         if value == 0.0 {
-            let extent = before + shape[axis] + after;
             return Self::apply(PadZeros { axis, start: before, extent }, [self]);
         }
-        let constant = |extent| self.constant_like(shape.with(axis, extent), value);
-        enclosed(constant(before), self, constant(after), axis)
+        let before = self.constant_like(expect_shape!(shape.with(axis, before)), value);
+        let after = self.constant_like(expect_shape!(shape.with(axis, after)), value);
+        enclosed(before, self, after, axis)
     }
 
     /// Extends one axis by `before` and `after` elements that mirror the interior; the edge element is not
@@ -293,11 +300,15 @@ pub trait MovementOps: Value {
         let shape = self.shape();
         let axis = expect_shape!(shape.axis(axis));
         ensure_shape!(shape[axis] > 0, "axis {axis} of {shape:?} is empty");
-        let repeated = |start, times| {
-            let edge = Self::apply(Narrow { axis, start, len: 1 }, [self]);
-            Self::apply(Expand { to: shape.with(axis, times) }, [&edge])
-        };
-        enclosed(repeated(0, before), self, repeated(shape[axis] - 1, after), axis)
+        let extent = before.saturating_add(shape[axis]).saturating_add(after);
+        expect_shape!(shape.with(axis, extent));
+        let (first, last) = (
+            Self::apply(Narrow { axis, start: 0, len: 1 }, [self]),
+            Self::apply(Narrow { axis, start: shape[axis] - 1, len: 1 }, [self]),
+        );
+        let before = Self::apply(Expand { to: expect_shape!(shape.with(axis, before)) }, [&first]);
+        let after = Self::apply(Expand { to: expect_shape!(shape.with(axis, after)) }, [&last]);
+        enclosed(before, self, after, axis)
     }
 
     /// Repeats the whole value `times[k]` times along axis `k`. If there are more numbers than axes, new
@@ -313,10 +324,12 @@ pub trait MovementOps: Value {
         for (axis, &times) in times.iter().enumerate().filter(|(_, times)| **times != 1) {
             // The axis and all after it make up a row, and rows repeat.
             let (outer, n, inner) = shape.around(axis..axis + 1);
-            let row = Self::apply(Reshape { to: [outer, 1, n * inner].into() }, [&repeated]);
-            let rows = Self::apply(Expand { to: [outer, times, n * inner].into() }, [&row]);
-            shape = shape.with(axis, n * times);
-            repeated = Self::apply(Reshape { to: shape }, [&rows]);
+            let row = Shape::from([outer, 1, n * inner]);
+            let rows = expect_shape!(row.with(1, times));
+            shape = expect_shape!(shape.with(axis, n.saturating_mul(times)));
+            repeated = Self::apply(Reshape { to: row }, [&repeated]);
+            repeated = Self::apply(Expand { to: rows }, [&repeated]);
+            repeated = Self::apply(Reshape { to: shape }, [&repeated]);
         }
         repeated
     }
@@ -355,18 +368,20 @@ pub trait MovementOps: Value {
         let shape = self.shape();
         ensure_shape!(matches!(*shape, [_] | [_, _]), "{shape:?} is neither a vector nor a matrix");
         let offset = diagonal.unsigned_abs();
-        // In row-major order, neighbours on a diagonal are one row and one column apart.
-        let start = |columns: usize| if diagonal < 0 { offset * columns } else { offset };
+        // In row-major order, neighbours on a diagonal are one row and one column apart. A diagonal outside of the
+        // matrix is empty, wherever it starts.
+        let start = |columns| if diagonal < 0 { offset.saturating_mul(columns) } else { offset };
         if let [rows, columns] = *shape {
             let (long, short) = if diagonal < 0 { (rows, columns) } else { (columns, rows) };
             let len = long.saturating_sub(offset).min(short);
             let (start, step) = (start(columns), columns as isize + 1);
             return Self::apply(StridedSlice { axis: 0, start, step, len }, [&self.flatten()]);
         }
-        let side = shape[0] + offset;
+        let side = shape[0].saturating_add(offset);
+        let square = expect_shape!(Shape::try_new(&[side, side]));
         let (start, step) = (start(side), side as isize + 1);
-        let flat = SliceScatter { axis: 0, start, step, extent: side * side };
-        Self::apply(Reshape { to: [side, side].into() }, [&Self::apply(flat, [self])])
+        let flat = SliceScatter { axis: 0, start, step, extent: square.numel() };
+        Self::apply(Reshape { to: square }, [&Self::apply(flat, [self])])
     }
 }
 
@@ -395,11 +410,11 @@ fn resolve(
     let from_start = |i: isize| if i < 0 { i + n } else { i };
     let start = match range.start_bound() {
         Bound::Included(&i) => from_start(i),
-        Bound::Excluded(&i) => from_start(i) + 1,
+        Bound::Excluded(&i) => from_start(i).saturating_add(1),
         Bound::Unbounded => 0,
     };
     let end = match range.end_bound() {
-        Bound::Included(&i) => from_start(i) + 1,
+        Bound::Included(&i) => from_start(i).saturating_add(1),
         Bound::Excluded(&i) => from_start(i),
         Bound::Unbounded => n,
     };

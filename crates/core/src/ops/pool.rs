@@ -3,10 +3,12 @@
 //! The forward computation and each derivative search for the largest element of a cell. A tape that runs again on
 //! other values therefore finds the right one.
 
+use smallvec::SmallVec;
+
 use super::conv::Pair;
 use crate::kernels::{self, Cells};
 use crate::op::{Op, Value};
-use crate::{Float, Shape, ShapeError, Tensor};
+use crate::{Float, MAX_RANK, Shape, ShapeError, Tensor};
 
 /// Settings of a pooling window. Default: the stride is the kernel size, no padding.
 ///
@@ -98,14 +100,14 @@ impl Pool {
             return Err(ShapeError::new(format!("{x:?} has fewer than {} axes", self.axes)));
         }
         let mut cells = [Cells::Adaptive { input: 1, output: 1 }; 2];
-        let mut out = x;
+        let mut out = x.iter().copied().collect::<SmallVec<[usize; MAX_RANK]>>();
         for (axis, cells) in cells.iter_mut().enumerate().skip(2 - self.axes) {
             let at = x.rank() + axis - 2;
             let (along, output) = self.along(axis, x[at])?;
             *cells = along;
-            out = out.with(at, output);
+            out[at] = output;
         }
-        Ok((cells, out))
+        Ok((cells, Shape::try_new(&out)?))
     }
 
     fn along(&self, axis: usize, input: usize) -> Result<(Cells, usize), ShapeError> {
@@ -121,12 +123,12 @@ impl Pool {
         };
         let (kernel, stride) = (pooling.kernel[axis], pooling.stride[axis]);
         let before = pooling.padding[axis];
-        if kernel == 0 || stride == 0 || 2 * before > kernel {
+        if kernel == 0 || stride == 0 || before > kernel / 2 {
             return Err(ShapeError::new(format!(
                 "kernel {kernel}, stride {stride}, padding {before}: kernel and stride must be above 0, padding at most half the kernel"
             )));
         }
-        let padded = input + 2 * before;
+        let padded = input.saturating_add(2 * before);
         if input == 0 || kernel > padded {
             return Err(ShapeError::new(format!(
                 "kernel {kernel} does not fit into {padded} elements with padding"

@@ -1,9 +1,11 @@
 //! Permutation and concatenation, triangles of matrices, and the end of differentiation.
 
+use smallvec::SmallVec;
+
 use super::slice::Narrow;
 use crate::kernels::broadcast1;
 use crate::op::{Flow, ManyOp, Op, Value};
-use crate::{Float, Shape, ShapeError, Tensor};
+use crate::{Float, MAX_RANK, Shape, ShapeError, Tensor};
 
 /// The axes in another order: axis `k` of the result is axis `order[k]` of the input.
 #[derive(Clone, Copy, Debug)]
@@ -23,23 +25,23 @@ impl Op<1> for Permute {
                 "{order:?} does not name each axis of {x:?} once"
             )));
         }
-        Ok(self.reorder(x))
+        Shape::try_new(&self.reorder(&x))
     }
     fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
-        let strides = self.reorder(x.shape().strides());
+        let strides = self.reorder(&x.shape().strides());
         Tensor::written(out, |y| broadcast1(y, &out, x.as_slice(), &strides))
     }
     fn vjp<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
-        let axes = self.order.iter().enumerate();
-        let inverse = axes.fold(self.order, |inverse, (k, &axis)| inverse.with(axis, k));
-        V::apply(Permute { order: inverse }, [g])
+        let mut inverse = [0; MAX_RANK];
+        self.order.iter().enumerate().for_each(|(k, &axis)| inverse[axis] = k);
+        V::apply(Permute { order: Shape::new(&inverse[..self.order.rank()]) }, [g])
     }
 }
 
 impl Permute {
     /// The extents or strides `of` an input in the order of the result.
-    fn reorder(&self, of: Shape) -> Shape {
-        self.order.iter().enumerate().fold(of, |out, (k, &axis)| out.with(k, of[axis]))
+    fn reorder(&self, of: &[usize]) -> SmallVec<[usize; MAX_RANK]> {
+        self.order.iter().map(|&axis| of[axis]).collect()
     }
 }
 
@@ -60,13 +62,13 @@ impl ManyOp for Concat {
             return Err(ShapeError::new(format!("axis {axis} does not exist in {out:?}")));
         }
         for other in &x[1..] {
-            if other.rank() != out.rank() || other.with(axis, 0) != out.with(axis, 0) {
+            if other.rank() != out.rank() || other.with(axis, 0)? != out.with(axis, 0)? {
                 let first = x[0];
                 return Err(ShapeError::new(format!(
                     "{first:?} and {other:?} differ in more than axis {axis}"
                 )));
             }
-            out = out.with(axis, out[axis] + other[axis]);
+            out = out.with(axis, out[axis] + other[axis])?;
         }
         Ok(out)
     }
@@ -74,6 +76,8 @@ impl ManyOp for Concat {
         let (outer, n, inner) = out.around(self.axis..self.axis + 1);
         Tensor::written(out, |y| {
             let mut at = 0;
+            // Nothing is copied into an empty result, however many rows it has.
+            let outer = if y.is_empty() { 0 } else { outer };
             for x in x {
                 let width = x.shape()[self.axis] * inner;
                 for row in 0..outer {
@@ -111,7 +115,8 @@ impl Op<1> for Triangle {
         Tensor::written(out, |y| {
             y.copy_from_slice(x.as_slice());
             for (i, row) in y.chunks_exact_mut(columns.max(1)).enumerate() {
-                let border = (i % rows) as isize + self.diagonal + isize::from(!self.upper);
+                let first = self.diagonal.saturating_add(isize::from(!self.upper));
+                let border = first.saturating_add((i % rows) as isize);
                 let border = border.clamp(0, columns as isize) as usize;
                 let zeros = if self.upper { &mut row[..border] } else { &mut row[border..] };
                 zeros.fill(F::ZERO);

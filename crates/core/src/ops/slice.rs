@@ -20,14 +20,12 @@ impl Op<1> for Narrow {
 
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, len } = *self;
+        let end = start.saturating_add(len);
         match x.get(axis) {
-            Some(&n) if start + len <= n => Ok(x.with(axis, len)),
-            _ => {
-                let end = start + len;
-                Err(ShapeError::new(format!(
-                    "{start}..{end} is out of range in axis {axis} of {x:?}"
-                )))
-            }
+            Some(&n) if end <= n => x.with(axis, len),
+            _ => Err(ShapeError::new(format!(
+                "{start}..{end} is out of range in axis {axis} of {x:?}"
+            ))),
         }
     }
     fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
@@ -83,7 +81,7 @@ impl Op<1> for PadZeros {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, extent } = *self;
         match x.get(axis) {
-            Some(&n) if start + n <= extent => Ok(x.with(axis, extent)),
+            Some(&n) if start.saturating_add(n) <= extent => x.with(axis, extent),
             _ => Err(ShapeError::new(format!(
                 "{x:?} from index {start} does not fit into extent {extent} of axis {axis}"
             ))),
@@ -124,7 +122,7 @@ impl Op<1> for StridedSlice {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, step, len } = *self;
         match x.get(axis) {
-            Some(&n) if fits(start, step, len, n) => Ok(x.with(axis, len)),
+            Some(&n) if fits(start, step, len, n) => x.with(axis, len),
             _ => Err(ShapeError::new(format!(
                 "{len} indices from {start} by {step} are out of range in axis {axis} of {x:?}"
             ))),
@@ -164,7 +162,7 @@ impl Op<1> for SliceScatter {
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         let Self { axis, start, step, extent } = *self;
         match x.get(axis) {
-            Some(&len) if fits(start, step, len, extent) => Ok(x.with(axis, extent)),
+            Some(&len) if fits(start, step, len, extent) => x.with(axis, extent),
             _ => Err(ShapeError::new(format!(
                 "{x:?} from index {start} by {step} does not fit into extent {extent} of axis {axis}"
             ))),
@@ -188,8 +186,9 @@ impl Op<1> for SliceScatter {
 
 /// Whether `len` indices from `start` by `step` lie in `0..n`.
 fn fits(start: usize, step: isize, len: usize, n: usize) -> bool {
-    let last = start as isize + step * (len as isize - 1);
-    step != 0 && (len == 0 || start < n && (0..n as isize).contains(&last))
+    // In 128 bits nothing overflows.
+    let last = start as i128 + step as i128 * (len as i128 - 1);
+    step != 0 && (len == 0 || start < n && (0..n as i128).contains(&last))
 }
 
 /// The offsets of each run of `inner` elements: in the dense slice of `total` elements, and in the tensor of

@@ -4,9 +4,9 @@ use super::conv::{Conv, ConvBias, ConvOptions, Pair};
 use super::movement::MovementOps;
 use super::operand::Operand;
 use super::pool::{AvgPool, MaxPool, Pool, Pooling};
-use crate::ShapeError;
 use crate::error::{ensure_shape, expect_shape};
 use crate::op::Value;
+use crate::{Shape, ShapeError};
 
 /// Convolution, pooling and upsampling, for tensors and variables.
 ///
@@ -155,8 +155,8 @@ pub trait WindowOps: Value {
         ensure_shape!(shape.rank() >= 1, "a scalar has no last axis");
         let lead = shape.rank() - 1;
         let (n, l) = (shape[..lead].iter().product::<usize>(), shape[lead]);
-        let repeated = self.reshape([n, l, 1]).expand([n, l, factor]);
-        repeated.reshape(shape.with(lead, l * factor))
+        let to = expect_shape!(shape.with(lead, l.saturating_mul(factor)));
+        self.reshape([n, l, 1]).expand([n, l, factor]).reshape(to)
     }
 
     /// Repeats each element of the last two axes, from `[.., h, w]` to `[.., h * rows, w * columns]`
@@ -167,8 +167,9 @@ pub trait WindowOps: Value {
         ensure_shape!(shape.rank() >= 2, "{shape:?} has fewer than two axes");
         let lead = shape.rank() - 2;
         let (n, h, w) = (shape[..lead].iter().product::<usize>(), shape[lead], shape[lead + 1]);
-        let repeated = self.reshape([n, h, 1, w, 1]).expand([n, h, rows, w, columns]);
-        repeated.reshape(shape.with(lead, h * rows).with(lead + 1, w * columns))
+        let plane = [h.saturating_mul(rows), w.saturating_mul(columns)];
+        let to = expect_shape!(Shape::new(&shape[..lead]).followed_by(&plane));
+        self.reshape([n, h, 1, w, 1]).expand([n, h, rows, w, columns]).reshape(to)
     }
 }
 

@@ -63,8 +63,9 @@ fn extremes<F: Float>(
         return Err(ShapeError::new(format!("{shape:?} has no elements along axis {axis}")));
     }
     let x = x.as_slice();
-    let mut indices = Vec::with_capacity(outer * inner);
-    for first in (0..outer).flat_map(|o| (0..inner).map(move |i| o * n * inner + i)) {
+    let count = outer * inner;
+    let mut indices = Vec::with_capacity(count);
+    for first in (0..count).map(|row| row / inner * n * inner + row % inner) {
         let at = |i: usize| x[first + i * inner];
         indices.push((1..n).fold(0, |best, i| {
             let wins = better(at(i), at(best)) || at(i).is_nan() && !at(best).is_nan();

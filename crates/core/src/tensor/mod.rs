@@ -76,12 +76,20 @@ impl<F: Float> Tensor<F> {
     }
 
     /// A tensor whose elements are arbitrary until they are written.
+    #[track_caller]
     pub(crate) fn scratch(shape: Shape) -> Self {
         let len = shape.numel();
-        Self { shape, len, storage: Storage::scratch(len) }
+        match Storage::scratch(len) {
+            Some(storage) => Self { shape, len, storage },
+            None => panic!("no memory for a tensor of shape {shape:?} {}", F::NAME),
+        }
     }
 
     /// Makes a tensor whose elements `f` writes, in row-major order. Elements that `f` leaves alone are arbitrary.
+    ///
+    /// # Panics
+    /// If the machine does not have the memory.
+    #[track_caller]
     pub fn written(shape: Shape, f: impl FnOnce(&mut [F])) -> Self {
         let mut tensor = Self::scratch(shape);
         f(tensor.as_mut_slice());
@@ -118,16 +126,19 @@ impl<F: Float> Tensor<F> {
     }
 
     /// Makes the identity matrix, of shape `[n, n]`.
+    #[track_caller]
     pub fn eye(n: usize) -> Self {
         Self::from_fn([n, n], |i| if i / n == i % n { F::ONE } else { F::ZERO })
     }
 
     /// Makes the vector 0, 1, .. `n - 1`, of shape `[n]`.
+    #[track_caller]
     pub fn arange(n: usize) -> Self {
         Self::from_fn([n], |i| F::of(i as f64))
     }
 
     /// Makes a vector of `n` evenly spaced numbers from `first` to `last`, both included, of shape `[n]`.
+    #[track_caller]
     pub fn linspace(first: f64, last: f64, n: usize) -> Self {
         let steps = n.saturating_sub(1).max(1) as f64;
         Self::from_fn([n], |i| {
@@ -255,7 +266,7 @@ impl<F: Float> Tensor<F> {
             panic!("take_rows: a scalar has no rows");
         }
         let (count, width) = (self.shape[0], self.shape[1..].iter().product::<usize>());
-        let mut out = Self::scratch(self.shape.with(0, rows.len()));
+        let mut out = Self::scratch(expect_shape!(self.shape.with(0, rows.len())));
         let (x, y) = (self.as_slice(), out.as_mut_slice());
         for (place, &row) in rows.iter().enumerate() {
             if row >= count {

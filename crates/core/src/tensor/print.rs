@@ -4,10 +4,8 @@ use std::fmt::{self, Debug, Display};
 
 use crate::{Float, Tensor};
 
-/// Above this number of elements, only the edges are printed.
+/// Above this number of elements, where an empty axis counts as one, only the edges are printed.
 const ELIDE_ABOVE: usize = 1000;
-/// The number of elements of an edge.
-const EDGE: usize = 3;
 /// Digits after the point, unless the formatter sets a precision.
 const DIGITS: usize = 4;
 
@@ -29,7 +27,8 @@ impl<F: Float> Debug for Tensor<F> {
 
 struct Page<'a, F: Float> {
     tensor: &'a Tensor<F>,
-    elided: bool,
+    /// The number of elements shown at each end of a long axis, or `None` if all are shown.
+    edge: Option<usize>,
     digits: usize,
     scientific: bool,
     width: usize,
@@ -37,8 +36,11 @@ struct Page<'a, F: Float> {
 
 impl<'a, F: Float> Page<'a, F> {
     fn new(tensor: &'a Tensor<F>, digits: usize) -> Self {
-        let elided = tensor.numel() > ELIDE_ABOVE;
-        let mut page = Self { tensor, elided, digits, scientific: false, width: 0 };
+        let large =
+            tensor.shape().iter().map(|&extent| extent.max(1)).product::<usize>() > ELIDE_ABOVE;
+        // NumPy shows three at any rank, which is more than a million elements at rank 8.
+        let edge = large.then_some(if tensor.shape().rank() <= 4 { 3 } else { 1 });
+        let mut page = Self { tensor, edge, digits, scientific: false, width: 0 };
         let mut shown = Vec::new();
         page.collect(0, 0, &mut shown);
         let sizes = || shown.iter().map(|x| x.to_f64().abs()).filter(|x| x.is_finite() && *x > 0.0);
@@ -80,9 +82,9 @@ impl<'a, F: Float> Page<'a, F> {
     /// The indices along an axis that are shown; `None` stands for the elided middle.
     fn shown(&self, axis: usize) -> impl Iterator<Item = Option<usize>> {
         let n = self.tensor.shape()[axis];
-        let cut = self.elided && n > 2 * EDGE;
-        let (head, tail) = if cut { (EDGE, n - EDGE) } else { (n, n) };
-        (0..head).map(Some).chain(cut.then_some(None)).chain((tail..n).map(Some))
+        let cut = self.edge.filter(|edge| n > 2 * edge);
+        let (head, tail) = cut.map_or((n, n), |edge| (edge, n - edge));
+        (0..head).map(Some).chain(cut.map(|_| None)).chain((tail..n).map(Some))
     }
 
     fn collect(&self, axis: usize, offset: usize, shown: &mut Vec<F>) {
@@ -148,5 +150,15 @@ mod tests {
     fn large_tensors_show_their_edges() {
         let text = Tensor::<f64>::arange(2000).to_string();
         assert_eq!(text, "[   0.    1.    2. ... 1997. 1998. 1999.]");
+    }
+
+    #[test]
+    fn no_tensor_prints_more_than_a_page() {
+        let text = Tensor::<f64>::zeros([50_000_000, 0]).to_string();
+        assert_eq!(text, "[[]\n []\n []\n ...\n []\n []\n []]");
+        for shape in [[7; 8], [1 << 20, 1 << 19, 1, 1 << 20, 1, 0, 1, 1]] {
+            let text = Tensor::<f32>::zeros(shape).to_string();
+            assert!(text.len() < 5000, "{shape:?}: {}", text.len());
+        }
     }
 }

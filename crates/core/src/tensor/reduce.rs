@@ -17,13 +17,13 @@ pub(crate) fn reduce_axes<F: Float>(
     kernel: impl Fn(&[F], usize, usize, usize, &mut [F]),
 ) -> Tensor<F> {
     let mut reduced = x.clone();
+    let mut kept = x.shape();
     let mut end = x.shape().rank();
     while end > 0 {
         let start = (0..end).rev().take_while(|&axis| axes.contains(axis)).last().unwrap_or(end);
         if start < end {
-            let shape = reduced.shape();
-            let (outer, n, inner) = shape.around(start..end);
-            let kept = (start..end).fold(shape, |shape, axis| shape.with(axis, 1));
+            let (outer, n, inner) = kept.around(start..end);
+            kept = (start..end).fold(kept, |shape, axis| Axes::one(axis).kept(shape));
             if n == 1 {
                 reduced = reduced.with_shape(kept);
             } else {

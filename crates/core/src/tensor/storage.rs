@@ -13,14 +13,19 @@ use crate::Float;
 pub(crate) struct Storage<F: Float>(Option<Arc<Vec<F>>>); // `None` is the empty buffer
 
 impl<F: Float> Storage<F> {
-    /// A buffer of at least `len` arbitrary numbers.
-    pub(crate) fn scratch(len: usize) -> Self {
+    /// A buffer of at least `len` arbitrary numbers, or `None` if the machine cannot give it.
+    pub(crate) fn scratch(len: usize) -> Option<Self> {
         if len == 0 {
-            return Self(None);
+            return Some(Self(None));
         }
         let (class, size) = size_class(len);
-        let reused = with_pool(|pool| pool.take(class)).flatten();
-        Self(Some(reused.unwrap_or_else(|| Arc::new(vec![F::ZERO; size]))))
+        if let Some(reused) = with_pool(|pool| pool.take(class)).flatten() {
+            return Some(Self(Some(reused)));
+        }
+        let mut numbers = Vec::new();
+        numbers.try_reserve_exact(size).ok()?;
+        numbers.resize(size, F::ZERO);
+        Some(Self(Some(Arc::new(numbers))))
     }
 
     /// A buffer with the numbers of `data`, which are not copied.
@@ -37,7 +42,7 @@ impl<F: Float> Storage<F> {
     pub(crate) fn make_mut(&mut self, len: usize) -> &mut [F] {
         // Nobody holds weak references. Reading the count is cheaper than a second `get_mut`, which locks.
         if self.0.as_ref().is_some_and(|shared| Arc::strong_count(shared) > 1) {
-            let mut own = Self::scratch(len);
+            let mut own = Self::scratch(len).expect("memory for a copy of the tensor");
             own.make_mut(len).copy_from_slice(&self.as_slice()[..len]);
             *self = own;
         }
@@ -161,10 +166,11 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_no_more_than_it_made() {
-        let foreign: Vec<_> =
-            std::thread::spawn(|| (0..64).map(|_| Storage::<f32>::scratch(1 << 20)).collect())
-                .join()
-                .unwrap();
+        let foreign: Vec<_> = std::thread::spawn(|| {
+            (0..64).map(|_| Storage::<f32>::scratch(1 << 20).unwrap()).collect()
+        })
+        .join()
+        .unwrap();
         drop(foreign);
         with_pool::<f32, _>(|pool| assert!(pool.class(size_class(1 << 20).0).free.is_empty()));
     }

@@ -93,7 +93,7 @@ impl<F: Float> Module<F> for Dropout2d {
         if shape.rank() != 4 {
             mismatch("Dropout2d", x, "[n, channels, height, width]");
         }
-        apply_dropout("Dropout2d", x, self.p, shape.with(2, 1).with(3, 1))
+        apply_dropout("Dropout2d", x, self.p, [shape[0], shape[1], 1, 1].into())
     }
 }
 

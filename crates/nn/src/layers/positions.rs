@@ -171,8 +171,8 @@ fn expect_sequence<F: Float>(
         mismatch(layer, x, format_args!("[.., time, {width}]"));
     }
     let time = shape[shape.rank() - 2];
-    if offset + time > length {
-        let end = offset + time;
+    let end = offset.saturating_add(time);
+    if end > length {
         let message =
             format!("input {shape:?} from position {offset} ends at {end}, after {length}");
         refuse(layer, x, message);

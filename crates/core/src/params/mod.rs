@@ -1,6 +1,7 @@
 //! A model as a tree of named parameters and buffers.
 
 pub(crate) mod param;
+mod transfer;
 
 use std::fmt::{self, Display};
 
@@ -69,6 +70,26 @@ pub enum LeafMut<'a, F: Float> {
     Buffer(&'a mut Buffer<F>),
 }
 
+impl<'a, F: Float> Leaf<'a, F> {
+    /// Returns the numbers.
+    pub fn value(&self) -> &'a Tensor<F> {
+        match self {
+            Leaf::Param(param) => param.value(),
+            Leaf::Buffer(buffer) => buffer.value(),
+        }
+    }
+}
+
+impl<'a, F: Float> LeafMut<'a, F> {
+    /// Returns the numbers, for writing.
+    pub fn into_value(self) -> &'a mut Tensor<F> {
+        match self {
+            LeafMut::Param(param) => param.value_mut(),
+            LeafMut::Buffer(buffer) => buffer.value_mut(),
+        }
+    }
+}
+
 /// A model, seen as a tree of named parameters and buffers in the order of declaration. `params!`
 /// implements it for a struct.
 #[diagnostic::on_unimplemented(
@@ -111,9 +132,60 @@ pub trait Params<F: Float = f32> {
         });
     }
 
+    /// Copies the numbers of all parameters and buffers of another model, by name. Frozen parameters are copied
+    /// too; whether a parameter is frozen stays as it is.
+    ///
+    /// ```
+    /// use wengert_core::{Buffer, Param, Params, Tensor, params_f64};
+    ///
+    /// #[derive(Clone)]
+    /// struct Net { weight: Param<f64>, mean: Buffer<f64> }
+    /// params_f64! { Net { weight, mean } }
+    ///
+    /// let [ones, zeros] = [Tensor::ones([2]), Tensor::zeros([2])];
+    /// let online = Net { weight: Param::new(ones.clone()), mean: Buffer::new(ones) };
+    /// let mut target = Net { weight: Param::new(zeros.clone()), mean: Buffer::new(zeros) };
+    /// target.lerp(&online, 0.25);
+    /// assert_eq!(target.mean.value(), &Tensor::full([2], 0.25));
+    /// target.copy_from(&online);
+    /// assert_eq!(target.weight.value(), online.weight.value());
+    /// ```
+    ///
+    /// # Panics
+    /// If the models differ in a name or a shape; the message lists the differences, and the model is unchanged.
+    #[track_caller]
+    fn copy_from(&mut self, other: &dyn Params<F>) {
+        transfer::by_name("copy_from", self, other, |own, other| own.copy_from_slice(other));
+    }
+
+    /// Moves all parameters and buffers towards those of another model, by name: `self + tau * (other - self)`.
+    /// A `tau` of 1 is [`Params::copy_from`].
+    ///
+    /// This is the soft update of a target network, and the average of a mean teacher. Buffers that count, such as
+    /// `num_batches_tracked`, are interpolated too.
+    ///
+    /// # Panics
+    /// If `tau` is outside `0..=1`, or the models differ in a name or a shape; the message lists the differences,
+    /// and the model is unchanged.
+    #[track_caller]
+    fn lerp(&mut self, other: &dyn Params<F>, tau: f64) {
+        assert!((0.0..=1.0).contains(&tau), "lerp: tau must be in 0..=1, not {tau}");
+        let [near, far] = [tau, 1.0 - tau].map(F::of);
+        transfer::by_name("lerp", self, other, |own, other| {
+            for (own, &other) in own.iter_mut().zip(other) {
+                let way = other - *own;
+                // Each end is reached exactly.
+                *own = if tau < 0.5 { *own + near * way } else { other - far * way };
+            }
+        });
+    }
+
     /// Concatenates all parameters that are not frozen to a tensor of shape `[n]`, in order of
     /// declaration. [`Gradients::flatten_for`](crate::Gradients::flatten_for) gives their gradients
     /// in this order.
+    ///
+    /// Buffers, such as running means, have no gradients and are not part of it. To copy a model use
+    /// [`Params::copy_from`].
     fn flatten(&self) -> Tensor<F> {
         let mut flat = Vec::new();
         self.visit(Path::ROOT, &mut |_, leaf| {
@@ -128,7 +200,7 @@ pub trait Params<F: Float = f32> {
     }
 
     /// Replaces the numbers of all parameters that are not frozen by those of a flat slice, in the
-    /// order of [`Params::flatten`].
+    /// order of [`Params::flatten`]. Buffers stay as they are.
     ///
     /// # Panics
     /// If the slice has another length; the model is untouched then.

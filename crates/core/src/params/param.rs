@@ -112,6 +112,11 @@ impl<F: Float> Buffer<F> {
         &self.value
     }
 
+    /// Returns the numbers, for writing.
+    pub fn value_mut(&mut self) -> &mut Tensor<F> {
+        &mut self.value
+    }
+
     /// Replaces the numbers.
     ///
     /// # Panics

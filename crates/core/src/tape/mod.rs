@@ -6,6 +6,7 @@ pub(crate) mod erased;
 pub(crate) mod eval_shape;
 pub(crate) mod gradients;
 pub(crate) mod layer;
+mod mode;
 pub(crate) mod random;
 pub(crate) mod record;
 mod replay;

@@ -10,6 +10,34 @@ use wengert_core::{
 use super::refuse;
 use crate::Module;
 
+/// A module that can be cloned in a box. Every module that implements `Clone` is one.
+///
+/// ```
+/// use wengert_nn::{CloneModule, Relu, Sequential, Tanh};
+///
+/// let activation = |name| -> Box<dyn CloneModule> {
+///     if name == "relu" { Box::new(Relu) } else { Box::new(Tanh) }
+/// };
+/// let net = Sequential::new().then(activation("tanh"));
+/// assert_eq!(format!("{:?}", net.clone()), "[\"Tanh\"]");
+/// ```
+pub trait CloneModule<F: Float = f32>: Module<F> + Send + Sync {
+    /// Returns a clone, whose parameters are new ones.
+    fn clone_module(&self) -> Box<dyn CloneModule<F>>;
+}
+
+impl<F: Float, M: Module<F> + Clone + Send + Sync + 'static> CloneModule<F> for M {
+    fn clone_module(&self) -> Box<dyn CloneModule<F>> {
+        Box::new(self.clone())
+    }
+}
+
+impl<F: Float> Clone for Box<dyn CloneModule<F>> {
+    fn clone(&self) -> Self {
+        (**self).clone_module()
+    }
+}
+
 /// Modules that run one after the other.
 ///
 /// * Input: that of the first module. Output: that of the last one. Without modules, the input is returned.
@@ -31,8 +59,9 @@ use crate::Module;
 /// assert_eq!(y.shape(), [3, 2].into());
 /// assert!(net.param("2.weight").is_some());
 /// ```
+#[derive(Clone)]
 pub struct Sequential<F: Float = f32> {
-    layers: Vec<Box<dyn Module<F> + Send + Sync>>,
+    layers: Vec<Box<dyn CloneModule<F>>>,
 }
 
 impl<F: Float> Sequential<F> {
@@ -42,13 +71,13 @@ impl<F: Float> Sequential<F> {
     }
 
     /// Appends a module.
-    pub fn then(mut self, layer: impl Module<F> + Send + Sync + 'static) -> Self {
+    pub fn then(mut self, layer: impl Module<F> + Clone + Send + Sync + 'static) -> Self {
         self.layers.push(Box::new(layer));
         self
     }
 
     /// Returns the modules, for example to run only some of them.
-    pub fn layers(&self) -> &[Box<dyn Module<F> + Send + Sync>] {
+    pub fn layers(&self) -> &[Box<dyn CloneModule<F>>] {
         &self.layers
     }
 }
@@ -143,6 +172,64 @@ impl<F: Float, M: Module<F>> Module<F> for Residual<M> {
             refuse("Residual", x, message);
         }
         x + y
+    }
+}
+
+/// A module that always runs in evaluation mode, also where the model around it trains: its batch norms use
+/// and keep their running statistics, and its dropout changes nothing.
+///
+/// The parameters inside are trained unless they are frozen. In a `forward` of your own,
+/// [`Tape::eval_mode`](wengert_core::Tape::eval_mode) does the same for any part.
+///
+/// * Input and output: those of the module.
+/// * Parameters: those of the module, under the same names.
+///
+/// ```
+/// use wengert_core::{ReduceOps, Tensor, gradients};
+/// use wengert_nn::{BatchNorm1d, EvalMode, Module};
+///
+/// let norm = EvalMode::new(BatchNorm1d::<f64>::new(1).eps(0.0));
+/// // The statistics of a new layer are mean 0 and variance 1; those of this batch are 4 and 4.
+/// let x = Tensor::from([[2.0], [6.0]]);
+/// let (_, grads) = gradients(|tape| {
+///     let y = norm.forward(tape.constant(&x));
+///     assert_eq!(y.value(), x);
+///     y.sum()
+/// });
+/// assert!(grads.updates().is_empty());
+/// ```
+#[derive(Clone, Debug)]
+pub struct EvalMode<M> {
+    /// The module that runs in evaluation mode.
+    pub module: M,
+}
+
+impl<M> EvalMode<M> {
+    /// Returns `module` in evaluation mode.
+    pub fn new(module: M) -> Self {
+        Self { module }
+    }
+}
+
+impl<F: Float, M: Params<F>> Params<F> for EvalMode<M> {
+    fn visit<'a>(&'a self, path: Path<'_>, visit: &mut dyn FnMut(Path<'_>, Leaf<'a, F>)) {
+        self.module.visit(path, visit);
+    }
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: Path<'_>,
+        visit: &mut dyn FnMut(Path<'_>, LeafMut<'a, F>),
+    ) {
+        self.module.visit_mut(path, visit);
+    }
+}
+
+impl<F: Float, M: Module<F>> Module<F> for EvalMode<M> {
+    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        x.tape().eval_mode(|| self.module.forward(x))
+    }
+    fn name(&self) -> &'static str {
+        self.module.name()
     }
 }
 

@@ -6,6 +6,7 @@ use wengert::prelude::*;
 use crate::op::SquaredDistance;
 
 /// Radial layer: `exp(-|x - c|^2)` for each center `c`, from `[n, inputs]` to `[n, centers]`.
+#[derive(Clone)]
 pub struct Radial {
     /// Shape `[centers, inputs]`.
     pub centers: Param,

@@ -60,13 +60,17 @@ pub fn npy(bytes: &[u8]) {
     }
 }
 
-/// Reads an `.npz` file.
+/// Reads an `.npz` file, as a whole and array by array.
 pub fn npz(bytes: &[u8]) {
     if let Ok(arrays) = npz::from_bytes::<f32>(bytes)
         && let Ok(again) = npz::to_bytes(&arrays)
     {
         let again = npz::from_bytes(&again).expect("what was written");
         assert!(all_same(&arrays, &again));
+    }
+    if let Ok(mut archive) = npz::Archive::from_bytes(bytes) {
+        let (arrays, left_out) = archive.numbers::<f32>();
+        assert_eq!(arrays.len() + left_out.len(), archive.names().len());
     }
 }
 

@@ -1,5 +1,7 @@
 //! The types of numbers in files, and conversion to and from a model's precision.
 
+use std::io::{self, Read, Write};
+
 use wengert_core::{Float, MAX_RANK, Shape};
 
 use crate::FileError;
@@ -38,18 +40,41 @@ impl Dtype {
         }
     }
 
-    /// Converts bytes of this type to numbers, each rounded to precision `F`. The bytes need no alignment.
-    pub(crate) fn decode<F: Float>(self, bytes: &[u8], big_endian: bool) -> Vec<F> {
+    /// Reads `count` numbers of this type, each rounded once to precision `F`. Memory grows with the numbers
+    /// that are there, piece by piece for the bytes; what the machine cannot give is an error.
+    pub(crate) fn read<F: Float>(
+        self,
+        from: &mut impl Read,
+        count: usize,
+        big_endian: bool,
+    ) -> Result<Vec<F>, FileError> {
+        let mut numbers = Vec::new();
+        if numbers.try_reserve_exact(count).is_err() {
+            let found = format!("{count} numbers of type {self:?}");
+            return Err(FileError::content("numbers that fit in memory", found));
+        }
+        let mut piece = vec![0; PIECE.min(count * self.size())];
+        while numbers.len() < count {
+            let size = PIECE.min((count - numbers.len()) * self.size());
+            from.read_exact(&mut piece[..size]).map_err(FileError::read)?;
+            self.decode(&piece[..size], big_endian, &mut numbers);
+        }
+        Ok(numbers)
+    }
+
+    /// Appends the numbers in bytes of this type.
+    fn decode<F: Float>(self, bytes: &[u8], big_endian: bool, numbers: &mut Vec<F>) {
         macro_rules! each {
-            ($T:ty, |$x:ident| $number:expr) => {{
-                let number = |bytes: &[u8; size_of::<$T>()]| {
+            ($T:ty, |$x:ident| $number:expr) => {
+                numbers.extend(bytes.as_chunks().0.iter().map(|bytes: &[u8; size_of::<$T>()]| {
                     let from = if big_endian { <$T>::from_be_bytes } else { <$T>::from_le_bytes };
                     let $x = from(*bytes);
                     F::of($number)
-                };
-                bytes.as_chunks().0.iter().map(number).collect()
-            }};
+                }))
+            };
         }
+        // An integer of 64 bits on its way to f32 must not be rounded to f64 first.
+        let single = Dtype::of::<F>() == Dtype::F32;
         match self {
             Dtype::Bool => each!(u8, |x| f64::from(u8::from(x != 0))),
             Dtype::U8 => each!(u8, |x| f64::from(x)),
@@ -58,6 +83,8 @@ impl Dtype {
             Dtype::I16 => each!(i16, |x| f64::from(x)),
             Dtype::U32 => each!(u32, |x| f64::from(x)),
             Dtype::I32 => each!(i32, |x| f64::from(x)),
+            Dtype::U64 if single => each!(u64, |x| f64::from(x as f32)),
+            Dtype::I64 if single => each!(i64, |x| f64::from(x as f32)),
             Dtype::U64 => each!(u64, |x| x as f64),
             Dtype::I64 => each!(i64, |x| x as f64),
             Dtype::F16 => each!(u16, |x| half(x)),
@@ -67,6 +94,9 @@ impl Dtype {
         }
     }
 }
+
+/// Bytes that are converted at a time, a multiple of the size of every type.
+const PIECE: usize = 1 << 16;
 
 /// The number with these bits in half precision (IEEE 754 binary16): a sign, five bits of exponent, ten of
 /// fraction.
@@ -81,12 +111,20 @@ fn half(bits: u16) -> f64 {
     if bits >> 15 == 1 { -magnitude } else { magnitude }
 }
 
-/// Converts numbers to bytes in their own precision, little-endian.
-pub(crate) fn encode<F: Float>(numbers: &[F]) -> Vec<u8> {
-    match Dtype::of::<F>() {
-        Dtype::F32 => numbers.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()).collect(),
-        _ => numbers.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect(),
+/// Writes numbers in their own precision, little-endian.
+pub(crate) fn write<F: Float>(numbers: &[F], to: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let mut piece = Vec::with_capacity(PIECE.min(size_of_val(numbers)));
+    for numbers in numbers.chunks(PIECE / size_of::<F>()) {
+        piece.clear();
+        match Dtype::of::<F>() {
+            Dtype::F32 => {
+                piece.extend(numbers.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()))
+            }
+            _ => piece.extend(numbers.iter().flat_map(|x| x.to_f64().to_le_bytes())),
+        }
+        to.write_all(&piece)?;
     }
+    Ok(())
 }
 
 /// Checks a shape that a file claims: few enough axes, and few enough elements that no product of extents

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use wengert_nn::optim::LoadReport;
 
 use crate::Report;
+use crate::text::Shown;
 
 /// A file that cannot be read, written, or loaded into a model.
 ///
 /// The message names the file, the tensor and the byte where the problem is, what was expected and what was found.
+/// It escapes the control characters of names in the file, and shortens long ones.
 /// `Debug` prints the same message as `Display`, so `unwrap()` and `fn main() -> Result<..>` show it. The model,
 /// optimizer or tensor to be loaded is unchanged.
 ///
@@ -48,7 +50,7 @@ pub enum Problem {
     #[error("cannot be written: {0}")]
     Write(#[source] io::Error),
     /// The file does not have the content it should have.
-    #[error("expected {expected}, found {found}")]
+    #[error("expected {}, found {}", Shown(expected), Shown(found))]
     Content {
         /// The content it should have.
         expected: String,
@@ -70,6 +72,14 @@ impl FileError {
 
     pub(crate) fn content(expected: impl Into<String>, found: impl Into<String>) -> Self {
         FileError::new(Problem::Content { expected: expected.into(), found: found.into() })
+    }
+
+    pub(crate) fn read(error: io::Error) -> Self {
+        FileError::new(Problem::Read(error))
+    }
+
+    pub(crate) fn write(error: io::Error) -> Self {
+        FileError::new(Problem::Write(error))
     }
 
     pub(crate) fn in_file(mut self, path: &Path) -> Self {
@@ -116,7 +126,7 @@ impl fmt::Display for FileError {
             write!(f, "{}: ", file.display())?;
         }
         if let Some(tensor) = tensor {
-            write!(f, "tensor `{tensor}`: ")?;
+            write!(f, "tensor `{}`: ", Shown(tensor))?;
         }
         if let Some(byte) = byte {
             write!(f, "byte {byte}: ")?;

@@ -43,22 +43,35 @@
 //! | --- | --- |
 //! | Save a model | `save(path, &model)` |
 //! | Load weights that fit exactly | `load(path, &mut model)` |
-//! | Load weights under other names, or in part | `Load::new().rename("encoder.*", "*").lenient().file(path, &mut model)` |
+//! | Load weights under other names | `Load::new().rename("encoder.*", "*").file(path, &mut model)` |
+//! | Allow names that only one side has | `Load::new().allow_unexpected("pooler.*").allow_missing("head.*").file(path, &mut model)` |
+//! | Load whatever fits | `Load::new().lenient().file(path, &mut model)`, with a [`Report`] of the rest |
 //! | Save and load an optimizer | `save_state(path, &optimizer, &model)`, `load_state(path, &mut optimizer, &model)` |
 //! | Load what fits after a change of the recipe | `load_state_lenient(path, &mut optimizer, &model)` |
 //! | Save averaged weights | `optimizer.with_ema(&mut model, \|model\| save(path, model))` |
 //! | Read and write tensors by themselves | `read` and `write` of [`safetensors`], [`npz`] and [`npy`] |
 //! | The same in memory | `from_bytes` and `to_bytes` there, [`Load::bytes`], [`state_from_bytes`], [`state_to_bytes`] |
+//! | Read some arrays of a file that holds other things too | [`npz::Archive`] |
 //! | Exchange arrays with `ndarray` | `to_ndarray`, `from_ndarray` (feature `ndarray`) |
 //!
-//! Files may hold integers and floats of any size; numbers are rounded to the precision of the model. Writing
-//! replaces a file atomically. Reading never panics, and allocates memory only for bytes that are present. A mistake
-//! in a file is a [`FileError`] that names the file, the tensor, what was expected and what was found.
+//! Files may hold integers and floats of any size; numbers are rounded once, to the precision of the model. Two
+//! tensors of one name are an error.
+//!
+//! Writing replaces a file atomically. It keeps the permissions of a file that was there, follows symbolic links, and
+//! refuses what is not a regular file. If the process is killed while it writes, the temporary file stays until the
+//! next save to the same path. Saving takes little memory besides the model; loading takes the model's size once more,
+//! because nothing is written before everything is read.
+//!
+//! Reading never panics. A size that a file only claims is compared with the bytes that are present before memory is
+//! allocated, and memory that the machine cannot give is an error. A mistake in a file is a [`FileError`] that names
+//! the file, the tensor, what was expected and what was found.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod dtype;
 mod error;
 mod file;
+mod foreign;
+mod header;
 mod load;
 #[cfg(feature = "ndarray")]
 mod ndarray_interop;
@@ -67,6 +80,7 @@ pub mod npz;
 mod rename;
 pub mod safetensors;
 mod state;
+mod text;
 
 pub use error::{FileError, Problem};
 pub use load::{Load, Report, ShapeMismatch, load, named, save};

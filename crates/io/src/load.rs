@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
-use wengert_core::{Float, Leaf, LeafMut, Params, Path as ModelPath, Shape, Tensor};
+use wengert_core::{Float, LeafMut, Params, Path as ModelPath, Shape, Tensor};
+use wengert_nn::Pattern;
 
 use crate::error::Problem;
 use crate::rename::{Rename, rename};
 use crate::safetensors::{self, Contents, Stored};
+use crate::text::{self, Names, Shown};
 use crate::{FileError, file};
 
 /// Writes the parameters and buffers of a model to a safetensors file, by dotted name, in the model's
@@ -49,16 +52,9 @@ pub fn save<F: Float>(
 pub fn named<F: Float>(model: &(impl Params<F> + ?Sized)) -> BTreeMap<String, Tensor<F>> {
     let mut named = BTreeMap::new();
     model.visit(ModelPath::ROOT, &mut |path, leaf| {
-        named.insert(path.to_string(), value(&leaf).clone());
+        named.insert(path.to_string(), leaf.value().clone());
     });
     named
-}
-
-fn value<'a, F: Float>(leaf: &Leaf<'a, F>) -> &'a Tensor<F> {
-    match leaf {
-        Leaf::Param(param) => param.value(),
-        Leaf::Buffer(buffer) => buffer.value(),
-    }
 }
 
 /// Loads a safetensors file into a model that has exactly its names and shapes. [`Load`] reads other files.
@@ -72,7 +68,7 @@ pub fn load<F: Float>(
     path: impl AsRef<Path>,
     model: &mut (impl Params<F> + ?Sized),
 ) -> Result<(), FileError> {
-    Load::new().file(path, model).map(|_| ())
+    Load::new().file(path, model).map(drop)
 }
 
 /// Options of loading a file into a model. The default is strict, under the file's own names.
@@ -98,6 +94,8 @@ pub fn load<F: Float>(
 pub struct Load {
     lenient: bool,
     renames: Vec<Rename>,
+    allowed_missing: Vec<Pattern>,
+    allowed_unexpected: Vec<Pattern>,
 }
 
 impl Load {
@@ -132,6 +130,32 @@ impl Load {
         self
     }
 
+    /// Allows tensors of the file that the model does not have, by the pattern of their names after renaming:
+    /// `*` matches any characters, dots included. They are not reported.
+    ///
+    /// ```
+    /// use wengert_core::{Param, Tensor};
+    /// use wengert_io::{Load, safetensors};
+    ///
+    /// let tensors = ["0", "pooler.bias", "pooler.weight"].map(|n| (n.to_owned(), Tensor::<f32>::ones([2])));
+    /// let file = safetensors::to_bytes(&tensors.into())?;
+    /// let mut model = vec![Param::new(Tensor::<f32>::zeros([2]))];
+    /// let report = Load::new().allow_unexpected("pooler.*").bytes(&file, &mut model)?;
+    /// assert!(report.is_complete());
+    /// # Ok::<(), wengert_io::FileError>(())
+    /// ```
+    pub fn allow_unexpected(mut self, pattern: &str) -> Self {
+        self.allowed_unexpected.push(Pattern::new(pattern));
+        self
+    }
+
+    /// Allows tensors of the model that the file does not have, such as those of a new head, by the pattern of
+    /// their names. They are unchanged, and not reported.
+    pub fn allow_missing(mut self, pattern: &str) -> Self {
+        self.allowed_missing.push(Pattern::new(pattern));
+        self
+    }
+
     /// Loads a safetensors file into a model. The model is unchanged after an error. After a strict load
     /// the report is empty.
     ///
@@ -144,7 +168,7 @@ impl Load {
         path: impl AsRef<Path>,
         model: &mut (impl Params<F> + ?Sized),
     ) -> Result<Report, FileError> {
-        file::read(path.as_ref(), |bytes| self.bytes(bytes, model))
+        file::read(path.as_ref(), |file| self.contents(Contents::parse(file)?, model))
     }
 
     /// Loads the bytes of a safetensors file into a model.
@@ -156,10 +180,26 @@ impl Load {
         bytes: &[u8],
         model: &mut (impl Params<F> + ?Sized),
     ) -> Result<Report, FileError> {
-        let stored = rename(Contents::parse(bytes)?.tensors, &self.renames)?;
-        let (mut tensors, report) = matching(stored, model)?;
+        self.contents(Contents::parse(Cursor::new(bytes))?, model)
+    }
+
+    fn contents<F: Float>(
+        &self,
+        contents: Contents<impl Read + Seek>,
+        model: &mut (impl Params<F> + ?Sized),
+    ) -> Result<Report, FileError> {
+        let Contents { mut data, tensors, .. } = contents;
+        let (fitting, mut report) = matching(rename(tensors, &self.renames)?, model);
+        let is_allowed = |allowed: &[Pattern], name: &str| allowed.iter().any(|p| p.matches(name));
+        report.missing.retain(|name| !is_allowed(&self.allowed_missing, name));
+        report.unexpected.retain(|name| !is_allowed(&self.allowed_unexpected, name));
         if !self.lenient && !report.is_complete() {
             return Err(FileError::new(Problem::ModelMismatch(report)));
+        }
+        let mut tensors = BTreeMap::new();
+        for (name, stored) in fitting {
+            let tensor = data.tensor(&stored).map_err(|error| error.in_tensor(&name))?;
+            tensors.insert(name, tensor);
         }
         model.visit_mut(ModelPath::ROOT, &mut |path, leaf| {
             if let Some(tensor) = tensors.remove(&path.to_string()) {
@@ -173,27 +213,24 @@ impl Load {
     }
 }
 
-/// Converts the tensors whose name and shape are the model's, and reports the others.
+/// Returns the tensors whose name and shape are the model's, and reports the others.
 fn matching<F: Float>(
-    mut stored: BTreeMap<String, Stored<'_>>,
+    mut stored: BTreeMap<String, Stored>,
     model: &(impl Params<F> + ?Sized),
-) -> Result<(BTreeMap<String, Tensor<F>>, Report), FileError> {
-    let (mut tensors, mut report, mut failed) = (BTreeMap::new(), Report::default(), None);
+) -> (BTreeMap<String, Stored>, Report) {
+    let (mut fitting, mut report) = (BTreeMap::new(), Report::default());
     model.visit(ModelPath::ROOT, &mut |path, leaf| {
-        let (name, expected) = (path.to_string(), value(&leaf).shape());
+        let (name, expected) = (path.to_string(), leaf.value().shape());
         match stored.remove(&name) {
             None => report.missing.push(name),
             Some(found) if *found.shape != *expected => {
                 report.shape_mismatch.push(ShapeMismatch { name, expected, found: found.shape });
             }
-            Some(found) => match found.tensor() {
-                Ok(tensor) => drop(tensors.insert(name, tensor)),
-                Err(error) => drop(failed.get_or_insert(error.in_tensor(&name))),
-            },
+            Some(found) => drop(fitting.insert(name, found)),
         }
     });
     report.unexpected.extend(stored.into_keys());
-    failed.map_or(Ok((tensors, report)), Err)
+    (fitting, report)
 }
 
 /// Differences between a file and a model. Names are the model's, after renaming.
@@ -208,6 +245,7 @@ fn matching<F: Float>(
 /// assert_eq!(report.to_string(), "\n  shape mismatch: 0 is [2] in the model, [3] in the file");
 /// # Ok::<(), wengert_io::FileError>(())
 /// ```
+#[must_use = "the report says what was not loaded"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Names in the model only. Their tensors are unchanged.
@@ -236,20 +274,24 @@ impl Report {
     }
 }
 
-/// Prints a line for each kind of difference that there is, and nothing where there is none.
+/// Prints a line for each kind of difference that there is, and nothing where there is none. Of many names the
+/// first are printed.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, names) in [("missing", &self.missing), ("unexpected", &self.unexpected)] {
             if !names.is_empty() {
-                write!(f, "\n  {kind}: {}", names.join(", "))?;
+                write!(f, "\n  {kind}: {}", Names(names.iter().map(String::as_str)))?;
             }
         }
-        for ShapeMismatch { name, expected, found } in &self.shape_mismatch {
+        for ShapeMismatch { name, expected, found } in
+            self.shape_mismatch.iter().take(text::PRINTED_NAMES)
+        {
+            let name = Shown(name);
             write!(
                 f,
                 "\n  shape mismatch: {name} is {expected:?} in the model, {found:?} in the file"
             )?;
         }
-        Ok(())
+        text::more(f, self.shape_mismatch.len())
     }
 }

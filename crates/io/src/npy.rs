@@ -1,7 +1,7 @@
 //! One array in a file: NumPy's `.npy` format, versions 1 to 3
 //! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 //!
-//! Reads floats of two, four or eight bytes, integers and `bool`, in either byte order, row-major or
+//! Reads floats of two, four or eight bytes, integers and `bool`, in either byte order or none, row-major or
 //! column-major. Writes `<f4` or `<f8`, row-major.
 //!
 //! ```
@@ -16,6 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use wengert_core::{Float, Shape, Tensor};
@@ -29,7 +30,11 @@ use crate::{FileError, file};
 /// If the file cannot be read, is no `.npy` file, holds something other than numbers, or does not have the
 /// size that its header claims.
 pub fn read<F: Float>(path: impl AsRef<Path>) -> Result<Tensor<F>, FileError> {
-    file::read(path.as_ref(), from_bytes)
+    file::read(path.as_ref(), |mut file| {
+        let length = file.seek(SeekFrom::End(0)).map_err(FileError::read)?;
+        file.rewind().map_err(FileError::read)?;
+        decode(&mut file, length)
+    })
 }
 
 /// Writes an array to a file, in its own precision. The file is replaced atomically.
@@ -37,7 +42,7 @@ pub fn read<F: Float>(path: impl AsRef<Path>) -> Result<Tensor<F>, FileError> {
 /// # Errors
 /// If the file cannot be written.
 pub fn write<F: Float>(path: impl AsRef<Path>, array: &Tensor<F>) -> Result<(), FileError> {
-    file::write(path.as_ref(), &to_bytes(array))
+    file::write(path.as_ref(), |file| encode(array, file).map_err(FileError::write))
 }
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -49,6 +54,13 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// assert!(bytes.starts_with(b"\x93NUMPY") && (bytes.len() - 3 * 4) % 64 == 0);
 /// ```
 pub fn to_bytes<F: Float>(array: &Tensor<F>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(array, &mut bytes).expect("memory grows");
+    bytes
+}
+
+/// Writes a file.
+pub(crate) fn encode<F: Float>(array: &Tensor<F>, to: &mut impl Write) -> io::Result<()> {
     let descr = if Dtype::of::<F>() == Dtype::F32 { "<f4" } else { "<f8" };
     let extents: String = array.shape().iter().map(|extent| format!("{extent},")).collect();
     let mut header =
@@ -57,7 +69,8 @@ pub fn to_bytes<F: Float>(array: &Tensor<F>) -> Vec<u8> {
     let width = (header.len() + 11).next_multiple_of(64) - 11;
     header = format!("{header:width$}\n");
     let length = (header.len() as u16).to_le_bytes();
-    [MAGIC, &[1, 0], &length, header.as_bytes(), &dtype::encode(array.as_slice())].concat()
+    to.write_all(&[MAGIC, &[1, 0], &length, header.as_bytes()].concat())?;
+    dtype::write(array.as_slice(), to)
 }
 
 /// Reads the array in the bytes of a file, rounded to precision `F`.
@@ -74,24 +87,26 @@ pub fn to_bytes<F: Float>(array: &Tensor<F>) -> Vec<u8> {
 /// );
 /// ```
 pub fn from_bytes<F: Float>(bytes: &[u8]) -> Result<Tensor<F>, FileError> {
-    let (header, data) = split(bytes).ok_or_else(|| {
-        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(10)]);
-        let found = format!("{} bytes that begin with {start:?}", bytes.len());
-        FileError::content("an .npy file of version 1, 2 or 3", found).at_byte(0)
-    })?;
-    let data_at = bytes.len() - data.len();
-    let header_at = data_at - header.len();
+    decode(&mut Cursor::new(bytes), bytes.len() as u64)
+}
+
+/// Reads a file of `length` bytes. The header is checked against the length before any number is read.
+pub(crate) fn decode<F: Float>(
+    reader: &mut impl Read,
+    length: u64,
+) -> Result<Tensor<F>, FileError> {
+    let (header, header_at) = read_header(reader, length)?;
+    let data_at = header_at + header.len();
     let in_header = |error: FileError| error.at_byte(header_at);
     let Header { dtype, big_endian, fortran_order, extents } =
-        Header::parse(header).map_err(in_header)?;
+        Header::parse(&header).map_err(in_header)?;
     let shape = dtype::checked_shape(&extents).map_err(in_header)?;
-    let size = shape.numel() * dtype.size();
-    if data.len() != size {
+    let (size, left) = (shape.numel() as u64 * dtype.size() as u64, length - data_at as u64);
+    if left != size {
         let expected = format!("{size} bytes for {dtype:?} {shape:?}");
-        let found = format!("{} bytes", data.len());
-        return Err(FileError::content(expected, found).at_byte(data_at));
+        return Err(FileError::content(expected, format!("{left} bytes")).at_byte(data_at));
     }
-    let numbers = dtype.decode(data, big_endian);
+    let numbers = dtype.read(reader, shape.numel(), big_endian)?;
     if !fortran_order {
         return Ok(Tensor::from_vec(numbers, shape));
     }
@@ -106,15 +121,35 @@ pub fn from_bytes<F: Float>(bytes: &[u8]) -> Result<Tensor<F>, FileError> {
     }))
 }
 
-/// Splits a file into the text of its header and the bytes of its numbers.
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let ([major, _], rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
-    let (length, rest) = match major {
-        1 => rest.split_first_chunk().map(|(n, rest)| (u32::from(u16::from_le_bytes(*n)), rest))?,
-        2 | 3 => rest.split_first_chunk().map(|(n, rest)| (u32::from_le_bytes(*n), rest))?,
-        _ => return None,
+/// Reads the text of a header, and returns it with its place in the file.
+fn read_header(reader: &mut impl Read, length: u64) -> Result<(Vec<u8>, usize), FileError> {
+    /// Bytes of the longest header. Those of arrays of numbers have about a hundred.
+    const LONGEST: u64 = 1 << 16;
+    let mut start = Vec::new();
+    let mut take =
+        |count, start: &mut Vec<u8>| reader.take(count).read_to_end(start).map_err(FileError::read);
+    take(10, &mut start)?;
+    let size = match start.strip_prefix(MAGIC) {
+        Some(&[1, _, a, b]) => u64::from(u16::from_le_bytes([a, b])),
+        Some(&[2 | 3, _, a, b]) => {
+            take(2, &mut start)?;
+            let [c, d] = *start[10..].first_chunk().unwrap_or(&[0xff; 2]);
+            u64::from(u32::from_le_bytes([a, b, c, d]))
+        }
+        _ => {
+            let text = String::from_utf8_lossy(&start);
+            let found = format!("{length} bytes that begin with {text:?}");
+            return Err(FileError::content("an .npy file of version 1, 2 or 3", found).at_byte(0));
+        }
     };
-    rest.split_at_checked(usize::try_from(length).ok()?)
+    let (place, left) = (start.len(), length.saturating_sub(start.len() as u64));
+    if size > LONGEST.min(left) {
+        let expected = format!("a header of at most {} bytes", LONGEST.min(left));
+        return Err(FileError::content(expected, format!("{size} bytes")).at_byte(place));
+    }
+    let mut header = vec![0; size as usize];
+    reader.read_exact(&mut header).map_err(FileError::read)?;
+    Ok((header, place))
 }
 
 /// The contents of a header.
@@ -132,7 +167,10 @@ impl Header {
         let expected = "a header {'descr': .., 'fortran_order': .., 'shape': ..}";
         let (descr, fortran_order, extents) =
             dictionary(&text).ok_or_else(|| FileError::content(expected, found()))?;
-        let (order, name) = descr.split_at_checked(1).unwrap_or((descr, ""));
+        let (order, name) = match descr.split_at_checked(1) {
+            Some((order @ ("<" | ">" | "=" | "|"), name)) => (order, name),
+            _ => ("=", descr),
+        };
         let dtype = match name {
             "b1" => Dtype::Bool,
             "u1" => Dtype::U8,
@@ -148,18 +186,18 @@ impl Header {
             "f8" => Dtype::F64,
             _ => return Err(wrong_type(descr)),
         };
+        // As in NumPy, numbers without an order have that of the machine.
         let big_endian = match order {
-            ">" => true,
             "<" => false,
-            "|" if dtype.size() == 1 => false,
-            _ => return Err(wrong_type(descr)),
+            ">" => true,
+            _ => cfg!(target_endian = "big"),
         };
         Ok(Self { dtype, big_endian, fortran_order, extents })
     }
 }
 
 fn wrong_type(descr: &str) -> FileError {
-    let expected = "a dtype of f2, f4, f8, i1 to i8, u1 to u8 or b1, with its byte order";
+    let expected = "a dtype of f2, f4, f8, i1 to i8, u1 to u8 or b1";
     FileError::content(expected, format!("`{descr}`"))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::FileError;
+use crate::text::Names;
 
 /// A pattern for names in a file, and the model's name for what matches. Each `*` matches any characters,
 /// which replace the `*` at the same place in the model's name.
@@ -59,8 +60,8 @@ pub(crate) fn rename<T>(
     let matches = |rename: &Rename| entries.keys().any(|name| rename.apply(name).is_some());
     if let Some(unused) = renames.iter().find(|rename| !matches(rename)) {
         let expected = format!("a tensor to rename from `{}`", unused.from);
-        let names = entries.keys().map(String::as_str).collect::<Vec<_>>().join("`, `");
-        return Err(FileError::content(expected, format!("only `{names}`")));
+        let names = Names(entries.keys().map(String::as_str)).to_string();
+        return Err(FileError::content(expected, format!("only {names}")));
     }
     let mut renamed = BTreeMap::new();
     for (name, entry) in entries {

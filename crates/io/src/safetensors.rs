@@ -20,21 +20,22 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use ::safetensors::tensor::{self, TensorInfo, TensorView, serialize};
-use serde_json::Value;
-use wengert_core::{Float, Tensor};
+use ::safetensors::tensor::{self, Metadata, TensorInfo};
+use wengert_core::{Float, Shape, Tensor};
 
 use crate::dtype::{self, Dtype};
-use crate::{FileError, file};
+use crate::header::{self, Header, LENGTH, METADATA};
+use crate::{FileError, file, foreign};
 
 /// Reads all tensors of a file by name, rounded to precision `F`.
 ///
 /// # Errors
 /// If the file cannot be read, is no safetensors file, or holds something other than numbers.
 pub fn read<F: Float>(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor<F>>, FileError> {
-    file::read(path.as_ref(), from_bytes)
+    file::read(path.as_ref(), |file| all(Contents::parse(file)?))
 }
 
 /// Reads all tensors in the bytes of a file by name, rounded to precision `F`.
@@ -47,12 +48,18 @@ pub fn read<F: Float>(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor<
 /// assert_eq!(error.to_string(), "byte 0: expected the 8 bytes of a header's length, found 2 bytes");
 /// ```
 pub fn from_bytes<F: Float>(bytes: &[u8]) -> Result<BTreeMap<String, Tensor<F>>, FileError> {
-    let mut tensors = BTreeMap::new();
-    for (name, stored) in Contents::parse(bytes)?.tensors {
-        let tensor = stored.tensor().map_err(|error| error.in_tensor(&name))?;
-        tensors.insert(name, tensor);
-    }
-    Ok(tensors)
+    all(Contents::parse(Cursor::new(bytes))?)
+}
+
+fn all<F: Float>(
+    contents: Contents<impl Read + Seek>,
+) -> Result<BTreeMap<String, Tensor<F>>, FileError> {
+    let Contents { mut data, tensors, .. } = contents;
+    let read = |(name, stored): (String, Stored)| {
+        let tensor = data.tensor(&stored).map_err(|error| error.in_tensor(&name))?;
+        Ok((name, tensor))
+    };
+    tensors.into_iter().map(read).collect()
 }
 
 /// Writes named tensors to a file, in their own precision. The file is replaced atomically.
@@ -63,9 +70,7 @@ pub fn write<F: Float>(
     path: impl AsRef<Path>,
     tensors: &BTreeMap<String, Tensor<F>>,
 ) -> Result<(), FileError> {
-    let path = path.as_ref();
-    let bytes = to_bytes(tensors).map_err(|error| error.in_file(path))?;
-    file::write(path, &bytes)
+    file::write(path.as_ref(), |file| encode(&entries(tensors), PYTORCH, file))
 }
 
 /// Returns the bytes that [`write()`] writes. Equal tensors give equal bytes.
@@ -82,114 +87,173 @@ pub fn write<F: Float>(
 /// # Ok::<(), wengert_io::FileError>(())
 /// ```
 pub fn to_bytes<F: Float>(tensors: &BTreeMap<String, Tensor<F>>) -> Result<Vec<u8>, FileError> {
-    let entries = tensors.iter().map(|(name, tensor)| Entry::new(name, tensor)).collect::<Vec<_>>();
-    encode(&entries, ("format", "pt".to_owned()))
+    let mut bytes = Vec::new();
+    encode(&entries(tensors), PYTORCH, &mut bytes)?;
+    Ok(bytes)
 }
 
-/// The key of the header that holds metadata instead of a tensor.
-const METADATA: &str = "__metadata__";
+/// The metadata with which other libraries recognize weights.
+const PYTORCH: (&str, &str) = ("format", "pt");
 
-/// A tensor to be written.
-pub(crate) struct Entry {
-    name: String,
-    dtype: tensor::Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+fn entries<F: Float>(tensors: &BTreeMap<String, Tensor<F>>) -> Vec<(&str, &dyn Array)> {
+    tensors.iter().map(|(name, tensor)| (name.as_str(), tensor as &dyn Array)).collect()
 }
 
-impl Entry {
-    pub(crate) fn new<F: Float>(name: &str, tensor: &Tensor<F>) -> Self {
-        let single = Dtype::of::<F>() == Dtype::F32;
-        Self {
-            name: name.to_owned(),
-            dtype: if single { tensor::Dtype::F32 } else { tensor::Dtype::F64 },
-            shape: tensor.shape().to_vec(),
-            bytes: dtype::encode(tensor.as_slice()),
-        }
+/// A tensor of either precision, to be written.
+pub(crate) trait Array {
+    fn dtype(&self) -> tensor::Dtype;
+    fn shape(&self) -> Shape;
+    fn write(&self, to: &mut dyn Write) -> io::Result<()>;
+}
+
+impl<F: Float> Array for Tensor<F> {
+    fn dtype(&self) -> tensor::Dtype {
+        if Dtype::of::<F>() == Dtype::F32 { tensor::Dtype::F32 } else { tensor::Dtype::F64 }
+    }
+    fn shape(&self) -> Shape {
+        Tensor::shape(self)
+    }
+    fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        dtype::write(self.as_slice(), to)
     }
 }
 
-/// Encodes a file. It has one entry of metadata, because the format does not order several: equal tensors
+/// Writes a file. It has one entry of metadata, because the format does not order several: equal tensors
 /// give equal bytes.
 pub(crate) fn encode(
-    entries: &[Entry],
-    (key, value): (&str, String),
-) -> Result<Vec<u8>, FileError> {
-    let wrong = |error: &dyn ToString| FileError::content("tensors for a file", error.to_string());
-    let mut views = Vec::new();
-    for Entry { name, dtype, shape, bytes } in entries {
-        if name == METADATA {
-            return Err(FileError::content("the name of a tensor", format!("`{METADATA}`")));
-        }
-        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|error| wrong(&error))?;
-        views.push((name.as_str(), view));
+    entries: &[(&str, &dyn Array)],
+    (key, value): (&str, &str),
+    to: &mut dyn Write,
+) -> Result<(), FileError> {
+    if entries.iter().any(|(name, _)| *name == METADATA) {
+        return Err(FileError::content("the name of a tensor", format!("`{METADATA}`")));
     }
-    let metadata = HashMap::from([(key.to_owned(), value)]);
-    serialize(views, Some(metadata)).map_err(|error| wrong(&error))
+    // Larger numbers come first, so that all are aligned.
+    let mut entries = entries.to_vec();
+    entries.sort_by(|(a, left), (b, right)| right.dtype().cmp(&left.dtype()).then(a.cmp(b)));
+    let mut end = 0;
+    let infos = entries.iter().map(|(name, array)| {
+        let (dtype, shape, start) = (array.dtype(), array.shape(), end);
+        end += shape.numel() * dtype.bitsize() / 8;
+        let info = TensorInfo { dtype, shape: shape.to_vec(), data_offsets: (start, end) };
+        ((*name).to_owned(), info)
+    });
+    let infos = infos.collect();
+    let metadata = HashMap::from([(key.to_owned(), value.to_owned())]);
+    let wrong = |error: &dyn ToString| FileError::content("tensors for a file", error.to_string());
+    let header = Metadata::new(Some(metadata), infos).map_err(|error| wrong(&error))?;
+    let mut header = serde_json::to_vec(&header).map_err(|error| wrong(&error))?;
+    header.resize(header.len().next_multiple_of(LENGTH), b' ');
+    if header.len() as u64 > header::MAX_BYTES {
+        let expected = format!("names that fit in a header of {} bytes", header::MAX_BYTES);
+        return Err(FileError::content(expected, format!("{} bytes", header.len())));
+    }
+    let length = (header.len() as u64).to_le_bytes();
+    to.write_all(&length)
+        .and_then(|()| to.write_all(&header))
+        .and_then(|()| entries.iter().try_for_each(|(_, array)| array.write(to)))
+        .map_err(FileError::write)
 }
 
 /// A parsed file, in which the numbers are still bytes.
-pub(crate) struct Contents<'a> {
+pub(crate) struct Contents<R> {
     pub(crate) metadata: BTreeMap<String, String>,
-    pub(crate) tensors: BTreeMap<String, Stored<'a>>,
+    pub(crate) tensors: BTreeMap<String, Stored>,
+    pub(crate) data: Data<R>,
 }
 
 /// A tensor in a file.
-pub(crate) struct Stored<'a> {
+pub(crate) struct Stored {
     pub(crate) dtype: tensor::Dtype,
     pub(crate) shape: Vec<usize>,
-    bytes: &'a [u8],
+    /// The first of its bytes in the data.
+    start: u64,
 }
 
-impl<'a> Contents<'a> {
-    /// Parses a file. The crate `safetensors` has a parser too, but its errors do not name the tensor, and
-    /// offsets near the largest integer overflow in it.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, FileError> {
-        let (header, data) = split(bytes)?;
-        let header: BTreeMap<String, Value> =
-            json("a header in JSON", || serde_json::from_slice(header))
-                .map_err(|error| error.at_byte(LENGTH))?;
-        let (mut metadata, mut tensors, mut ranges) = (BTreeMap::new(), BTreeMap::new(), vec![]);
-        for (name, value) in header {
-            if name == METADATA {
-                metadata = json("metadata of strings", || serde_json::from_value(value))?;
-                continue;
-            }
-            let (tensor, range) = stored(value, data).map_err(|error| error.in_tensor(&name))?;
-            ranges.push((range, name.clone()));
-            tensors.insert(name, tensor);
+/// The bytes of the tensors.
+pub(crate) struct Data<R> {
+    reader: R,
+    /// The first byte in the file.
+    start: u64,
+}
+
+impl<R: Read + Seek> Contents<R> {
+    /// Parses a file. The crate `safetensors` has a parser too, but its errors do not name the tensor, offsets
+    /// near the largest integer overflow in it, and it needs the whole file in memory.
+    pub(crate) fn parse(mut reader: R) -> Result<Self, FileError> {
+        let size = reader.seek(SeekFrom::End(0)).map_err(FileError::read)?;
+        reader.rewind().map_err(FileError::read)?;
+        let header = read_header(&mut reader, size)?;
+        let start = LENGTH as u64 + header.len() as u64;
+        let Header { metadata, tensors } = Header::parse(&header)?;
+        let (mut stored, mut ranges) = (BTreeMap::new(), Vec::new());
+        for (name, info) in &tensors {
+            check_size(info, size - start).map_err(|error| error.in_tensor(name))?;
+            ranges.push((info.data_offsets, name.as_str()));
         }
-        check_gaps(ranges, data.len())?;
-        Ok(Self { metadata, tensors })
+        check_gaps(ranges, size - start)?;
+        for (name, header::Info { dtype, shape, data_offsets }) in tensors {
+            stored.insert(name, Stored { dtype, shape, start: data_offsets.0 });
+        }
+        Ok(Self { metadata, tensors: stored, data: Data { reader, start } })
     }
 }
 
-/// Bytes of the header's length.
-const LENGTH: usize = 8;
-
-/// Splits a file into its header and its data.
-fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), FileError> {
-    let wrong = |expected: &str, found: usize, at| {
-        Err(FileError::content(expected, format!("{found} bytes")).at_byte(at))
-    };
-    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() else {
-        return wrong("the 8 bytes of a header's length", bytes.len(), 0);
-    };
-    let length = u64::from_le_bytes(*length);
-    match usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length)) {
-        Some(split) => Ok(split),
-        None => wrong(&format!("a header of {length} bytes"), rest.len(), LENGTH),
+/// Reads the header of a file of `size` bytes.
+fn read_header(reader: &mut impl Read, size: u64) -> Result<Vec<u8>, FileError> {
+    /// Bytes that tell other formats.
+    const START: u64 = 128;
+    let mut start = Vec::new();
+    reader.take(START).read_to_end(&mut start).map_err(FileError::read)?;
+    let is_ours = start.get(LENGTH).is_none_or(|byte| *byte == b'{');
+    if !is_ours && let Some(found) = foreign::description(&start) {
+        return Err(FileError::content("a safetensors file", found).at_byte(0));
     }
+    let Some((length, rest)) = start.split_first_chunk::<LENGTH>() else {
+        let expected = "the 8 bytes of a header's length";
+        return Err(FileError::content(expected, format!("{size} bytes")).at_byte(0));
+    };
+    let (length, left) = (u64::from_le_bytes(*length), size - LENGTH as u64);
+    if length > header::MAX_BYTES {
+        let expected = format!("a header of at most {} bytes", header::MAX_BYTES);
+        return Err(FileError::content(expected, format!("{length} bytes")).at_byte(0));
+    }
+    if length > left {
+        let expected = format!("a header of {length} bytes");
+        return Err(FileError::content(expected, format!("{left} bytes")).at_byte(LENGTH));
+    }
+    let length = length as usize;
+    let mut header = rest[..length.min(rest.len())].to_vec();
+    let have = header.len();
+    header.resize(length, 0);
+    reader.read_exact(&mut header[have..]).map_err(FileError::read)?;
+    Ok(header)
+}
+
+/// Checks that a tensor lies in the data and has the bytes that its type and shape need.
+fn check_size(info: &header::Info, size: u64) -> Result<(), FileError> {
+    let header::Info { dtype, shape, data_offsets: (start, end) } = info;
+    if start > end || *end > size {
+        let expected = format!("data_offsets in the {size} bytes of data");
+        return Err(FileError::content(expected, format!("[{start}, {end}]")));
+    }
+    let (bytes, product) = (end - start, |n: u64, &extent: &usize| n.checked_mul(extent as u64));
+    let bits = shape.iter().try_fold(dtype.bitsize() as u64, product);
+    if bits.is_none() || bits != bytes.checked_mul(8) {
+        let expected = format!("the bytes of {dtype} {shape:?}");
+        return Err(FileError::content(expected, format!("{bytes} bytes")));
+    }
+    Ok(())
 }
 
 /// Checks that the tensors' data follow each other without gaps and fill the file.
-fn check_gaps(mut ranges: Vec<((usize, usize), String)>, size: usize) -> Result<(), FileError> {
-    ranges.sort();
+fn check_gaps(mut ranges: Vec<((u64, u64), &str)>, size: u64) -> Result<(), FileError> {
+    ranges.sort_unstable();
     let mut end = 0;
     for ((start, next), name) in ranges {
         if start != end {
             let expected = format!("data_offsets that begin at {end}, where the last end");
-            return Err(FileError::content(expected, start.to_string()).in_tensor(&name));
+            return Err(FileError::content(expected, start.to_string()).in_tensor(name));
         }
         end = next;
     }
@@ -199,34 +263,10 @@ fn check_gaps(mut ranges: Vec<((usize, usize), String)>, size: usize) -> Result<
     Ok(())
 }
 
-fn json<T>(
-    expected: &str,
-    parse: impl FnOnce() -> Result<T, serde_json::Error>,
-) -> Result<T, FileError> {
-    parse().map_err(|error| FileError::content(expected, error.to_string()))
-}
-
-/// Reads an entry of the header: the tensor, and where its bytes are in the data.
-fn stored(value: Value, data: &[u8]) -> Result<(Stored<'_>, (usize, usize)), FileError> {
-    let TensorInfo { dtype, shape, data_offsets } =
-        json("dtype, shape and data_offsets", || serde_json::from_value(value))?;
-    let (start, end) = data_offsets;
-    let Some(bytes) = data.get(start..end) else {
-        let expected = format!("data_offsets in the {} bytes of data", data.len());
-        return Err(FileError::content(expected, format!("[{start}, {end}]")));
-    };
-    let bits = shape.iter().try_fold(dtype.bitsize(), |n, &extent| n.checked_mul(extent));
-    if bits != bytes.len().checked_mul(8) {
-        let expected = format!("the bytes of {dtype} {shape:?}");
-        return Err(FileError::content(expected, format!("{} bytes", bytes.len())));
-    }
-    Ok((Stored { dtype, shape, bytes }, (start, end)))
-}
-
-impl Stored<'_> {
-    /// Converts the numbers to precision `F`.
-    pub(crate) fn tensor<F: Float>(&self) -> Result<Tensor<F>, FileError> {
-        let dtype = match self.dtype {
+impl<R: Read + Seek> Data<R> {
+    /// Reads a tensor and converts its numbers to precision `F`.
+    pub(crate) fn tensor<F: Float>(&mut self, stored: &Stored) -> Result<Tensor<F>, FileError> {
+        let dtype = match stored.dtype {
             tensor::Dtype::BOOL => Dtype::Bool,
             tensor::Dtype::U8 => Dtype::U8,
             tensor::Dtype::I8 => Dtype::I8,
@@ -245,7 +285,9 @@ impl Stored<'_> {
                 return Err(FileError::content(expected, other.to_string()));
             }
         };
-        let shape = dtype::checked_shape(&self.shape)?;
-        Ok(Tensor::from_vec(dtype.decode(self.bytes, false), shape))
+        let shape = dtype::checked_shape(&stored.shape)?;
+        let place = SeekFrom::Start(self.start + stored.start);
+        self.reader.seek(place).map_err(FileError::read)?;
+        Ok(Tensor::from_vec(dtype.read(&mut self.reader, shape.numel(), false)?, shape))
     }
 }

@@ -1,13 +1,14 @@
 //! Saving and loading the state of an optimizer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use ::safetensors::tensor::Dtype;
 use wengert_core::{Float, Params, Tensor};
 use wengert_nn::optim::{LoadReport, Optimizer, OptimizerState};
 
-use crate::safetensors::{Contents, Entry, encode};
+use crate::safetensors::{Array, Contents, encode};
 use crate::{FileError, Problem, file};
 
 /// Writes the state of an optimizer to a safetensors file, under the names of [`OptimizerState`] such as
@@ -41,9 +42,7 @@ pub fn save_state<F: Float>(
     optimizer: &Optimizer<F>,
     model: &dyn Params<F>,
 ) -> Result<(), FileError> {
-    let path = path.as_ref();
-    let bytes = state_to_bytes(&optimizer.state(model)).map_err(|error| error.in_file(path))?;
-    file::write(path, &bytes)
+    file::write(path.as_ref(), |file| write_state(&optimizer.state(model), file))
 }
 
 /// Loads the state of an optimizer, so that training resumes with the same bits.
@@ -57,7 +56,7 @@ pub fn load_state<F: Float>(
     model: &dyn Params<F>,
 ) -> Result<(), FileError> {
     let path = path.as_ref();
-    let state = file::read(path, state_from_bytes)?;
+    let state = file::read(path, read_state)?;
     optimizer.restore(model, state).map_err(|error| {
         FileError::new(Problem::StateMismatch(error.report().clone())).in_file(path)
     })
@@ -73,7 +72,7 @@ pub fn load_state_lenient<F: Float>(
     optimizer: &mut Optimizer<F>,
     model: &dyn Params<F>,
 ) -> Result<LoadReport, FileError> {
-    let state = file::read(path.as_ref(), state_from_bytes)?;
+    let state = file::read(path.as_ref(), read_state)?;
     Ok(optimizer.restore_lenient(model, state))
 }
 
@@ -97,13 +96,19 @@ const NUMBERS: &str = "numbers";
 /// # Ok::<(), wengert_io::FileError>(())
 /// ```
 pub fn state_to_bytes<F: Float>(state: &OptimizerState<F>) -> Result<Vec<u8>, FileError> {
-    let mut entries: Vec<Entry> =
-        state.tensors.iter().map(|(name, array)| Entry::new(name, array)).collect();
-    let numbers = state.numbers.iter();
-    entries.extend(numbers.map(|(name, &number)| Entry::new(name, &Tensor::<f64>::scalar(number))));
-    let names = state.numbers.keys().map(|name| name.as_str()).collect::<Vec<_>>();
-    let list = serde_json::Value::from(names).to_string();
-    encode(&entries, (NUMBERS, list))
+    let mut bytes = Vec::new();
+    write_state(state, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn write_state<F: Float>(state: &OptimizerState<F>, to: &mut dyn Write) -> Result<(), FileError> {
+    let OptimizerState { tensors, numbers } = state;
+    let list = serde_json::Value::from(numbers.keys().map(String::as_str).collect::<Vec<_>>());
+    let scalar = |(name, &number): (_, &f64)| (name, Tensor::scalar(number));
+    let scalars: Vec<(&String, Tensor<f64>)> = numbers.iter().map(scalar).collect();
+    let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor as &dyn Array));
+    let scalars = scalars.iter().map(|(name, number)| (name.as_str(), number as &dyn Array));
+    encode(&tensors.chain(scalars).collect::<Vec<_>>(), (NUMBERS, &list.to_string()), to)
 }
 
 /// Reads a state from the bytes of a file that [`save_state`] wrote.
@@ -111,7 +116,11 @@ pub fn state_to_bytes<F: Float>(state: &OptimizerState<F>) -> Result<Vec<u8>, Fi
 /// # Errors
 /// If the bytes are no safetensors file, or hold something other than numbers.
 pub fn state_from_bytes<F: Float>(bytes: &[u8]) -> Result<OptimizerState<F>, FileError> {
-    let Contents { metadata, tensors } = Contents::parse(bytes)?;
+    read_state(Cursor::new(bytes))
+}
+
+fn read_state<F: Float>(file: impl Read + Seek) -> Result<OptimizerState<F>, FileError> {
+    let Contents { metadata, tensors, mut data } = Contents::parse(file)?;
     let list = metadata.get(NUMBERS).map_or("[]", String::as_str);
     let list: BTreeSet<String> = serde_json::from_str(list)
         .map_err(|error| FileError::content("a list of the numbers' names", error.to_string()))?;
@@ -119,10 +128,10 @@ pub fn state_from_bytes<F: Float>(bytes: &[u8]) -> Result<OptimizerState<F>, Fil
     for (name, stored) in tensors {
         let failed = |error: FileError| error.in_tensor(&name);
         if !list.contains(&name) {
-            let array = stored.tensor().map_err(failed)?;
+            let array = data.tensor(&stored).map_err(failed)?;
             state.tensors.insert(name, array);
         } else if stored.dtype == Dtype::F64 && stored.shape.is_empty() {
-            let number = stored.tensor::<f64>().map_err(failed)?.item();
+            let number = data.tensor::<f64>(&stored).map_err(failed)?.item();
             state.numbers.insert(name, number);
         } else {
             let found = format!("{} {:?}", stored.dtype, stored.shape);

@@ -67,7 +67,12 @@ fn false_claims_are_reported_with_the_tensor() {
     }
     // The bytes of a NaN as the length of a header.
     let error = safetensors::from_bytes::<f32>(&f64::NAN.to_le_bytes()).unwrap_err().to_string();
-    assert_eq!(error, "byte 8: expected a header of 9221120237041090560 bytes, found 0 bytes");
+    assert_eq!(
+        error,
+        "byte 0: expected a header of at most 100000000 bytes, found 9221120237041090560 bytes"
+    );
+    let error = safetensors::from_bytes::<f32>(&7u64.to_le_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "byte 8: expected a header of 7 bytes, found 0 bytes");
 }
 
 #[test]
@@ -105,10 +110,7 @@ fn a_strict_load_reports_all_differences_and_a_lenient_one_loads_the_rest() {
 
     let error = |load: Load, net: &mut Net| load.file(&path, net).unwrap_err().to_string();
     let unused = error(Load::new().lenient().rename("mena", "mean"), &mut net);
-    assert!(
-        unused.contains("rename from `mena`, found only `extra`, `mean`, `weight`"),
-        "{unused}"
-    );
+    assert!(unused.contains("rename from `mena`, found only extra, mean, weight"), "{unused}");
     let double = error(Load::new().lenient().rename("extra", "mean"), &mut net);
     assert!(
         double.contains("tensor `mean`") && double.contains("two tensors that would"),

@@ -276,7 +276,11 @@ fn permute<V: Value>(x: &V, order: &[usize]) -> V {
 #[track_caller]
 pub fn einsum<V: Value>(spec: &str, operands: &[V]) -> V {
     ensure_shape!(!operands.is_empty(), "there are no operands");
-    let shapes = operands.iter().map(Value::shape).collect::<SmallVec<[Shape; 4]>>();
+    // A loop, because a closure would hide the caller's line.
+    let mut shapes = SmallVec::<[Shape; 4]>::new();
+    for operand in operands {
+        shapes.push(operand.shape());
+    }
     let plan = expect_shape!(Plan::of(spec, &shapes));
     let extents = expect_shape!(plan.extents(&shapes));
     let mut terms = operands.iter().zip(&plan.inputs);

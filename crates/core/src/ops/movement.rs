@@ -1,5 +1,6 @@
 //! Methods that move elements without changing them: shapes, axes, slices, padding, diagonals.
 
+use std::borrow::Borrow;
 use std::ops::{Bound, RangeBounds};
 
 use super::broadcast::{Expand, Reshape};
@@ -21,7 +22,7 @@ use crate::{Op, ShapeError};
 /// let x = Tensor::<f32>::from([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]);
 /// assert_eq!(x.transpose(0, 1).reshape([-1, 2]), Tensor::from([[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]));
 /// assert_eq!(x.slice(1, 1..), Tensor::from([[1.0, 2.0], [4.0, 5.0]]));
-/// assert_eq!(Tensor::stack(&[x.clone(), x], 0).shape(), [2, 2, 3].into());
+/// assert_eq!(Tensor::stack(&[&x, &x], 0).shape(), [2, 2, 3].into());
 /// ```
 ///
 /// # Panics
@@ -132,28 +133,29 @@ pub trait MovementOps: Value {
         Self::apply(Narrow { axis, start, len }, [self])
     }
 
-    /// Concatenates values along one axis.
+    /// Concatenates values along one axis. The parts may be values or references.
     ///
     /// # Panics
     /// If there are no parts, or if they differ in another axis.
     #[track_caller]
-    fn concat(parts: &[Self], axis: isize) -> Self {
+    fn concat(parts: &[impl Borrow<Self>], axis: isize) -> Self {
         ensure_shape!(!parts.is_empty(), "there are no parts");
-        let axis = expect_shape!(parts[0].shape().axis(axis));
-        let parts = parts.iter().collect::<smallvec::SmallVec<[&Self; 8]>>();
+        let axis = expect_shape!(parts[0].borrow().shape().axis(axis));
+        let parts = parts.iter().map(Borrow::borrow).collect::<smallvec::SmallVec<[&Self; 8]>>();
         Self::apply_many(Concat { axis }, &parts)
     }
 
-    /// Concatenates values of one shape along a new axis, which is axis `axis` of the result.
+    /// Concatenates values of one shape along a new axis, which is axis `axis` of the result. The parts may be values or
+    /// references.
     ///
     /// # Panics
     /// If there are no parts, if their shapes differ, or if the result has no such axis.
     #[track_caller]
-    fn stack(parts: &[Self], axis: isize) -> Self {
+    fn stack(parts: &[impl Borrow<Self>], axis: isize) -> Self {
         ensure_shape!(!parts.is_empty(), "there are no parts");
         let mut longer = Vec::with_capacity(parts.len());
-        for part in parts {
-            let (first, other) = (parts[0].shape(), part.shape());
+        for part in parts.iter().map(Borrow::borrow) {
+            let (first, other) = (parts[0].borrow().shape(), part.shape());
             ensure_shape!(first == other, "{first:?} and {other:?} must be equal");
             longer.push(part.unsqueeze(axis));
         }

@@ -64,5 +64,6 @@ pub use tape::gradients::Gradients;
 pub use tape::layer::LayerGuard;
 pub use tape::random::Random;
 pub use tape::record::{IndexVar, LayerName, Tape, Var};
+pub use tape::reuse::empty_cache;
 pub use tensor::indices::Indices;
 pub use tensor::{Nested, Tensor};

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use crate::params::param::ParamId;
 use crate::tape::record::{Mode, Tape};
-use crate::tensor::storage::of_precision;
+use crate::tensor::pool::{self, of_precision};
 use crate::{Float, Tensor};
 
 struct Reuse<F: Float> {
@@ -33,11 +33,37 @@ pub(crate) fn borrow_tape<F: Float>(mode: Mode) -> Tape<F> {
 
 pub(crate) fn return_tape<F: Float>(mut tape: Tape<F>) {
     tape.clear();
+    pool::end_step::<F>();
     in_reuse(|workshop| workshop.tapes.borrow_mut().push(tape));
 }
 
 pub(crate) fn spare_list<F: Float>() -> ParamList<F> {
     in_reuse(|workshop| workshop.lists.borrow_mut().pop()).flatten().unwrap_or_default()
+}
+
+/// Gives back all memory that this thread keeps for reuse: that of dropped tensors, and that of cleared tapes.
+///
+/// A thread keeps what recent steps needed, so that a steady step allocates nothing. Call this after the last step, or
+/// between two models, as `torch.cuda.empty_cache`.
+///
+/// ```
+/// use wengert_core::{Tensor, empty_cache};
+///
+/// drop(Tensor::<f32>::zeros([1000, 1000]));
+/// empty_cache(); // The 4 MB are back with the system.
+/// ```
+pub fn empty_cache() {
+    in_reuse::<f32, _>(Reuse::empty);
+    in_reuse::<f64, _>(Reuse::empty);
+    pool::empty();
+}
+
+impl<F: Float> Reuse<F> {
+    fn empty(&self) {
+        // Taken first: a tape gives its memory back while it is dropped.
+        drop(self.tapes.take());
+        drop(self.lists.take());
+    }
 }
 
 /// Keeps the memory of a list of gradients for the next step; a few are enough.

@@ -2,6 +2,7 @@
 
 mod arg;
 pub(crate) mod indices;
+pub(crate) mod pool;
 mod print;
 pub(crate) mod reduce;
 #[cfg(feature = "serde")]

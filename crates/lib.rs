@@ -65,10 +65,11 @@ pub use wengert_core::{
     Against, Arithmetic, Axes, AxisList, BinaryOp, BinaryOps, Buffer, Check, Checked, ConvOptions,
     Cotangent, Elementwise, Float, Flow, Gradients, IndexOp, IndexOps, Indices, LayerName,
     LayerTrace, Leaf, LeafMut, ManyOp, MatmulOps, Mismatch, MovementOps, NotFinite, Op, Operand,
-    Padding, Param, ParamId, Params, Path, Pooling, Random, ReduceOps, ReshapeTo, Seeded, Shape,
-    ShapeError, ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps,
-    check_gradients, check_model, einsum, eval_shape, evaluate, grad, gradients, gradients_checked,
-    gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
+    Outputs, Padding, Param, ParamId, Params, Path, Pooling, Random, ReduceOps, ReshapeTo, Seeded,
+    Shape, ShapeError, ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps,
+    check_gradients, check_model, einsum, empty_cache, eval_shape, evaluate, grad, gradients,
+    gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized,
+    vjp,
 };
 pub use wengert_nn::optim::Optimizer;
 pub use wengert_nn::{
@@ -123,8 +124,17 @@ macro_rules! precision {
         pub use crate::core::{
             BinaryOps, ConvOptions, IndexOps, Indices, MatmulOps, MovementOps, Padding, Params,
             Pooling, ReduceOps, Shape, UnaryOps, WindowOps, einsum, evaluate, grad, gradients,
-            gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, seeded, vjp,
+            gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, vjp,
         };
+
+        #[doc = concat!(
+            "Gives [`gradients`], [`evaluate`] and tapes a key for random layers.\n\n",
+            "This is [`core::seeded`](crate::core::seeded()) for `", stringify!($F), "`.",
+        )]
+        pub fn seeded(seed: u64) -> crate::core::Seeded<$F> {
+            crate::core::seeded(seed)
+        }
+
         crate::nn::layers_of_precision!($F);
         crate::nn::losses_of_precision!($F);
         pub use crate::nn::layers::*;

@@ -8,7 +8,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
 
 mod allocations;
-use allocations::ALLOCATIONS;
+use allocations::{ALLOCATIONS, LIVE};
 
 struct Net {
     hidden: Linear,
@@ -118,8 +118,13 @@ fn a_chain_of_a_hundred_thousand_operations_is_differentiated_by_a_recorded_swee
 
 /// The resident set in bytes.
 fn resident() -> usize {
+    status("VmRSS:")
+}
+
+/// A figure of this process in bytes.
+fn status(figure: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("a system with /proc");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+    let line = status.lines().find(|line| line.starts_with(figure)).expect("the figure");
     let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok());
     kib.expect("a number") * 1024
 }
@@ -159,6 +164,163 @@ fn ten_thousand_steps_leave_memory_where_step_one_hundred_had_it() {
         let late = resident();
         assert!(late <= early + TOLERANCE, "from {early} to {late} bytes");
     });
+}
+
+/// The largest resident set of this process so far, in bytes.
+fn largest_resident() -> usize {
+    status("VmHWM:")
+}
+
+const MIB: usize = 1 << 20;
+
+/// Each layer, followed by the positive part.
+fn forward<'t>(layers: &[Linear], x: Var<'t>) -> Var<'t> {
+    layers.iter().fold(x, |x, layer| layer.forward(x).relu())
+}
+
+/// Forty layers over 10,000 rows of 256 numbers: each value takes 10 MB, and all that are recorded 800 MB.
+fn deep_net() -> (Vec<Linear>, Tensor) {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    ((0..40).map(|_| Linear::new(256, 256, &mut rng)).collect(), Tensor::ones([10_000, 256]))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_evaluation_takes_the_memory_of_its_widest_part() {
+    alone("an_evaluation_takes_the_memory_of_its_widest_part", || {
+        let (layers, x) = deep_net();
+        let before = resident();
+        let y = evaluate(|tape| forward(&layers, tape.constant(&x)));
+        // Read in the middle, as for an accuracy beside a loss.
+        let mut largest = 0.0;
+        let z = evaluate(|tape| {
+            let y = forward(&layers, tape.constant(&x));
+            largest = y.value().max().item();
+            y.mean()
+        });
+        assert!((y.mean().item() - z.item()).abs() < 1e-6 && largest >= z.item());
+        let taken = largest_resident() - before;
+        assert!(taken < 64 * MIB, "{} MiB", taken / MIB);
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn temporary_recordings_leave_no_memory_behind() {
+    alone("temporary_recordings_leave_no_memory_behind", || {
+        let tape = wengert::seeded::<f32>(0).tape();
+        let x = tape.constant(&Tensor::ones([64, 32]));
+        let labels = Indices::from(vec![1; 64]);
+        let run = || {
+            let loss = || {
+                let noise = tape.random([64, 32], wengert::Random::Normal);
+                (x + noise).cross_entropy(&labels)
+            };
+            for _ in 0..3000 {
+                let y = tape.temporarily(loss);
+                tape.temporarily(|| {
+                    let model = Param::new(Tensor::ones([64, 32]));
+                    tape.bind(&model, x * y);
+                    _ = tape.param(&model).sum().item();
+                });
+            }
+        };
+        run();
+        let before = resident();
+        run();
+        // The 3,000 losses that were kept take less than a MiB.
+        assert!(resident() <= before + 2 * MIB, "from {before} to {} bytes", resident());
+    });
+}
+
+/// The MiB that this thread holds.
+fn live() -> usize {
+    LIVE.get().max(0) as usize / MIB
+}
+
+#[test]
+fn the_memory_of_large_tensors_goes_back() {
+    drop(Tensor::zeros([600, 1 << 18]));
+    assert!(live() < 1, "{} MiB", live());
+    // 64 tensors of 8 to 20 MiB: 0.9 GiB.
+    let mib = |i: usize| 8 + i * 12 / 63;
+    let tensors = (0..64).map(|i| Tensor::zeros([mib(i), 1 << 18])).collect::<Vec<_>>();
+    let needed = (0..64).map(mib).sum::<usize>();
+    assert!(live() < needed + needed / 15, "{} MiB for {needed} MiB", live());
+    drop(tensors);
+    assert!(live() <= 64, "{} MiB", live());
+    wengert::empty_cache();
+    assert!(live() < 1, "{} MiB", live());
+}
+
+#[test]
+fn the_memory_of_one_large_step_goes_back() {
+    let (mut net, x, y) = tiny();
+    let mut steps = |count: usize| {
+        for _ in 0..count {
+            let gradients = net.gradients(&x, &y);
+            net.descend(&gradients);
+        }
+    };
+    steps(10);
+    let w = Param::new(Tensor::scalar(1.0));
+    // A million nodes; then four values of 64 MiB, at two steps.
+    drop(gradients(|tape| (0..LONG).fold(tape.param(&w), |x, _| x + 1.0).sum()));
+    assert!(live() <= 80, "{} MiB", live());
+    let large = Tensor::zeros([64, 1 << 18]);
+    for _ in 0..2 {
+        drop(gradients(|tape| (tape.constant(&large) * &w).exp().square().sum()));
+    }
+    drop(large);
+    assert!(live() > 128, "a second step of this size finds the memory of the first");
+    steps(60);
+    assert!(live() <= 80, "{} MiB", live());
+    wengert::empty_cache();
+    assert!(live() < 1, "{} MiB", live());
+    steps(10);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn batches_of_random_sizes_take_little_more_than_the_largest() {
+    alone("batches_of_random_sizes_take_little_more_than_the_largest", || {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let layers = (0..10).map(|_| Linear::new(64, 64, &mut rng)).collect::<Vec<_>>();
+        let step = |batch: usize| {
+            let x = Tensor::ones([batch, 64]);
+            drop(gradients(|tape| forward(&layers, tape.constant(&x)).square().sum()));
+        };
+        let before = resident();
+        (0..3).for_each(|_| step(20_000));
+        let largest = resident() - before;
+        assert!(largest > 100 * MIB, "{} MiB", largest / MIB);
+        (0..30).for_each(|i| step(1 + i * 7919 % 20_000));
+        let taken = largest_resident() - before;
+        assert!(10 * taken < 23 * largest, "{} MiB for {} MiB", taken / MIB, largest / MIB);
+    });
+}
+
+#[test]
+fn after_warm_up_an_evaluation_allocates_nothing() {
+    let (net, x, _) = tiny();
+    let step = || drop(evaluate(|tape| net.forward(tape.constant(&x))));
+    (0..10).for_each(|_| step());
+    let before = ALLOCATIONS.get();
+    (0..100).for_each(|_| step());
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred evaluations");
+}
+
+#[test]
+fn after_warm_up_a_long_recording_allocates_nothing() {
+    let w = Param::new(Tensor::scalar(1.0));
+    // Longer than what is kept after a single one.
+    let step = || {
+        drop(gradients(|tape| (0..20_000).fold(tape.param(&w), |x, _| x + 1.0).sum()));
+    };
+    (0..5).for_each(|_| step());
+    let before = ALLOCATIONS.get();
+    (0..5).for_each(|_| step());
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in five steps");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Counts the allocations of each thread, for tests that none are made.
+//! Counts the allocations of each thread and their bytes, for tests that none are made, or that all are freed.
 #![allow(unsafe_code)] // An allocator is unsafe by its trait.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -9,16 +9,21 @@ struct Counting;
 
 thread_local! {
     pub(crate) static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    /// Bytes that this thread has allocated, less those it has freed.
+    #[allow(dead_code)] // Not every test reads it.
+    pub(crate) static LIVE: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call is handed to the system's allocator unchanged; counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        let _ = LIVE.try_with(|bytes| bytes.set(bytes.get() + layout.size() as isize));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        let _ = LIVE.try_with(|bytes| bytes.set(bytes.get() - layout.size() as isize));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.dealloc(at, layout) }
     }

@@ -1,19 +1,24 @@
 //! The core: values, conventions at the edges, derivatives of any order, errors, and repeatability.
 
+mod anomaly;
 mod broadcast;
 mod checker;
 mod checkpoints;
 mod conventions;
 mod conventions_reduce;
+mod deferred;
 mod discarded;
 mod errors;
 mod extremes;
 mod formula;
 mod forward;
 mod gradients;
+mod handles;
 mod higher_order;
 mod math;
 mod operators;
 mod panics;
 mod repeat;
+mod temporary;
+mod user_operations;
 mod values;

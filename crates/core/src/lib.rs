@@ -62,6 +62,7 @@ pub use tape::backward::{Seeded, evaluate, gradients, gradients_with, seeded};
 pub use tape::eval_shape::{LayerTrace, ShapeTrace, eval_shape};
 pub use tape::gradients::Gradients;
 pub use tape::layer::LayerGuard;
+pub use tape::outputs::Outputs;
 pub use tape::random::Random;
 pub use tape::record::{IndexVar, LayerName, Tape, Var};
 pub use tape::reuse::empty_cache;

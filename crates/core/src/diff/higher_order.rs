@@ -55,6 +55,7 @@ pub fn vjp<'t, F: Float>(
     cotangent: Var<'t, F>,
 ) -> Vec<Var<'t, F>> {
     check_variables("vjp", y.tape, wrt);
+    cotangent.on_tape(y.tape);
     check_shape("vjp", "cotangent", y.shape(), cotangent.shape());
     or_zeros(reverse_mode(y, wrt, cotangent), wrt)
 }
@@ -77,6 +78,7 @@ pub fn vjp<'t, F: Float>(
 /// If there are more or fewer tangents than values, a shape disagrees, or one of `wrt` is a constant.
 #[track_caller]
 pub fn jvp<'t, F: Float>(y: Var<'t, F>, wrt: &[Var<'t, F>], tangents: &[Var<'t, F>]) -> Var<'t, F> {
+    y.on_tape(y.tape);
     check_variables("jvp", y.tape, wrt);
     check_tangents("jvp", wrt, tangents);
     or_zeros(forward_mode(&[y], wrt, tangents), &[y])[0]
@@ -187,6 +189,7 @@ fn check_tangents<F: Float>(function: &str, wrt: &[Var<'_, F>], tangents: &[Var<
     let (values, given) = (wrt.len(), tangents.len());
     assert!(values == given, "{function}: expected {values} tangents, found {given}");
     for (var, tangent) in wrt.iter().zip(tangents) {
+        tangent.on_tape(var.tape);
         check_shape(function, "tangent", var.shape(), tangent.shape());
     }
 }

@@ -7,13 +7,15 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::float::PerPrecision;
+use crate::op::check_cotangent;
 use crate::ops::sum_to;
 use crate::tape::backward::rethrow;
 use crate::tape::record::{ErasedOp, Inputs, Kind};
-use crate::{Float, Tape, Tensor, Var};
+use crate::{Float, Shape, Tape, Tensor, Var};
 
 /// Carries a cotangent of `y` backward. Returns the cotangents of `wrt`, `None` where `y` does not
 /// depend on the value.
+#[track_caller]
 pub(crate) fn reverse_mode<'t, F: Float>(
     y: Var<'t, F>,
     wrt: &[Var<'t, F>],
@@ -24,6 +26,7 @@ pub(crate) fn reverse_mode<'t, F: Float>(
 
 /// Carries tangents of `wrt` forward. Returns the tangents of `ys`, `None` where one does not depend on
 /// `wrt`.
+#[track_caller]
 pub(crate) fn forward_mode<'t, F: Float>(
     ys: &[Var<'t, F>],
     wrt: &[Var<'t, F>],
@@ -60,6 +63,7 @@ impl<'x, 't: 'x> PerPrecision<'t> for ForwardMode<'x> {
     }
 }
 
+#[track_caller]
 fn sweep_backward<'t, F: Float>(
     y: Var<'t, F>,
     wrt: &[Var<'t, F>],
@@ -75,13 +79,14 @@ fn sweep_backward<'t, F: Float>(
         node.differentiate(|op, inputs, y| {
             for (i, &input) in inputs.iter().enumerate().filter(|(_, input)| needed.get(**input)) {
                 let shape = y.tape.handle(input).shape();
-                cotangents.add(input, sum_to(&y.vjp(op, i, g), shape));
+                cotangents.add(input, cotangent_of(op, i, y, g, shape));
             }
         });
     }
     wrt.iter().map(|x| cotangents.get(x.id)).collect()
 }
 
+#[track_caller]
 fn sweep_forward<'t, F: Float>(
     ys: &[Var<'t, F>],
     wrt: &[Var<'t, F>],
@@ -117,6 +122,19 @@ fn sweep_forward<'t, F: Float>(
     ys.iter().map(|y| carried.get(y.id)).collect()
 }
 
+/// The cotangent of input `i` of this shape, where the operation's output has the cotangent `g`.
+fn cotangent_of<'t, F: Float>(
+    op: &dyn ErasedOp<F>,
+    i: usize,
+    y: Var<'t, F>,
+    g: Var<'t, F>,
+    shape: Shape,
+) -> Var<'t, F> {
+    let found = y.vjp(op, i, g);
+    check_cotangent(shape, found.shape());
+    sum_to(&found, shape)
+}
+
 /// The tangent of an operation's output where input `i` moves along `tangent`.
 ///
 /// The operation gives `g -> g^T J`, which is linear in `g`. Recorded on a `g` of zeros, its own
@@ -128,7 +146,7 @@ fn jvp_of<'t, F: Float>(
     tangent: Var<'t, F>,
 ) -> Option<Var<'t, F>> {
     let g = y.tape.leaf(Tensor::zeros(y.shape()), true);
-    let transposed = sum_to(&y.vjp(op, i, g), tangent.shape());
+    let transposed = cotangent_of(op, i, y, g, tangent.shape());
     let linear = transposed.value().as_slice().iter().all(|x| *x == F::ZERO || x.is_nan());
     assert!(linear, "jvp: the derivative of {} is not linear in the cotangent", op.name());
     sweep_backward(transposed, &[g], tangent)[0]
@@ -221,7 +239,7 @@ impl<'t, F: Float> OpNode<'t, F> {
         let mut record = tape.record.borrow_mut();
         if !record.checkpoints.is_empty() {
             // The values stay: from now on the tape holds nodes that read them.
-            record.restore(id);
+            record.restore_and_hold(id);
         }
         let node = &record.nodes[id as usize];
         // A clone of the operation, because its derivative is recorded on the tape that holds it.
@@ -235,6 +253,7 @@ impl<'t, F: Float> OpNode<'t, F> {
 
     /// Runs `f`, which records derivatives of this operation. What it records, and any panic, is attributed
     /// to the line that recorded the operation.
+    #[track_caller]
     fn differentiate(&self, f: impl FnOnce(&dyn ErasedOp<F>, &[u32], Var<'t, F>)) {
         let (tape, id) = (self.y.tape, self.y.id as usize);
         let location = tape.record.borrow().nodes[id].location;
@@ -242,7 +261,7 @@ impl<'t, F: Float> OpNode<'t, F> {
         let outcome = catch_unwind(AssertUnwindSafe(|| f(&*self.op, &self.inputs, self.y)));
         tape.record.borrow_mut().origin = before;
         if let Err(panic) = outcome {
-            rethrow(panic, &self.op.name(), location);
+            rethrow(panic, "differentiating", &self.op.name(), location);
         }
     }
 }

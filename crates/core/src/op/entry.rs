@@ -16,7 +16,7 @@ use crate::float::PerPrecision;
 pub use crate::tape::erased::{record, record_indexed, record_many};
 use crate::tape::record::{IndexVar, Var};
 use crate::tensor::indices::Indices;
-use crate::{Float, ShapeError, Tensor};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// Writes the entry points of an operation: `entry_points!(Op<2>)`, `entry_points!(ManyOp)`,
 /// `entry_points!(IndexOp)`.
@@ -129,8 +129,8 @@ macro_rules! entry_points {
 /// Computes an operation's value from tensors.
 #[track_caller]
 pub fn compute<F: Float, const N: usize>(op: impl Op<N>, x: [&Tensor<F>; N]) -> Tensor<F> {
-    match op.shape(x.map(Tensor::shape)) {
-        Ok(out) => op.forward(x, out),
+    match try_compute(&op, x) {
+        Ok(value) => value,
         Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
 }
@@ -138,9 +138,8 @@ pub fn compute<F: Float, const N: usize>(op: impl Op<N>, x: [&Tensor<F>; N]) -> 
 /// Computes the value of an operation of any number of inputs.
 #[track_caller]
 pub fn compute_many<F: Float>(op: impl ManyOp, x: &[&Tensor<F>]) -> Tensor<F> {
-    let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 4]>>();
-    match op.shape(&shapes) {
-        Ok(out) => op.forward(x, out),
+    match try_compute_many(&op, x) {
+        Ok(value) => value,
         Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
 }
@@ -148,10 +147,54 @@ pub fn compute_many<F: Float>(op: impl ManyOp, x: &[&Tensor<F>]) -> Tensor<F> {
 /// Computes the value of an operation of a tensor and indices.
 #[track_caller]
 pub fn compute_indexed<F: Float>(op: impl IndexOp, x: &Tensor<F>, index: &Indices) -> Tensor<F> {
-    match op.shape(x.shape(), index) {
-        Ok(out) => op.forward(x, index, out),
+    match try_compute_indexed(&op, x, index) {
+        Ok(value) => value,
         Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
+}
+
+/// An operation's value, or the mistake in the shapes: of the inputs, or of the value.
+#[inline]
+pub(crate) fn try_compute<F: Float, const N: usize>(
+    op: &impl Op<N>,
+    x: [&Tensor<F>; N],
+) -> Result<Tensor<F>, ShapeError> {
+    let out = op.shape(x.map(Tensor::shape))?;
+    of_shape(op.forward(x, out), out)
+}
+
+/// The value of an operation of any number of inputs; see [`try_compute`].
+#[inline]
+pub(crate) fn try_compute_many<F: Float>(
+    op: &impl ManyOp,
+    x: &[&Tensor<F>],
+) -> Result<Tensor<F>, ShapeError> {
+    let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 4]>>();
+    let out = op.shape(&shapes)?;
+    of_shape(op.forward(x, out), out)
+}
+
+/// The value of an operation of a tensor and indices; see [`try_compute`].
+#[inline]
+pub(crate) fn try_compute_indexed<F: Float>(
+    op: &impl IndexOp,
+    x: &Tensor<F>,
+    index: &Indices,
+) -> Result<Tensor<F>, ShapeError> {
+    let out = op.shape(x.shape(), index)?;
+    of_shape(op.forward(x, index, out), out)
+}
+
+/// A value that `forward` returned, which must have the shape that `shape` returned. Everything else believes
+/// that it does.
+#[inline]
+pub(crate) fn of_shape<F: Float>(value: Tensor<F>, out: Shape) -> Result<Tensor<F>, ShapeError> {
+    if value.shape() == out { Ok(value) } else { Err(other_shape(value.shape(), out)) }
+}
+
+#[cold]
+fn other_shape(found: Shape, out: Shape) -> ShapeError {
+    ShapeError::new(format!("`forward` returned shape {found:?}, but `shape` returned {out:?}"))
 }
 
 #[cold]

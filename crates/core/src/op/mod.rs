@@ -24,7 +24,8 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
     /// Returns the output shape, or an error that describes the mistake in the input shapes.
     fn shape(&self, x: [Shape; N]) -> Result<Shape, ShapeError>;
 
-    /// Computes the value. Its shape is `out`, which [`Op::shape`] returned.
+    /// Computes the value. Its shape is `out`, which [`Op::shape`] returned; applying the operation panics if it is
+    /// another.
     fn forward<F: Float>(&self, x: [&Tensor<F>; N], out: Shape) -> Tensor<F>;
 
     /// Returns the cotangent of input `i`, given the inputs, the output `y` and the output's
@@ -128,6 +129,7 @@ pub trait Value: Arithmetic {
     type Index: Clone;
 
     /// Returns the shape of this value.
+    #[track_caller]
     fn shape(&self) -> Shape;
 
     /// Applies an operation.
@@ -207,11 +209,15 @@ impl<'a, F: Float> Cotangent<'a, F> {
     }
 
     /// Adds a contribution. Axes along which the input was broadcast are summed here, and only here.
+    ///
+    /// # Panics
+    /// If the input does not broadcast to the shape of `g`.
     pub fn add(self, g: Tensor<F>) {
         let from = g.shape();
         let g = if from == self.shape {
             g
         } else {
+            check_cotangent(self.shape, from);
             crate::tensor::reduce::sum(&g, Axes::repeated(from, self.shape)).with_shape(self.shape)
         };
         match self.gathered {
@@ -234,6 +240,16 @@ impl<'a, F: Float> Cotangent<'a, F> {
     /// Returns the shape of the input.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+}
+
+/// Refuses a cotangent of a shape to which the input does not broadcast. Unwinds with a [`ShapeError`], which the sweep
+/// tells together with the operation.
+pub(crate) fn check_cotangent(shape: Shape, found: Shape) {
+    if !shape.expands_to(found) {
+        std::panic::resume_unwind(Box::new(ShapeError::new(format!(
+            "a cotangent of shape {found:?} does not sum to {shape:?}"
+        ))));
     }
 }
 

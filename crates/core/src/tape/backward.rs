@@ -1,15 +1,17 @@
 //! The first-order sweep, and the functions that run it.
 
 use std::any::Any;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use crate::float::PerPrecision;
 use crate::op::Cotangent;
 use crate::params::param::ParamId;
+use crate::tape::deferred::ComputeDeferred;
 use crate::tape::gradients::Gradients;
-use crate::tape::record::{Checkpoint, Content, Kind, Mode, ParamSlot, Record, Tape, Var};
+use crate::tape::record::{Checkpoint, Content, Inputs, Kind, Mode, ParamSlot, Record, Tape, Var};
 use crate::tape::reuse::{borrow_tape, return_tape, spare_list};
-use crate::{Float, Shape, Tensor};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// Runs `f` on a tape that records for training, differentiates the loss that it returns, and returns
 /// the loss with the gradients of all parameters.
@@ -30,7 +32,7 @@ use crate::{Float, Shape, Tensor};
 /// If the loss has more than one element.
 #[track_caller]
 pub fn gradients<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> (F, Gradients<F>) {
-    Seeded(None).gradients(f)
+    seeded_with(None).gradients(f)
 }
 
 /// Computes [`gradients`] and passes on a second result of `f`: returns `(loss, gradients, aux)`.
@@ -52,11 +54,14 @@ pub fn gradients<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) ->
 pub fn gradients_with<F: Float, A>(
     f: impl for<'t> FnOnce(&'t Tape<F>) -> (Var<'t, F>, A),
 ) -> (F, Gradients<F>, A) {
-    Seeded(None).gradients_with(f)
+    seeded_with(None).gradients_with(f)
 }
 
 /// Runs `f` on a tape that records for evaluation and returns the value of its result. Nothing is
 /// differentiated.
+///
+/// The operations run when `f` has returned, or reads a value. A value is dropped after the operation that reads it
+/// last, so a deep network takes the memory of its widest part.
 ///
 /// ```
 /// use wengert_core::{Param, ReduceOps, Tensor, evaluate};
@@ -64,8 +69,9 @@ pub fn gradients_with<F: Float, A>(
 /// let weight = Param::new(Tensor::<f64>::from([1.0, 2.0]));
 /// assert_eq!(evaluate(|tape| tape.param(&weight).sum()).item(), 3.0);
 /// ```
+#[track_caller]
 pub fn evaluate<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> Tensor<F> {
-    Seeded(None).evaluate(f)
+    seeded_with(None).evaluate(f)
 }
 
 /// Gives [`gradients`] and [`evaluate`] a key for random layers: `seeded(7).gradients(|tape| ..)`.
@@ -76,21 +82,36 @@ pub fn evaluate<F: Float>(f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> 
 /// ```
 /// use wengert_core::{Random, Tensor, seeded};
 ///
-/// let noise = |step| seeded(step).evaluate::<f32>(|tape| tape.random([4], Random::Uniform));
+/// let noise = |step| seeded::<f32>(step).evaluate(|tape| tape.random([4], Random::Uniform));
 /// assert_ne!(noise(0), noise(1));
 /// ```
-pub fn seeded(seed: u64) -> Seeded {
-    Seeded(Some(seed))
+pub fn seeded<F: Float>(seed: u64) -> Seeded<F> {
+    seeded_with(Some(seed))
+}
+
+fn seeded_with<F: Float>(seed: Option<u64>) -> Seeded<F> {
+    Seeded { seed, precision: PhantomData }
 }
 
 /// A key for random layers, with the functions that use it; see [`seeded`].
 #[derive(Clone, Copy, Debug)]
-pub struct Seeded(Option<u64>);
+pub struct Seeded<F: Float = f32> {
+    seed: Option<u64>,
+    precision: PhantomData<F>,
+}
 
-impl Seeded {
+impl<F: Float> Seeded<F> {
     /// Makes a tape that records for training with this key.
-    pub fn tape<F: Float>(self) -> Tape<F> {
-        Tape::with_mode(Mode { tracking: true, training: true, seed: self.0 })
+    ///
+    /// ```
+    /// use wengert_core::{Random, seeded};
+    ///
+    /// let tape = seeded::<f64>(7).tape();
+    /// let (first, second) = (tape.random([3], Random::Normal), tape.random([3], Random::Normal));
+    /// assert_ne!(first.value(), second.value());
+    /// ```
+    pub fn tape(self) -> Tape<F> {
+        Tape::with_mode(Mode::training(self.seed))
     }
 
     /// Computes the loss and its gradients with this key; see [`gradients`].
@@ -98,10 +119,7 @@ impl Seeded {
     /// # Panics
     /// If the loss has more than one element.
     #[track_caller]
-    pub fn gradients<F: Float>(
-        self,
-        f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
-    ) -> (F, Gradients<F>) {
+    pub fn gradients(self, f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> (F, Gradients<F>) {
         let (loss, gradients, ()) = self.gradients_with(|tape| (f(tape), ()));
         (loss, gradients)
     }
@@ -111,14 +129,15 @@ impl Seeded {
     /// # Panics
     /// If the loss has more than one element.
     #[track_caller]
-    pub fn gradients_with<F: Float, A>(
+    pub fn gradients_with<A>(
         self,
         f: impl for<'t> FnOnce(&'t Tape<F>) -> (Var<'t, F>, A),
     ) -> (F, Gradients<F>, A) {
-        let mut tape = borrow_tape(Mode { tracking: true, training: true, seed: self.0 });
+        let mut tape = borrow_tape(Mode::training(self.seed));
         let (loss, aux) = f(&tape);
+        let id = loss.on_tape(&tape);
         check_scalar(loss.shape());
-        let (id, value) = (loss.on_tape(&tape), loss.item());
+        let value = loss.item();
         let sweep = Sweep { loss: id, release: true, watch: None };
         let gradients = F::run::<Backward>((tape.record.get_mut(), sweep));
         return_tape(tape);
@@ -126,12 +145,14 @@ impl Seeded {
     }
 
     /// Evaluates with this key; see [`evaluate`].
-    pub fn evaluate<F: Float>(
-        self,
-        f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
-    ) -> Tensor<F> {
-        let tape = borrow_tape(Mode { tracking: false, training: false, seed: self.0 });
-        let value = f(&tape).value();
+    #[track_caller]
+    pub fn evaluate(self, f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>) -> Tensor<F> {
+        let mut tape = borrow_tape(Mode::evaluation(self.seed));
+        let id = f(&tape).on_tape(&tape);
+        let record = tape.record.get_mut();
+        // No variable is left, so that a value is dead after its last reader.
+        F::run::<ComputeDeferred>((record, &[id], 0));
+        let value = record.nodes[id as usize].value().clone();
         return_tape(tape);
         value
     }
@@ -187,7 +208,9 @@ impl<'a> PerPrecision<'a> for Backward {
 
 impl<F: Float> Record<F> {
     /// Runs the first-order sweep.
+    #[track_caller]
     pub(crate) fn backward(&mut self, mut sweep: Sweep<'_, F>) -> Gradients<F> {
+        self.compute_updates();
         let updates = self.buffer_updates();
         let mut cotangents = self.seed_cotangents(sweep.loss as usize);
         let mut current = sweep.loss as usize;
@@ -207,7 +230,12 @@ impl<F: Float> Record<F> {
             self.release_passed(&mut restored, 0);
         }));
         if let Err(panic) = swept {
-            rethrow(panic, &self.op(current).name(), self.nodes[current].location);
+            rethrow(
+                panic,
+                "differentiating",
+                &self.op(current).name(),
+                self.nodes[current].location,
+            );
         }
         self.gather(cotangents, updates)
     }
@@ -270,6 +298,14 @@ impl<F: Float> Record<F> {
         }
     }
 
+    /// Sees to it that the new values of buffers are computed.
+    fn compute_updates(&mut self) {
+        if !self.updates.is_empty() {
+            let nodes = self.updates.iter().map(|&(_, node)| node).collect::<Inputs>();
+            self.compute_deferred(&nodes, Self::NONE_DEAD);
+        }
+    }
+
     /// The new values of buffers, which leave with the gradients.
     fn buffer_updates(&self) -> Vec<(ParamId, Tensor<F>)> {
         let value = |&(id, node): &(_, u32)| (id, self.nodes[node as usize].value().clone());
@@ -289,19 +325,29 @@ impl<F: Float> Record<F> {
                 params.push((id, g));
             }
         }
+        let key = |leaf: u32| (leaf, self.nodes[leaf as usize].generation);
         let variables =
-            self.variables.iter().filter_map(|&leaf| Some((leaf, arrived(leaf)?))).collect();
+            self.variables.iter().filter_map(|&leaf| Some((key(leaf), arrived(leaf)?))).collect();
         self.cotangents = cotangents;
-        Gradients { params, variables, updates }
+        Gradients { params, variables, updates, recording: self.recording }
     }
 }
 
-/// Continues a panic from inside a derivative and names the user's line that recorded the operation.
+/// Continues a panic from inside an operation, at the caller's line. The message tells what was going on and which line
+/// recorded the operation.
 #[cold]
-pub(crate) fn rethrow(panic: Box<dyn Any + Send>, op: &str, recorded: &Location<'_>) -> ! {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    match text.or_else(|| panic.downcast_ref::<&str>().copied()) {
-        Some(text) => panic!("{text}\n  while differentiating {op} recorded at {recorded}"),
+#[track_caller]
+pub(crate) fn rethrow(
+    panic: Box<dyn Any + Send>,
+    doing: &str,
+    op: &str,
+    recorded: &Location<'_>,
+) -> ! {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    let text = text.or_else(|| panic.downcast_ref::<ShapeError>().map(ShapeError::to_string));
+    match text {
+        Some(text) => panic!("{text}\n  while {doing} {op} recorded at {recorded}"),
         None => resume_unwind(panic),
     }
 }

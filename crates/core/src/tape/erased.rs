@@ -20,6 +20,12 @@ trait AnyOp: Debug + Clone + Send + 'static {
         x: &[&Tensor<F>],
         index: Option<&Indices>,
     ) -> Result<Tensor<F>, ShapeError>;
+    fn forward<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        out: Shape,
+    ) -> Result<Tensor<F>, ShapeError>;
     fn multiply_adds(&self, _: &[&Shape], _: Shape) -> u64 {
         0
     }
@@ -53,6 +59,15 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
 
     fn compute(&self, x: &[&Tensor<F>], index: Option<&Indices>) -> Result<Tensor<F>, ShapeError> {
         AnyOp::compute(self, x, index)
+    }
+
+    fn forward(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        out: Shape,
+    ) -> Result<Tensor<F>, ShapeError> {
+        AnyOp::forward(self, x, index, out)
     }
 
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
@@ -118,8 +133,15 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
         x: &[&Tensor<F>],
         _: Option<&Indices>,
     ) -> Result<Tensor<F>, ShapeError> {
-        let x = fixed(x);
-        Ok(self.0.forward(x, self.0.shape(x.map(Tensor::shape))?))
+        entry::try_compute(&self.0, fixed(x))
+    }
+    fn forward<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        _: Option<&Indices>,
+        out: Shape,
+    ) -> Result<Tensor<F>, ShapeError> {
+        entry::of_shape(self.0.forward(fixed(x), out), out)
     }
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
         self.0.multiply_adds(fixed(x).map(|x: &Shape| *x), out)
@@ -154,8 +176,15 @@ impl<O: ManyOp> AnyOp for Many<O> {
         x: &[&Tensor<F>],
         _: Option<&Indices>,
     ) -> Result<Tensor<F>, ShapeError> {
-        let shapes = x.iter().map(|x| x.shape()).collect::<Few<_>>();
-        Ok(self.0.forward(x, self.0.shape(&shapes)?))
+        entry::try_compute_many(&self.0, x)
+    }
+    fn forward<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        _: Option<&Indices>,
+        out: Shape,
+    ) -> Result<Tensor<F>, ShapeError> {
+        entry::of_shape(self.0.forward(x, out), out)
     }
     fn vjp<V: Value>(&self, i: usize, x: &[&V], _: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(i, x, y, g)
@@ -179,8 +208,15 @@ impl<O: IndexOp> AnyOp for Indexed<O> {
         x: &[&Tensor<F>],
         index: Option<&Indices>,
     ) -> Result<Tensor<F>, ShapeError> {
-        let index = index.expect(RECORDED);
-        Ok(self.0.forward(x[0], index, self.0.shape(x[0].shape(), index)?))
+        entry::try_compute_indexed(&self.0, x[0], index.expect(RECORDED))
+    }
+    fn forward<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        out: Shape,
+    ) -> Result<Tensor<F>, ShapeError> {
+        entry::of_shape(self.0.forward(x[0], index.expect(RECORDED), out), out)
     }
     fn vjp<V: Value>(&self, _: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(x[0], index.expect(RECORDED), y, g)
@@ -192,7 +228,7 @@ impl<'t, F: Float> Var<'t, F> {
     pub(crate) fn vjp(self, op: &dyn ErasedOp<F>, i: usize, g: Self) -> Self {
         let (tape, inputs) = (self.tape, self.inputs());
         let count = tape.record.borrow().view().split(&inputs).0.len();
-        let index = inputs.get(count).map(|&id| IndexVar { tape, id });
+        let index = inputs.get(count).map(|&id| tape.index_handle(id));
         let x = few(&inputs[..count], |id| tape.handle(id));
         op.vjp(i, &x.iter().collect::<Few<_>>(), index.as_ref(), &self, &g)
     }
@@ -203,6 +239,7 @@ impl<F: Float> Arithmetic for Var<'_, F> {}
 impl<'t, F: Float> Value for Var<'t, F> {
     type Index = IndexVar<'t, F>;
 
+    #[track_caller]
     fn shape(&self) -> Shape {
         let id = self.on_tape(self.tape);
         *self.tape.record.borrow().nodes[id as usize].shape()
@@ -253,8 +290,8 @@ pub fn record_indexed<'t, F: Float>(
     x: &Var<'t, F>,
     index: &IndexVar<'t, F>,
 ) -> Var<'t, F> {
-    assert!(std::ptr::eq(x.tape, index.tape), "variables of two tapes do not mix");
-    x.tape.apply(Indexed(op), Inputs::from_slice(&[x.on_tape(x.tape), index.id]))
+    let inputs = [x.on_tape(x.tape), index.on_tape(x.tape)];
+    x.tape.apply(Indexed(op), Inputs::from_slice(&inputs))
 }
 
 /// The numbers of the nodes, which are all on the tape of the first.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::error::catch_shape_error;
 use crate::params::param::ParamId;
-use crate::tape::record::{Content, Inputs, Kind, LayerMark, LayerName, Mode, Record, Tape, Var};
+use crate::tape::record::{Content, Inputs, Kind, LayerMark, LayerName, Record, Tape, Var};
 use crate::{Float, Shape, ShapeError};
 
 /// Figures of a model's forward pass, computed without running it; see [`eval_shape`].
@@ -68,7 +68,7 @@ pub struct LayerTrace {
 pub fn eval_shape<F: Float>(
     f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
 ) -> Result<ShapeTrace, ShapeError> {
-    let tape = Tape::with_mode(Mode { tracking: true, training: false, seed: None });
+    let tape = Tape::evaluating();
     tape.record.borrow_mut().trace = Some(Box::default());
     let output = catch_shape_error(|| f(&tape).on_tape(&tape))?;
     Ok(tape.record.borrow().shape_trace(output))

@@ -25,16 +25,18 @@ use crate::{Float, Leaf, Param, ParamId, Params, Path, Tensor, Var};
 pub struct Gradients<F: Float> {
     /// The gradient of each parameter, in the order in which the parameters were first used.
     pub(crate) params: Vec<(ParamId, Tensor<F>)>,
-    /// The gradient of each variable, by its node on the tape.
-    pub(crate) variables: Vec<(u32, Tensor<F>)>,
+    /// The gradient of each variable, by the number and the generation of its node.
+    pub(crate) variables: Vec<((u32, u32), Tensor<F>)>,
     /// The new value of each buffer, in the order in which they were recorded.
     pub(crate) updates: Vec<(ParamId, Tensor<F>)>,
+    /// The recording that the variables belong to; 0 if there is none.
+    pub(crate) recording: u64,
 }
 
 impl<F: Float> Gradients<F> {
     /// Wraps gradients from elsewhere, such as a file or another machine, by parameter.
     pub fn from_params(params: Vec<(ParamId, Tensor<F>)>) -> Self {
-        Self { params, variables: Vec::new(), updates: Vec::new() }
+        Self { params, variables: Vec::new(), updates: Vec::new(), recording: 0 }
     }
 
     /// Returns the gradient of a parameter. It has the parameter's shape. `None` if the loss does not depend on it,
@@ -51,13 +53,21 @@ impl<F: Float> Gradients<F> {
 
     /// Returns the gradient of a variable that `tape.variable` made. It has the variable's shape. `None` if the loss
     /// does not depend on it.
+    ///
+    /// # Panics
+    /// If the variable is not on the tape of the loss, or was dropped.
+    #[track_caller]
     pub fn wrt(&self, variable: Var<'_, F>) -> Option<&Tensor<F>> {
-        self.variables.iter().find_map(|(id, g)| (*id == variable.id).then_some(g))
+        let id = variable.on_tape(variable.tape);
+        let recording = variable.tape.record.borrow().recording;
+        assert!(recording == self.recording, "wrt: the variable is not on the tape of the loss");
+        let key = (id, variable.generation);
+        self.variables.iter().find_map(|(own, g)| (*own == key).then_some(g))
     }
 
     /// Returns the gradient of a variable by its node.
     pub(crate) fn of_leaf(&self, leaf: u32) -> Option<&Tensor<F>> {
-        self.variables.iter().find_map(|(id, g)| (*id == leaf).then_some(g))
+        self.variables.iter().find_map(|((id, _), g)| (*id == leaf).then_some(g))
     }
 
     /// Returns the dotted names of the parameters of a model that have no gradient here. Frozen parameters
@@ -225,7 +235,8 @@ impl<F: Float> Clone for Gradients<F> {
     fn clone(&self) -> Self {
         let mut params = crate::tape::reuse::spare_list();
         params.extend_from_slice(&self.params);
-        Self { params, variables: self.variables.clone(), updates: self.updates.clone() }
+        let (variables, updates) = (self.variables.clone(), self.updates.clone());
+        Self { params, variables, updates, recording: self.recording }
     }
 }
 

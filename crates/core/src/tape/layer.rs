@@ -25,6 +25,7 @@ impl<F: Float> Tape<F> {
         let name = name.into();
         let record = &mut *self.record.borrow_mut();
         let place = record.layers.last().copied().filter(|around| !around.is_kind());
+        let depth = record.layers.len();
         record.layers.push(name);
         let mut mark = None;
         if let (Some(trace), LayerName::Kind(kind)) = (&mut record.trace, name) {
@@ -39,7 +40,7 @@ impl<F: Float> Tape<F> {
             });
             trace.open += 1;
         }
-        LayerGuard { tape: self, mark }
+        LayerGuard { tape: self, depth, mark }
     }
 
     /// Panics with a shape mistake of the layer that is being recorded, at the caller's line. The message ends with
@@ -59,6 +60,8 @@ impl<F: Float> Tape<F> {
 #[derive(Debug)]
 pub struct LayerGuard<'t, F: Float> {
     tape: &'t Tape<F>,
+    /// The number of layers around this one.
+    depth: usize,
     /// The place of the layer in the trace.
     mark: Option<usize>,
 }
@@ -66,11 +69,16 @@ pub struct LayerGuard<'t, F: Float> {
 impl<F: Float> LayerGuard<'_, F> {
     /// Declares the output of the layer for [`eval_shape`](crate::eval_shape). Default: the value that
     /// was recorded last.
+    ///
+    /// # Panics
+    /// If the value is on another tape, or was dropped.
+    #[track_caller]
     pub fn output(&self, y: Var<'_, F>) {
+        let output = y.on_tape(self.tape);
         if let Some(mark) = self.mark
             && let Some(trace) = &mut self.tape.record.borrow_mut().trace
         {
-            trace.layers[mark].output = Some(y.id);
+            trace.layers[mark].output = Some(output);
         }
     }
 }
@@ -78,7 +86,7 @@ impl<F: Float> LayerGuard<'_, F> {
 impl<F: Float> Drop for LayerGuard<'_, F> {
     fn drop(&mut self) {
         let record = &mut *self.tape.record.borrow_mut();
-        record.layers.pop();
+        record.layers.truncate(self.depth);
         if let (Some(mark), Some(trace)) = (self.mark, &mut record.trace) {
             trace.open -= 1;
             trace.layers[mark].nodes.end = record.nodes.len();

@@ -2,11 +2,13 @@
 
 pub(crate) mod backward;
 pub(crate) mod checkpoint;
+pub(crate) mod deferred;
 pub(crate) mod erased;
 pub(crate) mod eval_shape;
 pub(crate) mod gradients;
 pub(crate) mod layer;
 mod mode;
+pub(crate) mod outputs;
 pub(crate) mod random;
 pub(crate) mod record;
 mod replay;
@@ -20,23 +22,24 @@ use std::panic::Location;
 
 use crate::op::{Flow, Value};
 use crate::params::param::{Buffer, Param};
-use crate::tape::random::Random;
+use crate::tape::random::{Draw, Random};
 use crate::tape::record::{
-    Content, ErasedOp, IndexVar, Inputs, Kind, Mode, Node, Record, Tape, Var,
+    Content, ErasedOp, IndexVar, Inputs, Kind, Mode, Node, Record, Tape, Var, next_recording,
 };
 use crate::tensor::indices::Indices;
+use crate::tensor::pool::decayed;
 use crate::{Float, Shape, ShapeError, Tensor};
 
 impl<F: Float> Tape<F> {
     /// Makes an empty tape that records for training, without a key for random numbers.
     pub fn new() -> Self {
-        Self::with_mode(Mode { tracking: true, training: true, seed: None })
+        Self::with_mode(Mode::training(None))
     }
 
     /// Makes an empty tape for derivatives in evaluation mode: batch norms use their running statistics, and dropout
     /// changes nothing.
     pub fn evaluating() -> Self {
-        Self::with_mode(Mode { tracking: true, training: false, seed: None })
+        Self::with_mode(Mode { training: false, ..Mode::training(None) })
     }
 
     pub(crate) fn with_mode(mode: Mode) -> Self {
@@ -104,11 +107,12 @@ impl<F: Float> Tape<F> {
     /// If the shapes differ.
     #[track_caller]
     pub fn bind(&self, param: &Param<F>, var: Var<'_, F>) {
-        expect_same_shape("bind", param.value().shape(), Value::shape(&var));
         let id = var.on_tape(self);
+        expect_same_shape("bind", param.value().shape(), Value::shape(&var));
         let record = &mut *self.record.borrow_mut();
         let slot = record.slot(param.id());
-        record.params[slot].bound = Some(id);
+        let before = record.params[slot].bound.replace(id);
+        record.rebound.push((slot, before));
     }
 
     /// Adds a leaf of indices, such as labels.
@@ -117,18 +121,20 @@ impl<F: Float> Tape<F> {
         let indices = indices.into();
         let content = Content::Shape(indices.shape());
         let place = push(&mut self.record.borrow_mut().indices, indices);
-        IndexVar { tape: self, id: self.push(content, Kind::Indices(place), Inputs::new(), false) }
+        let id = self.push(content, Kind::Indices(place), Inputs::new(), false);
+        self.index_handle(id)
     }
 
     /// Adds a leaf of random numbers, which is not differentiated.
     ///
-    /// The numbers depend on the tape's key and on the leaf's place on the tape. A recording draws
-    /// the same numbers whenever it runs with the same key, and other numbers with another key.
+    /// The numbers depend on the tape's key and on how many draws the tape made before. A recording draws
+    /// the same numbers whenever it runs with the same key, and other numbers with another key. No two draws of a
+    /// tape are the same, also not in [`temporarily`](Self::temporarily).
     ///
     /// ```
     /// use wengert_core::{Random, seeded};
     ///
-    /// let draw = |key| seeded(key).evaluate::<f64>(|tape| tape.random([3], Random::Normal));
+    /// let draw = |key| seeded::<f64>(key).evaluate(|tape| tape.random([3], Random::Normal));
     /// assert_eq!(draw(7), draw(7));
     /// assert_ne!(draw(7), draw(8));
     /// ```
@@ -147,10 +153,14 @@ impl<F: Float> Tape<F> {
                  `seeded(key).gradients(..)`, another key for each step"
             );
         };
-        let value = distribution.draw(shape, key, self.len());
-        let place = push(&mut self.record.borrow_mut().randoms, distribution);
-        let kind = Kind::Random(place);
-        self.handle(self.push(Content::Value(value), kind, Inputs::new(), false))
+        let record = &mut *self.record.borrow_mut();
+        let draw = Draw { distribution, number: record.next_draw };
+        record.next_draw += 1;
+        let kind = Kind::Random(push(&mut record.randoms, draw));
+        let content = Content::Value(draw.numbers(shape, key));
+        let location = record.location(Location::caller());
+        let id = record.push_leaf(content, kind, false, location);
+        Var { tape: self, id, generation: record.generation }
     }
 
     /// Records the new value of a buffer. The gradients carry this value, and `Optimizer::step`
@@ -160,8 +170,8 @@ impl<F: Float> Tape<F> {
     /// If the shape differs from the buffer's.
     #[track_caller]
     pub fn update_buffer(&self, buffer: &Buffer<F>, value: Var<'_, F>) {
-        expect_same_shape("update_buffer", buffer.value().shape(), Value::shape(&value));
         let id = value.on_tape(self);
+        expect_same_shape("update_buffer", buffer.value().shape(), Value::shape(&value));
         self.record.borrow_mut().updates.push((buffer.id(), id));
     }
 
@@ -186,37 +196,51 @@ impl<F: Float> Tape<F> {
         self.len() == 0
     }
 
-    /// Drops what is recorded and keeps the memory for the next recording.
+    /// Drops what is recorded and keeps the memory for the next recording: as much as short recordings need, or
+    /// twice what recent ones needed. One long recording leaves nothing behind.
     pub(crate) fn clear(&mut self) {
-        /// A longer tape is not kept, because it would hold its memory for nothing.
         const KEPT: usize = 1 << 14;
         let record = self.record.get_mut();
+        let len = record.nodes.len();
         record.nodes.clear();
         record.variables.clear();
         record.indices.clear();
         record.randoms.clear();
         record.updates.clear();
         record.cotangents.clear();
+        record.rebound.clear();
+        record.readers.clear();
         record.checkpoints.clear();
         record.layers.clear();
         record.origin = None;
         record.cursor = 0;
+        record.next_draw = 0;
+        record.recording = next_recording();
         // A parameter that this recording did not meet is forgotten.
         record.params.retain_mut(|slot| {
             slot.leaf = None;
             slot.bound.take().is_some()
         });
-        if record.ops.len() > KEPT {
-            record.ops = Vec::new();
-            record.nodes = Vec::new();
-            record.cotangents = Vec::new();
-        }
+        record.keep_memory_for(KEPT.max(2 * record.recent_len));
+        record.recent_len = decayed(record.recent_len, len);
     }
 
     #[track_caller]
     pub(crate) fn leaf(&self, value: Tensor<F>, tracked: bool) -> Var<'_, F> {
-        let id = self.push(Content::Value(value), Kind::Leaf, Inputs::new(), tracked);
-        self.handle(id)
+        self.leaf_at(value, tracked, Location::caller())
+    }
+
+    /// Adds a leaf that is ascribed to this line.
+    pub(crate) fn leaf_at(
+        &self,
+        value: Tensor<F>,
+        tracked: bool,
+        line: &'static Location<'static>,
+    ) -> Var<'_, F> {
+        let record = &mut *self.record.borrow_mut();
+        let location = record.location(line);
+        let id = record.push_leaf(Content::Value(value), Kind::Leaf, tracked, location);
+        Var { tape: self, id, generation: record.generation }
     }
 
     #[track_caller]
@@ -236,9 +260,10 @@ impl<F: Float> Tape<F> {
     /// Applies an operation to nodes and records it.
     #[track_caller]
     pub(crate) fn apply<O: ErasedOp<F>>(&self, op: O, inputs: Inputs) -> Var<'_, F> {
+        let defers = !self.mode.get().tracking;
         let mut record = self.record.borrow_mut();
         record.place(op);
-        let recorded = record.apply_placed(inputs, Location::caller());
+        let recorded = record.apply_placed(inputs, defers, Location::caller());
         drop(record);
         match recorded {
             Ok((id, generation)) => Var { tape: self, id, generation },
@@ -253,6 +278,12 @@ impl<F: Float> Tape<F> {
     pub(crate) fn handle(&self, id: u32) -> Var<'_, F> {
         Var { tape: self, id, generation: self.record.borrow().nodes[id as usize].generation }
     }
+
+    /// The handle of a node that holds indices.
+    pub(crate) fn index_handle(&self, id: u32) -> IndexVar<'_, F> {
+        let Var { tape, id, generation } = self.handle(id);
+        IndexVar { tape, id, generation }
+    }
 }
 
 /// The reason why an operation is not recorded. It is raised at the caller's line, when the record is no
@@ -264,18 +295,62 @@ enum Refusal {
 }
 
 impl<F: Float> Record<F> {
-    /// Computes the value of the operation that was placed, or its shape alone on a tape that infers
-    /// shapes, and adds the node. Returns the node's number and generation.
+    /// Adds a leaf.
+    fn push_leaf(
+        &mut self,
+        content: Content<F>,
+        kind: Kind,
+        tracked: bool,
+        location: &'static Location<'static>,
+    ) -> u32 {
+        let generation = self.generation;
+        self.push(Node { content, kind, inputs: Inputs::new(), tracked, generation, location })
+    }
+
+    /// Whether a node of this number and generation is on the tape.
+    #[inline]
+    pub(crate) fn holds(&self, id: u32, generation: u32) -> bool {
+        self.nodes.get(id as usize).is_some_and(|node| node.generation == generation)
+    }
+
+    /// Gives back the memory of all but this number of nodes.
+    fn keep_memory_for(&mut self, nodes: usize) {
+        self.ops.truncate(nodes);
+        self.ops.shrink_to(nodes);
+        self.nodes.shrink_to(nodes);
+        self.cotangents.shrink_to(nodes);
+        self.readers.shrink_to(nodes);
+        self.variables.shrink_to(nodes);
+        self.indices.shrink_to(nodes);
+        self.randoms.shrink_to(nodes);
+        self.updates.shrink_to(nodes);
+        self.rebound.shrink_to(nodes);
+        self.checkpoints.shrink_to(nodes);
+        self.params.shrink_to(nodes);
+    }
+
+    /// Adds the node of the operation that was placed, with its value; or with its shape alone on a tape that
+    /// infers shapes, and if the value is deferred. Returns the node's number and generation.
     fn apply_placed(
         &mut self,
         inputs: Inputs,
+        defers: bool,
         caller: &'static Location<'static>,
     ) -> Result<(u32, u32), Refusal> {
+        let needed = inputs.iter().any(|&id| self.nodes[id as usize].tracked);
+        if needed && defers {
+            // A derivative will read the inputs.
+            self.compute_deferred(&inputs, Record::<F>::NONE_DEAD);
+        }
         let (op, view) = (self.op(self.nodes.len()), self.view());
         let (values, index) = view.split(&inputs);
-        let content = match self.trace {
-            None => op.compute(&view.values(values), index).map(Content::Value),
-            Some(_) => op.shape(&view.shapes(values), index).map(Content::Shape),
+        let content = if self.trace.is_some() {
+            op.shape(&view.shapes(values), index).map(Content::Shape)
+        } else if defers && !needed {
+            let deferred = |shape| Content::Deferred { shape, again: false };
+            op.shape(&view.shapes(values), index).map(deferred)
+        } else {
+            op.compute(&view.values(values), index).map(Content::Value)
         };
         let content = match content {
             Ok(content) => content,
@@ -284,7 +359,6 @@ impl<F: Float> Record<F> {
                 return Err(Refusal::Shape(mistake));
             }
         };
-        let needed = values.iter().any(|&id| self.nodes[id as usize].tracked);
         let flow = op.flow();
         if needed && flow == Flow::Missing {
             return Err(Refusal::NoDerivative(op.name()));
@@ -345,8 +419,7 @@ impl<'t, F: Float> Var<'t, F> {
     #[track_caller]
     fn number(self, tape: &Tape<F>, record: &Record<F>) -> u32 {
         assert!(std::ptr::eq(self.tape, tape), "variables of two tapes do not mix");
-        let node = record.nodes.get(self.id as usize);
-        let present = node.is_some_and(|node| node.generation == self.generation);
+        let present = record.holds(self.id, self.generation);
         assert!(present, "this variable was dropped at the end of `temporarily`");
         self.id
     }
@@ -354,6 +427,20 @@ impl<'t, F: Float> Var<'t, F> {
     /// The numbers of the nodes that this one was computed from.
     pub(crate) fn inputs(self) -> Inputs {
         self.tape.record.borrow().nodes[self.id as usize].inputs.clone()
+    }
+}
+
+impl<'t, F: Float> IndexVar<'t, F> {
+    /// The number of the node.
+    ///
+    /// # Panics
+    /// If the indices are on another tape, or their node was dropped.
+    #[track_caller]
+    pub(crate) fn on_tape(self, tape: &Tape<F>) -> u32 {
+        assert!(std::ptr::eq(self.tape, tape), "variables and indices of two tapes do not mix");
+        let present = tape.record.borrow().holds(self.id, self.generation);
+        assert!(present, "these indices were dropped at the end of `temporarily`");
+        self.id
     }
 }
 

@@ -16,13 +16,19 @@ pub enum Random {
     Bernoulli(f64),
 }
 
-impl Random {
-    /// Draws the numbers of node number `leaf` of a tape with this key. Both precisions draw the same
-    /// numbers, up to rounding.
-    pub(crate) fn draw<F: Float>(self, shape: Shape, key: u64, leaf: usize) -> Tensor<F> {
+/// A draw of a tape: its distribution, and its number among all draws of the tape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    pub(crate) distribution: Random,
+    pub(crate) number: u64,
+}
+
+impl Draw {
+    /// The numbers that a tape with this key draws. Both precisions draw the same numbers, up to rounding.
+    pub(crate) fn numbers<F: Float>(self, shape: Shape, key: u64) -> Tensor<F> {
         let mut rng = ChaCha8Rng::seed_from_u64(key);
-        rng.set_stream(leaf as u64);
-        match self {
+        rng.set_stream(self.number);
+        match self.distribution {
             Random::Uniform => Tensor::uniform(shape, 0.0, 1.0, &mut rng),
             Random::Normal => Tensor::randn(shape, &mut rng),
             Random::Bernoulli(p) => {

@@ -5,13 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug};
 use std::ops::Range;
 use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
 use crate::op::{Cotangent, Flow};
 use crate::params::param::ParamId;
-use crate::tape::random::Random;
+use crate::tape::random::Draw;
 use crate::tensor::indices::Indices;
+use crate::tensor::pool;
 use crate::{Float, Shape, ShapeError, Tensor};
 
 /// A Wengert list: the operations that were applied, in order, with their values.
@@ -61,17 +63,36 @@ pub struct Var<'t, F: Float> {
 pub struct IndexVar<'t, F: Float> {
     pub(crate) tape: &'t Tape<F>,
     pub(crate) id: u32,
+    /// Generation of the tape in which the node was made, as in [`Var`].
+    pub(crate) generation: u32,
 }
 
 /// Settings of a tape that layers may ask for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mode {
-    /// Whether parameters are differentiated.
+    /// Whether parameters are differentiated. If not, values are deferred: see `tape/deferred.rs`.
     pub(crate) tracking: bool,
     /// Whether layers behave as in training.
     pub(crate) training: bool,
+    /// Whether the values inside of checkpoints stay, so that all can be inspected.
+    pub(crate) keeps_all: bool,
     /// Key of the random leaves.
     pub(crate) seed: Option<u64>,
+}
+
+impl Mode {
+    pub(crate) fn training(seed: Option<u64>) -> Self {
+        Self { tracking: true, training: true, keeps_all: false, seed }
+    }
+
+    pub(crate) fn evaluation(seed: Option<u64>) -> Self {
+        Self { tracking: false, training: false, keeps_all: false, seed }
+    }
+
+    /// Whether checkpoints release their values. Where values are deferred, they are released anyway.
+    pub(crate) fn releases(self) -> bool {
+        self.tracking && !self.keeps_all
+    }
 }
 
 /// The contents of a tape.
@@ -87,13 +108,24 @@ pub(crate) struct Record<F: Float> {
     /// Leaves made by `tape.variable`.
     pub(crate) variables: Vec<u32>,
     pub(crate) indices: Vec<Indices>,
-    pub(crate) randoms: Vec<Random>,
+    pub(crate) randoms: Vec<Draw>,
+    /// Number of the next draw. Never wound back, so that no draw comes again on this tape.
+    pub(crate) next_draw: u64,
     /// New values of buffers: the buffer, and the node that holds the value.
     pub(crate) updates: Vec<(ParamId, u32)>,
     /// Memory of a first-order sweep.
     pub(crate) cotangents: Vec<Option<Tensor<F>>>,
+    /// Bindings that `bind` replaced, oldest first: the place in `params`, and the node before. The end of
+    /// `temporarily` restores them.
+    pub(crate) rebound: Vec<(usize, Option<u32>)>,
+    /// Memory of `compute_deferred`: what is known of the readers of each node; empty entries between calls.
+    pub(crate) readers: Vec<Readers>,
     /// Counts how often nodes were dropped, so that their numbers may come again.
     pub(crate) generation: u32,
+    /// Number of this recording, unique in the process: tells the gradients of other tapes apart.
+    pub(crate) recording: u64,
+    /// Length of the longest of recent recordings, which decides how much memory is kept.
+    pub(crate) recent_len: usize,
     /// Checkpointed stretches in the order in which they end.
     pub(crate) checkpoints: Vec<Checkpoint>,
     /// Layers that have begun and not ended, outermost first.
@@ -134,6 +166,12 @@ pub(crate) enum Content<F: Float> {
     Value(Tensor<F>),
     /// The shape alone: on a tape that infers shapes, and for indices, which have a separate list.
     Shape(Shape),
+    /// The shape of a value that is computed when it is read. `again` tells that it was computed before and
+    /// dropped.
+    Deferred {
+        shape: Shape,
+        again: bool,
+    },
     /// Nothing: the value lies inside a checkpoint, or a sweep has passed it.
     Released,
 }
@@ -153,8 +191,20 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) nodes: Range<u32>,
-    /// The node whose value stays.
-    pub(crate) output: u32,
+    /// The nodes whose values stay.
+    pub(crate) outputs: Inputs,
+    /// The number of nodes when a recorded derivative made the values stay. Nodes from this number on read
+    /// them.
+    pub(crate) held_from: Option<u32>,
+}
+
+/// What `compute_deferred` knows of a node.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Readers {
+    /// Number of operations that will read the value.
+    pub(crate) count: u32,
+    /// Whether the value was computed in this call and never before.
+    pub(crate) fresh: bool,
 }
 
 /// The name of a layer: its kind, or its place in the layer around it.
@@ -203,8 +253,15 @@ pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send {
     fn flow(&self) -> Flow;
     /// Shape of the value, or the mistake in the shapes of the inputs.
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
-    /// The value, or the mistake in the shapes of the inputs.
+    /// The value, or the mistake in the shapes.
     fn compute(&self, x: &[&Tensor<F>], index: Option<&Indices>) -> Result<Tensor<F>, ShapeError>;
+    /// The value, whose shape is known to be `out`; an error if the operation computes another.
+    fn forward(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        out: Shape,
+    ) -> Result<Tensor<F>, ShapeError>;
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64;
     /// Gathers the cotangent of input `i`.
     fn vjp_into(
@@ -275,6 +332,19 @@ pub(crate) fn few<T: Copy>(ids: &[u32], get: impl Fn(u32) -> T) -> Few<T> {
     }
 }
 
+/// The end of a tape is the end of a step, also of one that no thread keeps.
+impl<F: Float> Drop for Record<F> {
+    fn drop(&mut self) {
+        pool::end_step::<F>();
+    }
+}
+
+/// A number for a recording that no other has.
+pub(crate) fn next_recording() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl<F: Float> Record<F> {
     pub(crate) fn new() -> Self {
         Self {
@@ -285,9 +355,14 @@ impl<F: Float> Record<F> {
             variables: Vec::new(),
             indices: Vec::new(),
             randoms: Vec::new(),
+            next_draw: 0,
             updates: Vec::new(),
             cotangents: Vec::new(),
+            rebound: Vec::new(),
+            readers: Vec::new(),
             generation: 0,
+            recording: next_recording(),
+            recent_len: 0,
             checkpoints: Vec::new(),
             layers: Vec::new(),
             origin: None,
@@ -336,6 +411,9 @@ impl<F: Float> Node<F> {
                 "this tape infers shapes only: there is no value to read; branch on `shape()`, or use \
                  `evaluate`"
             ),
+            Content::Deferred { .. } => {
+                unreachable!("a deferred value is computed before it is read")
+            }
             Content::Released => panic!(
                 "this value was released: it lies inside a checkpoint; return it from the \
                  checkpoint to read it"
@@ -346,14 +424,14 @@ impl<F: Float> Node<F> {
     pub(crate) fn value_if_held(&self) -> Option<&Tensor<F>> {
         match &self.content {
             Content::Value(value) => Some(value),
-            Content::Shape(_) | Content::Released => None,
+            Content::Shape(_) | Content::Deferred { .. } | Content::Released => None,
         }
     }
 
     #[track_caller]
     pub(crate) fn shape(&self) -> &Shape {
         match &self.content {
-            Content::Shape(shape) => shape,
+            Content::Shape(shape) | Content::Deferred { shape, .. } => shape,
             _ => self.value().shape_ref(),
         }
     }

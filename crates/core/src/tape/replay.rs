@@ -25,7 +25,7 @@ impl<F: Float> Tape<F> {
                 Kind::Leaf => Content::Value(leaf(id as u32, node)),
                 Kind::Indices(_) => Content::Shape(*node.shape()),
                 Kind::Random(place) => {
-                    Content::Value(from.randoms[place as usize].draw(*node.shape(), key, id))
+                    Content::Value(from.randoms[place as usize].numbers(*node.shape(), key))
                 }
                 // Computed below, when the node is in its place.
                 Kind::Op => Content::Released,

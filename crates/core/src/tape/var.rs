@@ -4,6 +4,8 @@ use std::fmt::{self, Debug};
 
 use crate::op::Value;
 use crate::ops::{left_operators, operators};
+use crate::tape::deferred::ComputeDeferred;
+use crate::tape::record::{Content, Record};
 use crate::{Float, Operand, Param, Shape, Tape, Tensor, Var};
 
 impl<'t, F: Float> Var<'t, F> {
@@ -14,10 +16,18 @@ impl<'t, F: Float> Var<'t, F> {
     #[track_caller]
     pub fn value(&self) -> Tensor<F> {
         let id = self.on_tape(self.tape);
-        self.tape.record.borrow().nodes[id as usize].value().clone()
+        let record = &mut *self.tape.record.borrow_mut();
+        if let Content::Deferred { .. } = record.nodes[id as usize].content {
+            F::run::<ComputeDeferred>((record, &[id], Record::<F>::NONE_DEAD));
+        }
+        record.nodes[id as usize].value().clone()
     }
 
     /// Returns the extents of the axes.
+    ///
+    /// # Panics
+    /// If the value was released.
+    #[track_caller]
     pub fn shape(&self) -> Shape {
         Value::shape(self)
     }
@@ -39,7 +49,15 @@ impl<'t, F: Float> Var<'t, F> {
 
 impl<F: Float> Debug for Var<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Var {}: {:?}", self.id, self.value())
+        let record = self.tape.record.borrow();
+        let present = record.holds(self.id, self.generation);
+        write!(f, "Var {}: ", self.id)?;
+        match record.nodes.get(self.id as usize).filter(|_| present).map(|node| &node.content) {
+            Some(Content::Value(value)) => write!(f, "{value:?}"),
+            Some(Content::Shape(shape) | Content::Deferred { shape, .. }) => write!(f, "{shape:?}"),
+            Some(Content::Released) => f.write_str("released"),
+            None => f.write_str("dropped"),
+        }
     }
 }
 

@@ -84,18 +84,18 @@ fn layers_and_losses() {
     fails! { plain.forward(of(&[2, 5])), "matmul: [2, 5] x [3, 4]: inner dimensions differ (5 and 4), in Linear" }
     fails! { of(&[2, 4]).linear(&layer.weight, &zeros(&[2])), "linear: weight [3, 4] and bias [2]: outputs differ (3 and 2)" }
     fails! { Linear::from_tensors(zeros(&[3, 4]), Some(zeros(&[4]))), "Linear: bias: expected shape [3], found [4]" }
-    fails! { of(&[2, 3]).cross_entropy([1, 3]), "cross_entropy: index 3 at place 1 is out of range (0..3)" }
+    fails! { of(&[2, 3]).cross_entropy([1, 3]), "cross_entropy: label 3 of row 1 is not a class; [2, 3] has classes 0..3" }
     fails! { of(&[]).cross_entropy([0]), "cross_entropy: a scalar has no axis of classes" }
     fails! { of(&[2, 3]).cross_entropy([1, 2, 0]), "cross_entropy: [2, 3] needs labels of shape [2], found [3]" }
-    fails! { of(&[2, 3]).cross_entropy_with([255, 3], CrossEntropy::new().ignore_index(255)), "cross_entropy: index 3 at place 1 is out of range (0..3)" }
+    fails! { of(&[2, 3]).cross_entropy_with([255, 3], CrossEntropy::new().ignore_index(255)), "cross_entropy: label 3 of row 1 is not a class; [2, 3] has classes 0..3" }
     fails! { of(&[2, 3]).cross_entropy(&zeros(&[3])), "cross_entropy: expected probabilities of shape [2, 3], found [3]" }
     fails! { of(&[2, 3]).cross_entropy_with(&zeros(&[2, 3]), CrossEntropy::new().ignore_index(1)), "cross_entropy: ignore_index needs labels, not probabilities" }
     fails! { of(&[2, 3]).cross_entropy_with([0, 1], CrossEntropy::new().weight(&zeros(&[2]))), "cross_entropy: weight: expected shape [3], found [2]" }
     fails! { CrossEntropy::new().label_smoothing(1.5), "CrossEntropy: label_smoothing must be in 0..=1, not 1.5" }
-    fails! { of(&[2, 3]).nll([3, 0]), "nll: index 3 at place 0 is out of range (0..3)" }
+    fails! { of(&[2, 3]).nll([3, 0]), "nll: label 3 of row 0 is not a class; [2, 3] has classes 0..3" }
     fails! { of(&[]).nll([0]), "nll: a scalar has no axis of classes" }
     fails! { of(&[2, 3]).nll_with([2, 0], Nll::new().weight(&zeros(&[3, 1]))), "nll: weight: expected shape [3], found [3, 1]" }
-    fails! { of(&[2, 3]).multi_margin([2, 5]), "multi_margin: index 5 at place 1 is out of range (0..3)" }
+    fails! { of(&[2, 3]).multi_margin([2, 5]), "multi_margin: label 5 of row 1 is not a class; [2, 3] has classes 0..3" }
     fails! { MultiMargin::new().p(3), "MultiMargin: p must be 1 or 2, not 3" }
     fails! { Huber::new().delta(-1.0), "Huber: delta must be above 0, not -1" }
     fails! { SmoothL1::new().beta(-1.0), "SmoothL1: beta must be 0 or above, not -1" }
@@ -178,8 +178,8 @@ fn a_mistake_in_a_sequence_names_the_layer() {
     let message = "reshape: [2, 3] to [7]: element counts differ (6 and 7), in 0 (Lambda)";
     assert_eq!(mistake_of(&net, &[2, 3]), message);
     let net = Sequential::new().then(TransformerBlock::new(4, 2, 8, rng));
-    let message = "MultiheadAttention: expected input [.., time, 4], found [2, 3, 6], \
-                   in 0 (TransformerEncoderLayer)";
+    let message =
+        "MultiheadAttention: expected input [.., time, 4], found [2, 3, 6], in 0.self_attn";
     assert_eq!(mistake_of(&net, &[2, 3, 6]), message);
     // The tape has no layer open after a mistake.
     let tape = Tape::new();
@@ -189,6 +189,58 @@ fn a_mistake_in_a_sequence_names_the_layer() {
         caught(|| _ = x.reshape([7])).message,
         "reshape: [2, 5] to [7]: element counts differ (10 and 7)"
     );
+}
+
+/// A layer of the user, whose line is shown as it is.
+#[derive(Clone)]
+struct Square;
+params! { Square {} }
+
+impl Module for Square {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        x.matmul(x) // the line of Square
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_mistake_in_a_sequence_is_at_the_line_that_runs_it() {
+    let tape = Tape::new();
+    let x = tape.constant(&zeros(&[2, 5]));
+    let net = Sequential::new().then(Relu).then(Sequential::new().then(linear(4, 3)));
+    let message = format!("{MISTAKE}, in 1.0");
+    fails! { net.forward(x), message }
+    fails! { net.clone().layers()[1].forward(x), format!("{MISTAKE}, in 0") }
+    let boxed: Box<dyn Module> = Box::new(linear(4, 3));
+    fails! { boxed.forward(x), MISTAKE }
+    fails! { EvalMode::new(linear(4, 3)).forward(x), MISTAKE }
+    let around = Residual::new(EvalMode::new(net));
+    fails! { around.forward(x), format!("{MISTAKE}, in body.1.0") }
+    // Inside `eval_shape` the mistake is returned.
+    assert!(check_shapes(&around, [2, 5]).unwrap_err().to_string().starts_with(MISTAKE));
+    fails! { around.forward(x), format!("{MISTAKE}, in body.1.0") }
+    // The line of a user's layer is better than that of the sequence around it.
+    let error = caught(|| _ = Sequential::new().then(Square).forward(x));
+    let mut lines = include_str!("errors.rs").lines();
+    let line = lines.position(|line| line.ends_with("// the line of Square")).unwrap() as u32 + 1;
+    assert_eq!((&*error.file, error.line), (file!(), line), "{}", error.message);
+}
+
+#[test]
+#[rustfmt::skip]
+fn labels_are_told_from_positions() {
+    let message = "cross_entropy: label 9 of row [1, 0] is not a class; [2, 1, 3] has classes 0..3";
+    let tape = Tape::new();
+    let x = tape.constant(&zeros(&[2, 1, 3]));
+    fails! { x.cross_entropy(Indices::from_vec(vec![0, 9], [2, 1])), message }
+}
+
+#[test]
+#[rustfmt::skip]
+fn distances_of_windows_are_checked_where_they_are_set() {
+    fails! { ConvOptions::new().stride(0), "ConvOptions: stride must be 1 or above, not [0, 0]" }
+    fails! { ConvOptions::new().dilation([1, 0]), "ConvOptions: dilation must be 1 or above, not [1, 0]" }
+    fails! { Pooling::new(2).stride([0, 1]), "Pooling: stride must be 1 or above, not [0, 1]" }
 }
 
 #[test]

@@ -155,3 +155,27 @@ fn a_recurrent_layer_shows_its_outputs_and_not_its_state() {
     let shape = [2, 7, 4].into();
     assert_eq!(outputs, [("Sequential", shape), ("LSTM", shape), ("LayerNorm", shape)]);
 }
+
+#[test]
+fn the_parts_of_a_transformer_block_have_the_names_of_its_fields() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let block = TransformerBlock::new(4, 2, 8, rng);
+    let found = summary(&block, [2, 3, 4]).unwrap();
+    let names: Vec<_> = found.rows.iter().map(|row| (&*row.layer, &*row.name)).collect();
+    assert_eq!(
+        names,
+        [
+            ("TransformerBlock", ""),
+            ("TransformerEncoderLayer", ""),
+            ("MultiheadAttention", "self_attn"),
+            ("Linear", "self_attn.out_proj"),
+            ("Dropout", ""),
+            ("LayerNorm", "norm1"),
+            ("Linear", "linear1"),
+            ("Dropout", ""),
+            ("Linear", "linear2"),
+            ("Dropout", ""),
+            ("LayerNorm", "norm2"),
+        ]
+    );
+}

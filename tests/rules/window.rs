@@ -331,7 +331,8 @@ fn mistakes_say_what_does_not_fit() {
     mistake("channels differ (4 and 4 per group)", || { x.conv2d(&w, by.groups(2)); });
     mistake("over 7 elements does not fit into 5", || { x.conv2d(&w, by.dilation(3)); });
     mistake("padding 'same' needs stride 1, not 2", || { x.conv2d(&w, by.stride(2).padding(Padding::Same)); });
-    mistake("none may be 0", || { x.conv2d(&w, by.stride(0)); });
+    mistake("ConvOptions: stride must be 1 or above", || { x.conv2d(&w, by.stride(0)); });
+    mistake("kernel 0, input 5: none may be 0", || { x.conv2d(Tensor::zeros([2, 4, 0, 3]), by); });
     mistake("conv1d: [1, 4, 5, 5] with weight [2, 4, 3, 3]: expected 3 axes each", || { x.conv1d(&w, by); });
     mistake("weight [2, 4, 3, 3] and bias [3]: output channels differ", || { x.conv2d_with_bias(&w, Tensor::zeros([3]), by); });
     mistake("max_pool: kernel 6 does not fit into 5", || { x.max_pool2d(6); });

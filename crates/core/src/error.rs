@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 /// Description of shapes that do not fit an operation.
 ///
@@ -40,8 +40,13 @@ impl ShapeError {
     #[cold]
     #[track_caller]
     pub fn raise(self) -> ! {
-        if CATCHING.get() {
-            // Unwinds past the panic hook: nothing is printed, because the error is about to be returned.
+        let is_caught = match CATCHING.get() {
+            Catching::Nothing => false,
+            Catching::LinesIn(folder) => Location::caller().file().starts_with(folder),
+            Catching::All => true,
+        };
+        if is_caught {
+            // Unwinds past the panic hook: nothing is printed, because the error goes on from where it is caught.
             resume_unwind(Box::new(self));
         }
         panic!("{self}")
@@ -63,20 +68,58 @@ impl fmt::Debug for ShapeError {
 
 impl std::error::Error for ShapeError {}
 
+/// The shape mistakes that are caught on their way to the user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Catching {
+    Nothing,
+    /// Those whose line is in this folder of sources.
+    LinesIn(&'static str),
+    All,
+}
+
 thread_local! {
-    /// Whether this thread is inside [`catch_shape_error`].
-    static CATCHING: Cell<bool> = const { Cell::new(false) };
+    static CATCHING: Cell<Catching> = const { Cell::new(Catching::Nothing) };
 }
 
 /// Runs `f` and returns the first shape mistake raised in it. Other panics continue.
 pub(crate) fn catch_shape_error<R>(f: impl FnOnce() -> R) -> Result<R, ShapeError> {
-    let outer = CATCHING.replace(true);
+    catch(Catching::All, f)
+}
+
+fn catch<R>(what: Catching, f: impl FnOnce() -> R) -> Result<R, ShapeError> {
+    let outer = CATCHING.replace(what);
     let result = catch_unwind(AssertUnwindSafe(f));
     CATCHING.set(outer);
     result.map_err(|panic| match panic.downcast::<ShapeError>() {
         Ok(error) => *error,
         Err(other) => resume_unwind(other),
     })
+}
+
+/// Runs `f`. A shape mistake raised in it at a line of a file in `folder` panics at the caller's line instead.
+///
+/// A call through `dyn` loses the line of its caller, so a mistake in a layer behind `Box<dyn Module>` would show
+/// the line of that layer. A container wraps such calls, and passes the folder of the sources whose lines mean
+/// nothing to its user. Lines elsewhere, such as those of the user's own layers, are shown as they are.
+///
+/// In a program built with `panic = "abort"` this just runs `f`.
+///
+/// ```should_panic
+/// # use wengert_core::{Tensor, MatmulOps, at_caller};
+/// // The name of this file, as the compiler knows it, without its end.
+/// const FOLDER: &str = file!().split_at(file!().len() - 3).0;
+/// let x = Tensor::<f32>::ones([2, 3]);
+/// at_caller(FOLDER, || x.matmul(&x)); // Panics at this line.
+/// ```
+#[track_caller]
+pub fn at_caller<R>(folder: &'static str, f: impl FnOnce() -> R) -> R {
+    if cfg!(panic = "abort") || CATCHING.get() == Catching::All {
+        return f();
+    }
+    match catch(Catching::LinesIn(folder), f) {
+        Ok(result) => result,
+        Err(mistake) => mistake.raise(),
+    }
 }
 
 /// The name of the enclosing function, for messages. A macro, because a function cannot see its caller's name.
@@ -133,6 +176,6 @@ mod tests {
         assert_eq!(error, Err::<(), _>(ShapeError::new("wrong")));
         let other = catch_unwind(|| catch_shape_error(|| resume_unwind(Box::new(7))));
         assert_eq!(other.unwrap_err().downcast_ref(), Some(&7));
-        assert!(!CATCHING.get());
+        assert_eq!(CATCHING.get(), Catching::Nothing);
     }
 }

@@ -1,6 +1,6 @@
 //! The trait of layers and models with one input and one output.
 
-use wengert_core::{Float, Params, Var};
+use wengert_core::{Float, Params, Var, at_caller};
 
 /// A layer or a model that maps one variable to another.
 ///
@@ -55,9 +55,13 @@ pub trait Module<F: Float = f32>: Params<F> {
     }
 }
 
+/// The folder of this crate's sources, as it is written in the lines of panics.
+pub(crate) const SOURCES: &str = file!().split_at(file!().len() - "module.rs".len()).0;
+
 impl<F: Float, M: Module<F> + ?Sized> Module<F> for Box<M> {
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        (**self).forward(x)
+        at_caller(SOURCES, || (**self).forward(x))
     }
     fn name(&self) -> &'static str {
         (**self).name()

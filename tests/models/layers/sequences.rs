@@ -375,7 +375,7 @@ fn a_shape_mistake_names_layer_shapes_and_line() {
         (
             |t| block().masked(on(t, [5, 4])).forward(on(t, [2, 5, 8])),
             "Attention: mask [5, 4] does not broadcast to [2, 2, 5, 5] [.., time, keys], \
-             in TransformerEncoderLayer > MultiheadAttention",
+             in self_attn (MultiheadAttention)",
         ),
         (
             |t| Attention::new().forward(on(t, [5, 8]), on(t, [5, 7]), on(t, [5, 8])),

@@ -7,7 +7,7 @@ use wengert_core::{
 };
 
 use super::positions::RotaryPositions;
-use super::{mismatch, refuse};
+use super::{forward_field, mismatch, refuse};
 use crate::{Dropout, Linear, Module, init, masks, validate};
 
 const MULTI_HEAD: &str = "MultiheadAttention";
@@ -106,6 +106,9 @@ impl Attention {
             let message =
                 format!("mask {found:?} does not broadcast to {expected:?} [.., time, keys]");
             refuse("Attention", query, message);
+        }
+        if expected.last() == Some(&0) {
+            return self.average(scores, value);
         }
         let scores = self.hide_later_keys(scores + mask);
         // The softmax of a row without keys is 0 / 0. Such a row gets other scores before the softmax and
@@ -297,7 +300,8 @@ impl<F: Float> MultiHeadAttention<F> {
     /// Returns the projection of the heads, joined along the width.
     #[track_caller]
     fn join_heads<'t>(&self, heads: Var<'t, F>) -> Var<'t, F> {
-        self.out_proj.forward(heads.transpose(-3, -2).flatten_axes(-2, -1))
+        let joined = heads.transpose(-3, -2).flatten_axes(-2, -1);
+        forward_field("out_proj", &self.out_proj, joined)
     }
 }
 

@@ -4,11 +4,12 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use wengert_core::{
-    Float, LayerName, Leaf, LeafMut, MovementOps, Params, Path, Var, params_generic,
+    Float, Leaf, LeafMut, MovementOps, Params, Path, Var, at_caller, params_generic,
 };
 
-use super::refuse;
+use super::{forward_field, refuse};
 use crate::Module;
+use crate::module::SOURCES;
 
 /// A module that can be cloned in a box. Every module that implements `Clone` is one.
 ///
@@ -108,12 +109,15 @@ impl<F: Float> Params<F> for Sequential<F> {
 }
 
 impl<F: Float> Module<F> for Sequential<F> {
-    fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+    #[track_caller]
+    fn forward<'t>(&self, mut x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("Sequential");
-        self.layers.iter().enumerate().fold(x, |x, (i, layer)| {
+        // A closure would lose the caller's line.
+        for (i, layer) in self.layers.iter().enumerate() {
             let _part = x.tape().layer(i);
-            layer.forward(x)
-        })
+            x = layer.forward(x);
+        }
+        x
     }
 }
 
@@ -162,10 +166,7 @@ impl<F: Float, M: Module<F>> Module<F> for Residual<M> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("Residual");
-        let y = {
-            let _part = x.tape().layer(LayerName::Field("body"));
-            self.body.forward(x)
-        };
+        let y = forward_field("body", &self.body, x);
         if y.shape() != x.shape() {
             let message =
                 format!("the body changes the shape, from {:?} to {:?}", x.shape(), y.shape());
@@ -225,8 +226,9 @@ impl<F: Float, M: Params<F>> Params<F> for EvalMode<M> {
 }
 
 impl<F: Float, M: Module<F>> Module<F> for EvalMode<M> {
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        x.tape().eval_mode(|| self.module.forward(x))
+        at_caller(SOURCES, || x.tape().eval_mode(|| self.module.forward(x)))
     }
     fn name(&self) -> &'static str {
         self.module.name()

@@ -8,7 +8,9 @@
 
 use std::fmt::Display;
 
-use wengert_core::{Float, MovementOps, Shape, ShapeError, Var};
+use wengert_core::{Float, LayerName, MovementOps, Shape, ShapeError, Var};
+
+use crate::Module;
 
 mod activation;
 mod attention;
@@ -99,6 +101,17 @@ fn along_channels<F: Float>(each: Var<'_, F>, x: Shape) -> Var<'_, F> {
     let mut shape = [1; wengert_core::MAX_RANK];
     shape[0] = x[1];
     each.reshape(&shape[..x.rank() - 1])
+}
+
+/// Records the output of the layer in a field, which messages and summaries then name.
+#[track_caller]
+fn forward_field<'t, F: Float>(
+    field: &'static str,
+    layer: &impl Module<F>,
+    x: Var<'t, F>,
+) -> Var<'t, F> {
+    let _part = x.tape().layer(LayerName::Field(field));
+    layer.forward(x)
 }
 
 /// Panics with a shape mistake of a layer.

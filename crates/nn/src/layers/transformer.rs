@@ -1,9 +1,10 @@
 //! The block of a transformer.
 
 use rand::Rng;
-use wengert_core::{Float, Operand, UnaryOps, Var, params_generic};
+use wengert_core::{Float, LayerName, Operand, UnaryOps, Var, params_generic};
 
 use super::attention::Masked;
+use super::forward_field;
 use crate::{Dropout, LayerNorm, Linear, Module, MultiHeadAttention, validate};
 
 const NAME: &str = "TransformerEncoderLayer";
@@ -109,7 +110,7 @@ impl<F: Float> TransformerBlock<F> {
     /// Returns the input of the self-attention.
     #[track_caller]
     fn before_attention<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        if self.norm_first { self.norm1.forward(x) } else { x }
+        if self.norm_first { forward_field("norm1", &self.norm1, x) } else { x }
     }
 
     /// Returns the output of the block, given its input and the output of the self-attention.
@@ -117,16 +118,17 @@ impl<F: Float> TransformerBlock<F> {
     fn after_attention<'t>(&self, x: Var<'t, F>, attended: Var<'t, F>) -> Var<'t, F> {
         let x = x + self.dropout.forward(attended);
         if self.norm_first {
-            return x + self.feed_forward(self.norm2.forward(x));
+            return x + self.feed_forward(forward_field("norm2", &self.norm2, x));
         }
-        let x = self.norm1.forward(x);
-        self.norm2.forward(x + self.feed_forward(x))
+        let x = forward_field("norm1", &self.norm1, x);
+        forward_field("norm2", &self.norm2, x + self.feed_forward(x))
     }
 
     #[track_caller]
     fn feed_forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
-        let inner = (self.activation)(self.linear1.forward(x));
-        self.dropout.forward(self.linear2.forward(self.dropout.forward(inner)))
+        let inner = (self.activation)(forward_field("linear1", &self.linear1, x));
+        let inner = self.dropout.forward(inner);
+        self.dropout.forward(forward_field("linear2", &self.linear2, inner))
     }
 }
 
@@ -135,7 +137,7 @@ impl<F: Float> Module<F> for TransformerBlock<F> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer(NAME);
         let y = self.before_attention(x);
-        self.after_attention(x, self.self_attn.forward(y, y, y))
+        self.after_attention(x, forward_field("self_attn", &self.self_attn, y))
     }
 }
 
@@ -152,6 +154,10 @@ impl<F: Float, M> Masked<&TransformerBlock<F>, M> {
         let Self { layer, mask } = self;
         let _layer = x.tape().layer(NAME);
         let y = layer.before_attention(x);
-        layer.after_attention(x, layer.self_attn.masked(mask).forward(y, y, y))
+        let attended = {
+            let _part = x.tape().layer(LayerName::Field("self_attn"));
+            layer.self_attn.masked(mask).forward(y, y, y)
+        };
+        layer.after_attention(x, attended)
     }
 }

@@ -255,8 +255,19 @@ fn classes_of(name: &str, x: Shape, labels: &Indices) -> usize {
         let (expected, found) = (Shape::from(rows), labels.shape());
         mistake(name, format!("{x:?} needs labels of shape {expected:?}, found {found:?}"));
     }
-    if let Err(error) = labels.check_below(classes) {
-        error.in_operation(name).raise();
+    if let Some(i) = labels.as_slice().iter().position(|&label| label >= classes) {
+        let (label, shape) = (labels.as_slice()[i], labels.shape());
+        let along = |(stride, extent): (&usize, &usize)| i / stride % extent;
+        let row = match shape.rank() {
+            1 => i.to_string(),
+            _ => {
+                format!("{:?}", shape.strides().iter().zip(&*shape).map(along).collect::<Vec<_>>())
+            }
+        };
+        mistake(
+            name,
+            format!("label {label} of row {row} is not a class; {x:?} has classes 0..{classes}"),
+        );
     }
     classes
 }

@@ -2,9 +2,11 @@
 
 mod copies;
 mod digits;
+mod empty;
 mod fixture;
 mod from_pytorch;
 mod layers;
 mod modes;
 mod outside_rules;
 mod summary;
+mod unreached;

@@ -55,6 +55,14 @@ impl Pair for [usize; 2] {
     }
 }
 
+/// Returns a pair of distances, none of which is 0.
+#[track_caller]
+pub(super) fn nonzero(name: &str, pair: impl Pair) -> [usize; 2] {
+    let pair = pair.pair();
+    assert!(!pair.contains(&0), "{name} must be 1 or above, not {pair:?}");
+    pair
+}
+
 /// Options of a convolution. Default: stride 1, no padding, dilation 1, one group.
 ///
 /// ```
@@ -81,8 +89,12 @@ impl ConvOptions {
     }
 
     /// Sets the distance from one window to the next.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
     pub fn stride(self, stride: impl Pair) -> Self {
-        Self { stride: stride.pair(), ..self }
+        Self { stride: nonzero("ConvOptions: stride", stride), ..self }
     }
 
     /// Sets the zeros around the planes: a number, `[rows, columns]`, or a [`Padding`].
@@ -91,8 +103,12 @@ impl ConvOptions {
     }
 
     /// Sets the distance between neighbouring elements of the kernel.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
     pub fn dilation(self, dilation: impl Pair) -> Self {
-        Self { dilation: dilation.pair(), ..self }
+        Self { dilation: nonzero("ConvOptions: dilation", dilation), ..self }
     }
 
     /// Sets the number of groups into which the channels are divided, each with its own kernels.
@@ -108,10 +124,8 @@ impl ConvOptions {
     /// The windows along one axis (0 rows, 1 columns).
     fn slide(&self, axis: usize, input: usize, kernel: usize) -> Result<Slide, ShapeError> {
         let (stride, dilation) = (self.stride[axis], self.dilation[axis]);
-        if stride == 0 || dilation == 0 || kernel == 0 || input == 0 {
-            return Err(ShapeError::new(format!(
-                "kernel {kernel}, input {input}, stride {stride}, dilation {dilation}: none may be 0"
-            )));
+        if kernel == 0 || input == 0 {
+            return Err(ShapeError::new(format!("kernel {kernel}, input {input}: none may be 0")));
         }
         // What is too large saturates, and is an error below or as a shape.
         let reach = dilation.saturating_mul(kernel - 1).saturating_add(1);

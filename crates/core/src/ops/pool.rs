@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::conv::Pair;
+use super::conv::{Pair, nonzero};
 use crate::kernels::{self, Cells};
 use crate::op::{Op, Value};
 use crate::{Float, MAX_RANK, Shape, ShapeError, Tensor};
@@ -43,8 +43,12 @@ impl Pooling {
     }
 
     /// Sets the distance from one window to the next. Default: the kernel size.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
     pub fn stride(self, stride: impl Pair) -> Self {
-        Self { stride: stride.pair(), ..self }
+        Self { stride: nonzero("Pooling: stride", stride), ..self }
     }
 
     /// Sets the padding on both sides, at most half of the kernel: -inf for a maximum, 0 for an average.

@@ -1,26 +1,20 @@
 //! A step that panics changes neither the model nor the optimizer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use serde::{Deserialize, Serialize};
-use wengert_core::{
-    Buffer, Float, Gradients, Param, ReduceOps, Tensor, UnaryOps, gradients, params_f64,
-};
-use wengert_nn::optim::{
-    LossAt, Optimizer, Registry, Solver, SolverState, StepContext, TensorRule,
-};
+use wengert_core::{Buffer, Float, Gradients, Param, ReduceOps, Tensor, gradients, params_f64};
+use wengert_nn::optim::{Optimizer, Registry, StepContext, TensorRule};
 
 use crate::policy::{message, panicked_at};
 
-struct Net {
-    first: Param<f64>,
-    mean: Buffer<f64>,
-    last: Param<f64>,
+pub(crate) struct Net {
+    pub(crate) first: Param<f64>,
+    pub(crate) mean: Buffer<f64>,
+    pub(crate) last: Param<f64>,
 }
 params_f64! { Net { first, mean, last } }
 
 impl Net {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Net {
             first: Param::new(Tensor::from([1.0, 2.0])),
             mean: Buffer::new(Tensor::from([0.0])),
@@ -28,18 +22,18 @@ impl Net {
         }
     }
 
-    fn gradients(&self, first: &[f64], last: &[f64]) -> Gradients<f64> {
+    pub(crate) fn gradients(&self, first: &[f64], last: &[f64]) -> Gradients<f64> {
         let vector = |x: &[f64]| Tensor::from_vec(x.to_vec(), [x.len()]);
         let first = (self.first.id(), vector(first));
         Gradients::from_params(vec![first, (self.last.id(), vector(last))])
     }
 
-    fn only_first(&self) -> Gradients<f64> {
+    pub(crate) fn only_first(&self) -> Gradients<f64> {
         Gradients::from_params(vec![(self.first.id(), Tensor::ones([2]))])
     }
 
     /// Gradients that come with a new mean.
-    fn with_mean(&self, mean: Tensor<f64>) -> Gradients<f64> {
+    pub(crate) fn with_mean(&self, mean: Tensor<f64>) -> Gradients<f64> {
         let (_, mut grads) = gradients(|tape| {
             tape.update_buffer(&self.mean, tape.constant(&mean));
             tape.param(&self.last).sum() * 0.0
@@ -48,7 +42,7 @@ impl Net {
         grads
     }
 
-    fn values(&self) -> [Vec<f64>; 3] {
+    pub(crate) fn values(&self) -> [Vec<f64>; 3] {
         [self.first.value().to_vec(), self.mean.value().to_vec(), self.last.value().to_vec()]
     }
 }
@@ -186,88 +180,4 @@ fn a_rule_that_changes_the_shape_is_named_with_its_parameter() {
         assert_eq!(message(|| optimizer.step(&mut net, &grads)), expected);
         assert_eq!(net.values()[0], [1.0, 2.0]);
     }
-}
-
-/// Steps of size `lr` along the gradient; keeps their number; evaluates the loss three times.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[derive(Default)]
-struct Descent {
-    extra: usize,
-}
-
-impl Solver for Descent {
-    const KIND: &'static str = "descent";
-
-    fn step<F: Float>(
-        &self,
-        context: StepContext,
-        x: &Tensor<F>,
-        loss: &mut LossAt<'_, F>,
-        state: &mut SolverState<F>,
-    ) -> (F, Tensor<F>) {
-        let (value, gradient) = loss(x);
-        let end = x - gradient.mul_scalar(context.lr);
-        loss(&end);
-        state.insert("count".into(), Tensor::scalar(F::of(context.count as f64)));
-        let n = x.numel() + self.extra;
-        (value, if self.extra > 0 { Tensor::zeros([n]) } else { end })
-    }
-}
-
-#[test]
-fn a_solver_that_fails_leaves_the_model_where_it_was() {
-    let solver = |text: &str| {
-        let registry = Registry::default().solver::<Descent>();
-        Optimizer::<f64>::new(
-            registry.read(&format!("kind = 'descent'\nlr = 0.5\n{text}")).unwrap(),
-        )
-    };
-    let start = Net::new().values();
-    let mut net = Net::new();
-    let mut calls = 0;
-    // The loss panics at the second point.
-    let mut optimizer = solver("");
-    let failed = catch_unwind(AssertUnwindSafe(|| {
-        optimizer.minimize(&mut net, |net| {
-            calls += 1;
-            assert!(calls < 2, "the data has ended");
-            (0.0, net.gradients(&[1.0, 1.0], &[1.0]))
-        })
-    }));
-    assert!(failed.is_err());
-    assert_eq!((net.values(), optimizer.steps()), (start.clone(), 0));
-    assert!(optimizer.state(&net).tensors.is_empty());
-
-    // A gradient of another shape, no gradient, or an end of another shape.
-    type Loss = fn(&Net) -> (f64, Gradients<f64>);
-    let misshapen: Loss = |net| (0.0, net.gradients(&[1.0, 1.0], &[1.0, 1.0]));
-    let missing: Loss = |net| (0.0, net.only_first());
-    let nan: Loss = |net| (f64::NAN, net.gradients(&[1.0, 1.0], &[f64::NAN]));
-    let good: Loss = |net| (0.0, net.with_mean(Tensor::from([0.5])));
-    for (text, loss, expected) in [
-        ("", misshapen, "minimize: gradient of last: expected shape [1], found [2]"),
-        ("", missing, "minimize: no gradient arrived at last"),
-        ("non_finite = 'error'", nan, "minimize: the gradient is not finite at last"),
-        ("extra = 2", good, "minimize: `descent` ends at a point of shape [5], not [3]"),
-    ] {
-        let mut optimizer = solver(text);
-        let here = (file!().to_owned(), line!() + 1);
-        assert_eq!(panicked_at(|| _ = optimizer.minimize(&mut net, loss)), here);
-        let said = message(|| _ = optimizer.minimize(&mut net, loss));
-        assert!(said.starts_with(expected), "{said}");
-        assert_eq!((net.values(), optimizer.steps()), (start.clone(), 0));
-        assert!(optimizer.state(&net).tensors.is_empty());
-    }
-
-    let mut optimizer = solver("non_finite = 'skip'");
-    assert!(optimizer.minimize(&mut net, nan).is_nan());
-    assert_eq!((net.values(), optimizer.steps(), optimizer.skipped()), (start, 0, 1));
-    // A point of a line search may have no finite loss.
-    let mut calls = 0;
-    optimizer.minimize(&mut net, |net| {
-        calls += 1;
-        if calls == 2 { nan(net) } else { good(net) }
-    });
-    assert_eq!((net.values()[2][0], optimizer.steps()), (2.5, 1));
 }

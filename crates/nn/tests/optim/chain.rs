@@ -3,10 +3,11 @@
 
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use wengert_core::{Float, Tensor};
+use wengert_core::{Float, Tensor, UnaryOps};
 use wengert_nn::optim::{
-    Adam, Chain, ChainState, ClipNorm, ConfigError, Elements, InvalidSetting, MapProof, Recipe,
-    Registry, RmsProp, Rule, Sgd, StepContext, WeightDecay, range, sum_of_squares,
+    Adam, Chain, ChainState, ClipNorm, ClipTensorNorm, ClipValue, ConfigError, Elements,
+    InvalidSetting, MapProof, Maximize, Recipe, Registry, RmsProp, Rule, Scope, Sgd, StepContext,
+    TensorRule, Transform, WeightDecay, range, sum_of_squares,
 };
 
 /// Returns irregular numbers of both signs.
@@ -310,4 +311,90 @@ fn an_update_of_another_shape_is_refused() {
     let chain = Chain::new(recipe.chain());
     let (mut param, mut slots) = (vector(&[0.0; 2]), chain.init([2].into()));
     chain.finish(StepContext::new(0, 0.1), &vector(&[1.0; 3]), &mut param, &mut slots);
+}
+
+/// Scales the update of a parameter by `|p| / |g|`.
+#[derive(Debug, Serialize, Deserialize)]
+struct TrustRatio;
+
+impl Rule for TrustRatio {
+    const KIND: &'static str = "trust_ratio";
+
+    fn scope(&self) -> Scope {
+        Scope::Tensor
+    }
+
+    fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof {
+        let ratio = F::of(context.param_norm / context.norm);
+        elements.map(|g, _, []| (ratio * g, []))
+    }
+}
+
+/// `u = 2 g` for whole tensors.
+#[derive(Debug, Serialize, Deserialize)]
+struct Twice;
+
+impl TensorRule for Twice {
+    const KIND: &'static str = "twice";
+
+    fn apply<F: Float>(
+        &self,
+        _: StepContext,
+        update: Tensor<F>,
+        _param: &Tensor<F>,
+        _state: &mut [Tensor<F>],
+    ) -> Tensor<F> {
+        update.mul_scalar(2.0)
+    }
+}
+
+/// Makes one step from [3, 4] along [0.6, 0.8] with rate 1/4.
+fn after_a_step(text: &str) -> Vec<f64> {
+    let registry = Registry::default().rule::<TrustRatio>().tensor_rule::<Twice>();
+    let recipe = registry.read(&format!("lr = 0.25\n{text}")).unwrap();
+    let chain = Chain::new(recipe.chain());
+    let (mut param, mut state) = (vector(&[3.0, 4.0]), chain.init([2].into()));
+    chain.finish(StepContext::new(0, 0.25), &vector(&[0.6, 0.8]), &mut param, &mut state);
+    param.to_vec()
+}
+
+#[test]
+fn norms_of_a_tensor_and_rules_for_whole_tensors_in_any_place() {
+    let close = |text: &str, factor: f64| {
+        let found = after_a_step(text);
+        let expected = [3.0 - 0.25 * 0.6 * factor, 4.0 - 0.25 * 0.8 * factor];
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-15, "{text}: {found} {expected}");
+        }
+    };
+    // |p| / |g| is 5 over 1; a rule before it changes only |g|.
+    close("kind = 'trust_ratio'", 5.0);
+    close("chain = [{ kind = 'twice' }, { kind = 'trust_ratio' }]", 5.0);
+    close("chain = [{ kind = 'sgd' }, { kind = 'twice' }, { kind = 'trust_ratio' }]", 5.0);
+    close("chain = [{ kind = 'trust_ratio' }, { kind = 'twice' }]", 10.0);
+    close("kind = 'twice'", 2.0);
+    close("chain = [{ kind = 'sgd' }, { kind = 'twice' }]", 2.0);
+    close("chain = [{ kind = 'twice' }, { kind = 'maximize' }]", -2.0);
+    close("chain = [{ kind = 'twice' }, { kind = 'twice' }]", 4.0);
+}
+
+#[test]
+fn a_parameter_of_any_length_passes_through_two_transforms() {
+    let recipe = Recipe::new(0.5, ClipValue { clip_value: 2.0 }).then(Maximize {});
+    let chain = Chain::<f32>::new(recipe.chain());
+    for len in [0, 1, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 8191, 8192, 8193] {
+        let (mut param, mut state) = (Tensor::ones([len]), chain.init([len].into()));
+        let gradient = Tensor::from_fn([len], |i| i as f32);
+        chain.finish(StepContext::new(0, 0.5), &gradient, &mut param, &mut state);
+        let expected = Tensor::from_fn([len], |i| 1.0 + 0.5 * (i as f32).min(2.0));
+        assert_eq!(param, expected, "{len}");
+    }
+}
+
+#[test]
+fn transforms_differ_if_a_setting_does() {
+    let clip = |max_norm| Transform::new(ClipNorm { max_norm });
+    assert_eq!(clip(1.0), clip(1.0));
+    assert_ne!(clip(1.0), clip(2.0));
+    assert_ne!(clip(1.0), Transform::new(ClipTensorNorm { max_norm: 1.0 }));
 }

@@ -16,6 +16,7 @@ mod policy;
 mod restore;
 mod schedules;
 mod schema;
+mod solvers;
 mod state;
 mod trajectories;
 

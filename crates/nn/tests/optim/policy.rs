@@ -7,6 +7,8 @@ use std::sync::Once;
 use wengert_core::{Gradients, Param, ParamId, ReduceOps, Tensor, UnaryOps, gradients};
 use wengert_nn::optim::Optimizer;
 
+use crate::all_or_nothing::Net;
+
 fn gradient(param: &Param<f64>, g: &[f64]) -> Gradients<f64> {
     let g: Vec<(ParamId, Tensor<f64>)> =
         vec![(param.id(), Tensor::from_vec(g.to_vec(), [g.len()]))];
@@ -284,4 +286,69 @@ fn mistakes_are_located() {
         assert_eq!((error.line(), error.column()), (line, column), "{error}");
         assert!(error.message().starts_with(expected), "{error}");
     }
+}
+
+#[test]
+fn a_step_that_is_skipped_leaves_the_buffers_too_and_the_last_of_two_values_counts() {
+    let mut net = Net::new();
+    let mut grads = net.with_mean(Tensor::from([0.5]));
+    grads += &net.with_mean(Tensor::from([0.75]));
+    let (_, twice) = gradients(|tape| {
+        tape.update_buffer(&net.mean, tape.constant(&Tensor::from([0.5])));
+        tape.update_buffer(&net.mean, tape.constant(&Tensor::from([0.25])));
+        tape.param(&net.first).sum() + tape.param(&net.last).sum()
+    });
+    let mut careful = optimizer("kind = 'sgd'\nlr = 1\nnon_finite = 'skip'");
+    let bad = net.gradients(&[f64::NAN, 0.0], &[0.0]);
+    let mut with_bad = grads.clone();
+    with_bad += &bad;
+    let before = net.values();
+    careful.step(&mut net, &with_bad);
+    assert_eq!((net.values(), careful.skipped()), (before, 1));
+    careful.step(&mut net, &grads);
+    assert_eq!(net.values()[1], [0.75]);
+    careful.step(&mut net, &twice);
+    assert_eq!(net.values()[1], [0.25]);
+}
+
+#[test]
+fn an_average_of_another_shape_is_not_shown() {
+    let (mut net, mut optimizer) = (Net::new(), optimizer("kind = 'sgd'\nema = 0.5"));
+    let grads = net.gradients(&[1.0, 1.0], &[1.0]);
+    optimizer.step(&mut net, &grads);
+    net.last = Param::new(Tensor::from([7.0, 8.0]));
+    optimizer.with_ema(&mut net, |net| assert_eq!(net.last.value().to_vec(), [7.0, 8.0]));
+}
+
+#[test]
+#[should_panic(expected = "accumulate: expected a number of at least 1, found 0")]
+fn an_accumulation_of_nothing_is_refused_in_rust_too() {
+    let _ = crate::read("kind = 'sgd'").unwrap().with_accumulate(0);
+}
+
+#[test]
+fn the_rate_is_that_of_the_next_step() {
+    let mut param = Param::new(Tensor::from([1.0]));
+    let mut optimizer =
+        optimizer("kind = 'sgd'\nlr = { kind = 'step', lr = 1, step_size = 1, gamma = 0.5 }");
+    for expected in [1.0, 0.5, 0.25] {
+        assert_eq!(optimizer.lr(), expected);
+        let (before, grads) = (param.value().item(), gradient(&param, &[1.0]));
+        optimizer.step(&mut param, &grads);
+        assert_eq!(before - param.value().item(), expected);
+    }
+}
+
+#[test]
+fn a_metric_reaches_the_rates_of_the_groups() {
+    let mut param = Param::new(Tensor::from([1.0]));
+    let plateau = "{ kind = 'plateau', lr = 1, patience = 0, factor = 0.5 }";
+    let mut optimizer =
+        optimizer(&format!("kind = 'sgd'\n[[groups]]\nparams = '*'\nlr = {plateau}"));
+    for metric in [1.0, 1.0, 1.0] {
+        optimizer.report_metric(metric);
+    }
+    let grads = gradient(&param, &[1.0]);
+    optimizer.step(&mut param, &grads);
+    assert_eq!(param.value().item(), 0.75);
 }

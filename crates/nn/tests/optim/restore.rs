@@ -337,3 +337,22 @@ fn a_message_lists_a_few_names() {
     assert_eq!(error.report().unexpected.len(), 12);
     assert!(error.to_string().ends_with(" and 4 more"), "{error}");
 }
+
+#[test]
+fn a_file_without_a_word_about_a_frozen_parameter_is_complete() {
+    let (mut net, mut first) = (Net::new(), optimizer("kind = 'adam'"));
+    net.idle.set_frozen(true);
+    let grads = net.gradients(1.0);
+    first.step(&mut net, &grads);
+    let mut state = first.state(&net);
+    state.numbers.remove("idle/updates");
+    optimizer("kind = 'adam'").restore(&net, state).unwrap();
+}
+
+#[test]
+fn the_number_of_skipped_gradients_is_restored() {
+    let (mut net, mut first) = (Net::new(), optimizer("kind = 'sgd'\nnon_finite = 'skip'"));
+    let grads = net.both([f64::NAN, 0.0]);
+    first.step(&mut net, &grads);
+    assert_eq!(resumed("kind = 'sgd'", &net, &first).skipped(), 1);
+}

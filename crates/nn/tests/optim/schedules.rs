@@ -324,3 +324,22 @@ fn total_steps_includes_the_warm_up() {
         assert!(error.message().starts_with(message), "{error}");
     }
 }
+
+#[test]
+fn a_reduction_of_eps_is_not_applied() {
+    for (eps, expected) in [(0.5, 1.0), (0.25, 0.5)] {
+        let rate = rate(&format!(
+            "{{ kind = 'plateau', lr = 1, patience = 0, factor = 0.5, eps = {eps} }}"
+        ));
+        let mut state = rate.state();
+        rate.report_metric(1.0, &mut state);
+        rate.report_metric(1.0, &mut state);
+        assert_eq!(rate.at_with(0, &state), expected, "{eps}");
+    }
+}
+
+#[test]
+fn a_piece_begins_at_its_milestone() {
+    let joined = rate("{ kind = 'joined', milestones = [2, 3], pieces = [0.5, 0.25, 0.125] }");
+    assert_eq!([0, 1, 2, 3, 4].map(|step| joined.at(step)), [0.5, 0.5, 0.25, 0.125, 0.125]);
+}

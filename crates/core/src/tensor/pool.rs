@@ -76,13 +76,15 @@ impl<'a> PerPrecision<'a> for Give {
 
 fn taken<F: Float>(len: usize) -> Option<Arc<Vec<F>>> {
     let (class, size) = size_class(len);
-    let reused = with_pool(|pool| pool.take(class)).flatten();
-    reused.or_else(|| {
-        let mut numbers = Vec::new();
-        numbers.try_reserve_exact(size).ok()?;
-        numbers.resize(size, F::ZERO);
-        Some(Arc::new(numbers))
-    })
+    with_pool(|pool| pool.take(class)).flatten().or_else(|| allocated(size))
+}
+
+#[cold]
+fn allocated<F: Float>(size: usize) -> Option<Arc<Vec<F>>> {
+    let mut numbers = Vec::new();
+    numbers.try_reserve_exact(size).ok()?;
+    numbers.resize(size, F::ZERO);
+    Some(Arc::new(numbers))
 }
 
 /// The binary logarithm of the number of size classes for each octave.
@@ -113,6 +115,8 @@ struct Pool<F: Float> {
     taken: usize,
     /// Bytes that the largest of recent steps took.
     recent: usize,
+    /// Bytes that may be held.
+    bound: usize,
     /// Number of this step.
     step: u64,
 }
@@ -135,88 +139,112 @@ struct Class<F: Float> {
 impl<F: Float> Class<F> {
     const EMPTY: Self = Self { free: VecDeque::new(), made: 0, step: 0, out: 0, most: 0 };
 
-    /// Begins a step if this is the first use in it.
+    /// Counts buffers that are taken, or given back if `count` is below zero. Returns whether more are out than ever
+    /// before in this step.
     #[inline]
-    fn enter(&mut self, step: u64) {
+    fn count(&mut self, count: isize, step: u64) -> bool {
         if self.step != step {
             (self.step, self.out, self.most) = (step, 0, 0);
         }
+        self.out += count;
+        let record = self.out > self.most;
+        self.most = self.most.max(self.out);
+        record
     }
 }
 
 impl<F: Float> Pool<F> {
     const fn new() -> Self {
-        Self { classes: Vec::new(), free: 0, taken: 0, recent: 0, step: 0 }
+        Self { classes: Vec::new(), free: 0, taken: 0, recent: 0, bound: ALWAYS_KEPT, step: 0 }
     }
 
     /// A free buffer of this class, or of one that is up to a fifth larger.
+    #[inline]
     fn take(&mut self, class: usize) -> Option<Arc<Vec<F>>> {
+        let Some(buffer) = self.classes.get_mut(class).and_then(|own| own.free.pop_back()) else {
+            return self.take_larger(class);
+        };
+        self.reused(class);
+        Some(buffer)
+    }
+
+    #[cold]
+    fn take_larger(&mut self, class: usize) -> Option<Arc<Vec<F>>> {
         const LARGER: usize = 3;
         if class >= self.classes.len() {
             self.classes.resize_with(class + 1, || Class::EMPTY);
         }
         let last = (class + LARGER).min(self.classes.len() - 1);
-        let found = (class..=last).find(|&class| !self.classes[class].free.is_empty());
-        let own = &mut self.classes[found.unwrap_or(class)];
-        let reused = own.free.pop_back();
-        own.enter(self.step);
-        own.out += 1;
-        let bytes = bytes_of_class::<F>(found.unwrap_or(class));
-        if own.out > own.most {
-            own.most = own.out;
-            self.taken += bytes;
-        }
-        if reused.is_some() {
-            self.free -= bytes;
-        } else {
-            own.made += 1;
-            if self.free + self.taken > self.bound() {
-                // Memory that no step has needed lately makes room.
-                self.shrink(self.taken, self.step.saturating_sub(1));
+        for larger in class + 1..=last {
+            if let Some(buffer) = self.classes[larger].free.pop_back() {
+                self.reused(larger);
+                return Some(buffer);
             }
         }
-        reused
+        self.classes[class].made += 1;
+        self.count_taken(class);
+        if self.free + self.taken > self.bound {
+            // Memory that no step has needed lately makes room.
+            self.shrink(self.taken, self.step.saturating_sub(1));
+        }
+        None
     }
 
+    /// Accounts for a buffer of this class that is no longer free.
+    #[inline]
+    fn reused(&mut self, class: usize) {
+        self.free -= bytes_of_class::<F>(class);
+        self.count_taken(class);
+    }
+
+    #[inline]
+    fn count_taken(&mut self, class: usize) {
+        if self.classes[class].count(1, self.step) {
+            self.taken += bytes_of_class::<F>(class);
+        }
+    }
+
+    #[inline]
     fn give(&mut self, buffer: Arc<Vec<F>>) {
         let (class, size) = size_class(buffer.len().max(1));
-        if buffer.len() != size || class >= self.classes.len() {
+        let Some(own) = self.classes.get_mut(class).filter(|_| buffer.len() == size) else {
             return;
-        }
-        let own = &mut self.classes[class];
-        own.enter(self.step);
-        own.out -= 1;
+        };
+        own.count(-1, self.step);
         if own.free.len() < own.made {
             own.free.push_back(buffer);
             self.free += bytes_of_class::<F>(class);
-            if bytes_of_class::<F>(class) > self.bound() {
-                self.free_one(class);
-            } else if self.free > self.bound() {
-                self.shrink(0, self.step);
+            if self.free > self.bound {
+                self.keep_to_bound(class);
             }
+        }
+    }
+
+    /// Frees what is too much after a buffer of this class was given: itself if it alone is too large.
+    #[cold]
+    fn keep_to_bound(&mut self, class: usize) {
+        if bytes_of_class::<F>(class) > self.bound {
+            self.free_one(class);
+        } else {
+            self.shrink(0, self.step);
         }
     }
 
     fn end_step(&mut self) {
         self.recent = decayed(self.recent, self.taken);
+        self.bound = ALWAYS_KEPT.max(2 * self.recent);
         self.taken = 0;
         self.step += 1;
-        if self.free > self.bound() {
+        if self.free > self.bound {
             self.shrink(0, self.step);
         }
-    }
-
-    /// Bytes that may be held.
-    #[inline]
-    fn bound(&self) -> usize {
-        ALWAYS_KEPT.max(2 * self.recent)
     }
 
     /// Frees buffers until what is free, and as many bytes in use, meet the bound: those first that were not used for
     /// the longest time, and none that were used after step `last`.
     #[cold]
     fn shrink(&mut self, in_use: usize, last: u64) {
-        while self.free + in_use > self.bound() {
+        while self.free + in_use > self.bound {
             let kept = self.classes.iter().enumerate().filter(|(_, class)| !class.free.is_empty());
             match kept.min_by_key(|(_, class)| class.step) {
                 Some((oldest, class)) if class.step <= last => self.free_one(oldest),
@@ -292,7 +320,9 @@ mod tests {
     #[test]
     fn a_thread_keeps_no_more_than_it_made() {
         let foreign: Vec<_> =
-            std::thread::spawn(|| (0..64).map(|_| take::<f32>(1 << 20).unwrap()).collect()).join().unwrap();
+            std::thread::spawn(|| (0..64).map(|_| take::<f32>(1 << 20).unwrap()).collect())
+                .join()
+                .unwrap();
         foreign.into_iter().for_each(give);
         with_pool::<f32, _>(|pool| assert_eq!(pool.free, 0));
     }

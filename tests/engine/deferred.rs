@@ -65,6 +65,15 @@ fn a_value_that_nothing_reads_is_not_computed_and_others_once() {
 }
 
 #[test]
+fn a_variable_prints_its_value() {
+    evaluate(|tape| {
+        let y = tape.constant(&tensor![1.0]) + 1.0;
+        assert_eq!(format!("{y:?}"), format!("Var 1: {:?}", tensor![2.0]));
+        y
+    });
+}
+
+#[test]
 fn a_value_that_is_read_in_the_middle_is_computed_at_most_twice() {
     // Large values are dropped when one is read, and stay when they were needed again.
     let large = Tensor::ones([1 << 15]);

@@ -49,14 +49,19 @@ impl<'t, F: Float> Var<'t, F> {
 
 impl<F: Float> Debug for Var<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let record = self.tape.record.borrow();
-        let present = record.holds(self.id, self.generation);
         write!(f, "Var {}: ", self.id)?;
-        match record.nodes.get(self.id as usize).filter(|_| present).map(|node| &node.content) {
-            Some(Content::Value(value)) => write!(f, "{value:?}"),
-            Some(Content::Shape(shape) | Content::Deferred { shape, .. }) => write!(f, "{shape:?}"),
-            Some(Content::Released) => f.write_str("released"),
-            None => f.write_str("dropped"),
+        let record = self.tape.record.borrow();
+        if !record.holds(self.id, self.generation) {
+            return f.write_str("dropped");
+        }
+        match &record.nodes[self.id as usize].content {
+            Content::Value(value) => write!(f, "{value:?}"),
+            Content::Shape(shape) => write!(f, "{shape:?}"),
+            Content::Released => f.write_str("released"),
+            Content::Deferred { .. } => {
+                drop(record);
+                write!(f, "{:?}", self.value())
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ mod higher_order;
 mod math;
 mod operators;
 mod panics;
+mod random_calls;
 mod repeat;
 mod temporary;
 mod user_operations;

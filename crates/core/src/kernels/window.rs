@@ -122,7 +122,8 @@ impl Correlation {
                     let (out, below) = out.split_at_mut(inside.len() * columns.output);
                     above.fill(F::ZERO);
                     below.fill(F::ZERO);
-                    let lines = x[first * columns.input..].chunks(rows.stride * columns.input);
+                    let lines = x[first * columns.input..]
+                        .chunks(rows.stride.saturating_mul(columns.input));
                     for (y, x) in out.chunks_exact_mut(columns.output).zip(lines) {
                         y[..range.start].fill(F::ZERO);
                         y[range.end..].fill(F::ZERO);
@@ -150,7 +151,8 @@ impl Correlation {
                     let (range, start) = columns.inside(kj);
                     let Some(g) = matrix.next() else { return };
                     let g = g[inside.start * columns.output..].chunks_exact(columns.output);
-                    let lines = x[first * columns.input..].chunks_mut(rows.stride * columns.input);
+                    let lines = x[first * columns.input..]
+                        .chunks_mut(rows.stride.saturating_mul(columns.input));
                     for (g, x) in g.take(inside.len()).zip(lines) {
                         let g = &g[range.clone()];
                         if columns.stride == 1 {
@@ -228,6 +230,13 @@ impl Correlation {
         accumulate: bool,
     ) {
         let ([x_unit, w_unit, g_unit], [m, n, k]) = (self.unit(), self.product());
+        if self.outputs == 0 {
+            // Nothing depends on the input, and there is no scratch memory.
+            if !accumulate {
+                x.fill(F::ZERO);
+            }
+            return;
+        }
         self.each(x, x_unit, scratch, |unit, x, scratch| {
             let g = &g[unit * g_unit..][..g_unit];
             let w = &w[unit % self.groups * w_unit..][..w_unit];

@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../calls.rs"]
+mod calls;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| _ = calls::calls(bytes));

@@ -1,5 +1,6 @@
 //! The core: values, conventions at the edges, derivatives of any order, errors, and repeatability.
 
+mod accuracy;
 mod anomaly;
 mod broadcast;
 mod checker;
@@ -15,6 +16,7 @@ mod forward;
 mod gradients;
 mod handles;
 mod higher_order;
+mod magnitudes;
 mod math;
 mod operators;
 mod panics;

@@ -144,6 +144,8 @@ pub trait Float:
     fn erf(self) -> Self;
     /// `1 - erf(self)`, accurate where it is small.
     fn erfc(self) -> Self;
+    /// The largest number below.
+    fn next_down(self) -> Self;
     /// The largest integer that is not above.
     fn floor(self) -> Self;
     /// The smallest integer that is not below.
@@ -251,7 +253,8 @@ float!(f32, "f32", {
     asinh => libm::asinhf,
     acosh => libm::acoshf,
     atanh => libm::atanhf,
-    erfc => libm::erfcf
+    erfc => math::erfc,
+    next_down => f32::next_down
 });
 
 float!(f64, "f64", {
@@ -280,7 +283,8 @@ float!(f64, "f64", {
     asinh => libm::asinh,
     acosh => libm::acosh,
     atanh => libm::atanh,
-    erfc => libm::erfc
+    erfc => libm::erfc,
+    next_down => f64::next_down
 });
 
 /// `1 / (1 + exp(-x))`, accurate down to the subnormals.

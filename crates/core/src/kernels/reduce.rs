@@ -180,7 +180,7 @@ pub(super) fn max_row<F: Float>(x: &[F]) -> F {
 
 /// The larger of two; NaN wins.
 #[inline(always)]
-fn larger<F: Float>(most: F, x: F) -> F {
+pub(super) fn larger<F: Float>(most: F, x: F) -> F {
     if (x > most) | x.is_nan() { x } else { most }
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn dot<F: Float>(a: &[F], b: &[F]) -> f64 {
 }
 
 #[inline(always)]
-fn dot_chunk<F: Float>(a: &[F], b: &[F]) -> f64 {
+pub(super) fn dot_chunk<F: Float>(a: &[F], b: &[F]) -> f64 {
     let (a, a_rest) = a.as_chunks::<LANES>();
     let (b, b_rest) = b.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];

@@ -359,10 +359,10 @@ unary_functions! {
             above(x, 0.0).select(&right, &left)
         }, (-4.0, 4.0), [0.0];
     /// `x * Phi(x)` with the standard normal distribution function `Phi` (<https://arxiv.org/abs/1606.08415>).
-    Gelu gelu() |x| x * F::of(0.5) * ((x * F::of(FRAC_1_SQRT_2)).erf() + F::ONE)
+    Gelu gelu() |x| x * F::of(0.5) * (x * F::of(-FRAC_1_SQRT_2)).erfc()
         => |x, _| {
             let density = (x.square() * -0.5).exp() * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * 0.5);
-            (x.mul_scalar(FRAC_1_SQRT_2).erf() + 1.0) * 0.5 + density * x
+            x.mul_scalar(-FRAC_1_SQRT_2).erfc() * 0.5 + density * x
         }, (-3.0, 3.0), [];
     /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`, the `gelu` of PyTorch with `approximate='tanh'`
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html>).
@@ -404,7 +404,7 @@ binary_functions! {
         /// `a * b`.
         Mul |a, b| a * b => |a, b| b.clone(), a.clone(), [(-4.0, 4.0); 2], false;
         /// `a / b`.
-        Div |a, b| a / b => |a, b| b.recip(), -(a.clone() / b.square()), [(-4.0, 4.0), (0.5, 4.0)], false;
+        Div |a, b| a / b => |a, b| b.recip(), a.clone() / b / -b.clone(), [(-4.0, 4.0), (0.5, 4.0)], false;
     }
     methods {
         /// The larger of `a` and `b`; NaN if either is. At a tie each side has the derivative one half.

@@ -44,5 +44,5 @@ pub use reduce::ReduceOps;
 pub use scan::{Cumsum, Recurrence};
 pub use slice::{Narrow, PadZeros, SliceScatter, StridedSlice};
 pub use softmax::{LogSoftmax, LogSumExp};
-pub use statistics::{Max, NormPow, SubtractMean};
+pub use statistics::{EuclideanNorm, Max, NormPow, SubtractMean};
 pub use window::WindowOps;

@@ -2,9 +2,9 @@
 
 use super::broadcast::{Reshape, Sum, spread};
 use super::elementwise::{Elementwise, UnaryOp};
-use super::functions::{EqualNan, UnaryOps};
+use super::functions::{EqualNan, Greater, Less, UnaryOps};
 use super::rearrange::StopGradient;
-use crate::kernels;
+use crate::kernels::{self, zip1};
 use crate::op::{Op, Value};
 use crate::shape::Axes;
 use crate::tensor::reduce::{reduce_axes, sum};
@@ -109,9 +109,51 @@ impl UnaryOp for NormPow {
     }
 }
 
-/// The divisor of a variance.
+/// The Euclidean norm `sqrt(sum(x^2) + eps)` over some axes, with derivative 0 where it is 0. Neither the norm nor its
+/// derivative overflows or vanishes where the exact one does not.
+#[derive(Clone, Copy, Debug)]
+pub struct EuclideanNorm {
+    /// The axes of the norm.
+    pub axes: Axes,
+    /// Whether they stay, with extent 1.
+    pub keepdim: bool,
+    /// The summand under the root; 0 for a norm.
+    pub eps: f64,
+}
+
+impl EuclideanNorm {
+    /// The norm proper.
+    pub(super) fn over(axes: Axes, keepdim: bool) -> Self {
+        Self { axes, keepdim, eps: 0.0 }
+    }
+}
+
+impl Op<1> for EuclideanNorm {
+    crate::entry_points!(Op<1>);
+
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        Ok(self.axes.reduced(x, self.keepdim))
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        // The norm of the norms over each run of axes. A run of one element is not reduced, so that its sign is left.
+        let norm = reduce_axes(x, self.axes, kernels::norm).with_shape(out);
+        let root = F::of(self.eps.sqrt());
+        Tensor::written(out, |y| zip1(y, norm.as_slice(), |y, norm| *y = norm.hypot(root)))
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
+        let kept = self.axes.kept(x.shape());
+        let (y, g) = (V::apply(Reshape { to: kept }, [y]), V::apply(Reshape { to: kept }, [g]));
+        // 1 replaces a norm of 0, so that nothing is infinite in any order; then it is masked.
+        let positive = y.step();
+        let safe = -positive.clone() + 1.0 + y;
+        (g * positive).mul_no_nan(&(x.clone() / safe))
+    }
+}
+
+/// The divisor of a variance; NaN if it would not be positive.
 fn degrees_of_freedom(x: Shape, axes: Axes, correction: usize) -> f64 {
-    axes.count(x).saturating_sub(correction) as f64
+    let count = axes.count(x);
+    if count > correction { (count - correction) as f64 } else { f64::NAN }
 }
 
 #[track_caller]
@@ -124,13 +166,9 @@ pub(super) fn var<V: Value>(x: &V, axes: Axes, correction: usize, keepdim: bool)
 /// The standard deviation: a Euclidean norm of the differences from the mean, whose derivative at 0 is 0.
 #[track_caller]
 pub(super) fn std<V: Value>(x: &V, axes: Axes, correction: usize, keepdim: bool) -> V {
-    let length = euclidean_norm(&V::apply(SubtractMean { axes }, [x]), axes, keepdim);
-    length.mul_scalar(degrees_of_freedom(x.shape(), axes, correction).sqrt().recip())
-}
-
-#[track_caller]
-fn euclidean_norm<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
-    V::apply(NormPow { exponent: 0.5 }, [&V::apply(Sum { axes, keepdim }, [&x.square()])])
+    let distances = V::apply(SubtractMean { axes }, [x]);
+    V::apply(EuclideanNorm::over(axes, keepdim), [&distances])
+        .mul_scalar(degrees_of_freedom(x.shape(), axes, correction).sqrt().recip())
 }
 
 /// The p-norm; an error if `p` is not above 0, or infinite where there are no elements.
@@ -140,7 +178,7 @@ pub(super) fn norm<V: Value>(x: &V, p: f64, axes: Axes, keepdim: bool) -> Result
         return Err(ShapeError::new(format!("p must be above 0, not {p}")));
     }
     if p == 2.0 {
-        return Ok(euclidean_norm(x, axes, keepdim));
+        return Ok(V::apply(EuclideanNorm::over(axes, keepdim), [x]));
     }
     if p == f64::INFINITY {
         not_empty(x.shape(), axes)?;
@@ -149,7 +187,18 @@ pub(super) fn norm<V: Value>(x: &V, p: f64, axes: Axes, keepdim: bool) -> Result
     if p == 1.0 {
         return Ok(V::apply(Sum { axes, keepdim }, [&x.abs()]));
     }
-    let powers = V::apply(NormPow { exponent: p }, [&x.abs()]);
-    let sum = V::apply(Sum { axes, keepdim }, [&powers]);
-    Ok(V::apply(NormPow { exponent: p.recip() }, [&sum]))
+    if axes.count(x.shape()) == 0 {
+        return Ok(V::apply(Sum { axes, keepdim }, [x]));
+    }
+    // The powers of the elements divided by the largest neither overflow nor vanish. The scale is a constant: the
+    // norm does not depend on it.
+    let size = x.abs();
+    let largest = V::apply(Max { axes, keepdim: true }, [&V::apply(StopGradient, [&size])]);
+    let usable = largest.combine(Greater, &largest.filled(0.0))
+        * largest.combine(Less, &largest.filled(f64::INFINITY));
+    let scale = usable.select(&largest, &largest.filled(1.0));
+    let powers = V::apply(NormPow { exponent: p }, [&(size / &scale)]);
+    let sum = V::apply(Sum { axes, keepdim: true }, [&powers]);
+    let norm = V::apply(NormPow { exponent: p.recip() }, [&sum]) * scale;
+    Ok(V::apply(Reshape { to: axes.reduced(x.shape(), keepdim) }, [&norm]))
 }

@@ -6,7 +6,7 @@ use crate::{Shape, ShapeError};
 
 /// A dense, row-major tensor of indices, such as class labels or tokens. Cloning shares the memory.
 ///
-/// Arrays, slices and vectors of `usize` convert to it.
+/// Arrays, arrays of arrays, slices and vectors of `usize` convert to it.
 ///
 /// ```
 /// use wengert_core::{IndexOps, Indices, Tensor};
@@ -80,6 +80,26 @@ impl From<&[usize]> for Indices {
 impl<const N: usize> From<[usize; N]> for Indices {
     fn from(indices: [usize; N]) -> Self {
         indices.to_vec().into()
+    }
+}
+
+impl<const N: usize> From<&[usize; N]> for Indices {
+    fn from(indices: &[usize; N]) -> Self {
+        indices.to_vec().into()
+    }
+}
+
+impl From<&Vec<usize>> for Indices {
+    fn from(indices: &Vec<usize>) -> Self {
+        indices.clone().into()
+    }
+}
+
+/// Rows of indices: `[[0], [1]]` has the shape `[2, 1]`.
+impl<const N: usize, const M: usize> From<[[usize; M]; N]> for Indices {
+    #[track_caller]
+    fn from(rows: [[usize; M]; N]) -> Self {
+        Self::from_vec(rows.concat(), [N, M])
     }
 }
 

@@ -155,7 +155,11 @@ impl<F: Float> Tensor<F> {
         Self::from_fn(shape, |_| F::of(rng.sample(StandardNormal)))
     }
 
-    /// Draws uniformly from `low` to `high` in row-major order; both precisions get the same draws, up to rounding.
+    /// Draws uniformly from `low..high` in row-major order; both precisions get the same draws, up to rounding. `high`
+    /// itself is not drawn, unless `low` rounds to it.
+    ///
+    /// # Panics
+    /// If `low` is above `high`, or either is NaN.
     #[track_caller]
     pub fn uniform(
         shape: impl Into<Shape>,
@@ -163,7 +167,20 @@ impl<F: Float> Tensor<F> {
         high: f64,
         rng: &mut (impl Rng + ?Sized),
     ) -> Self {
-        Self::from_fn(shape, |_| F::of(low + (high - low) * rng.random::<f64>()))
+        assert!(low <= high, "uniform: {low} is not at most {high}");
+        // A draw that rounds up to `high` is moved to the number below.
+        let (least, most) = (F::of(low), F::of(high));
+        let most = if most.to_f64() < high { most } else { most.next_down() };
+        Self::from_fn(shape, |_| {
+            let x = F::of(low + (high - low) * rng.random::<f64>());
+            if x <= most {
+                x
+            } else if least < most {
+                most
+            } else {
+                least
+            }
+        })
     }
 
     /// Makes a row of `classes` elements for each index, 1 at the index and 0 elsewhere, from `[..]` to `[.., classes]`

@@ -111,6 +111,10 @@ impl Attention {
             return self.average(scores, value);
         }
         let scores = self.hide_later_keys(scores + mask);
+        if expected.last() == Some(&0) {
+            // Without any key there is no largest score; the average of no values is 0.
+            return self.average(scores, value);
+        }
         // The softmax of a row without keys is 0 / 0. Such a row gets other scores before the softmax and
         // the weight 0 after it, so that its values and its derivatives are 0.
         let largest = scores.stop_gradient().max_axes(-1, true);

@@ -141,14 +141,14 @@ impl<const AXES: usize, F: Float> BatchNorm<AXES, F> {
     fn update_running_stats(
         &self,
         x: Var<'_, F>,
-        biased_var: Var<'_, F>,
+        deviation: Var<'_, F>,
         [mean, var]: [&Buffer<F>; 2],
     ) {
         let (tape, shape) = (x.tape(), x.shape());
         let count = shape.numel() / shape[1];
         let batch_mean = x.stop_gradient().mean_axes(batch_axes(shape), false);
-        let bessel = count as f64 / (count - 1) as f64;
-        let batch_var = biased_var.stop_gradient().mul_scalar(bessel).reshape([shape[1]]);
+        let norm = deviation.stop_gradient().norm_axes(2.0, batch_axes(shape), false);
+        let batch_var = norm.square().mul_scalar(((count - 1) as f64).recip());
         let batches = self.num_batches_tracked.as_ref().map(|counter| {
             let batches = tape.constant(counter.value()).add_scalar(1.0);
             tape.update_buffer(counter, batches);
@@ -179,28 +179,26 @@ impl<const AXES: usize, F: Float> Module<F> for BatchNorm<AXES, F> {
         let _layer = tape.layer(Self::NAME);
         let shape = x.shape();
         self.expect_input(x);
-        let (deviation, variance) = match (&self.running_mean, &self.running_var) {
+        let mut y = match (&self.running_mean, &self.running_var) {
             (Some(mean), Some(var)) if !tape.is_training() => {
                 let [mean, var] =
                     [mean, var].map(|buffer| along_channels(tape.constant(buffer.value()), shape));
-                (x - mean, var)
+                (x - mean) * var.add_scalar(self.eps).rsqrt()
             }
             (mean, var) => {
                 Self::expect_batch(x);
-                let (deviation, variance) = norm::centered(x, batch_axes(shape));
+                let (deviation, spread) = norm::centered(x, batch_axes(shape), self.eps);
                 if tape.is_training()
                     && let (Some(mean), Some(var)) = (mean, var)
                 {
-                    self.update_running_stats(x, variance, [mean, var]);
+                    self.update_running_stats(x, deviation, [mean, var]);
                 }
-                (deviation, variance)
+                deviation / spread
             }
         };
-        let mut scale = variance.add_scalar(self.eps).rsqrt();
         if let Some(weight) = &self.weight {
-            scale = scale * along_channels(tape.param(weight), shape);
+            y = y * along_channels(tape.param(weight), shape);
         }
-        let y = deviation * scale;
         match &self.bias {
             Some(bias) => y + along_channels(tape.param(bias), shape),
             None => y,

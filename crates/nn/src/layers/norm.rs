@@ -1,7 +1,7 @@
 //! Layer, group and RMS normalization, which treat each example separately, and training like
 //! evaluation.
 
-use wengert_core::ops::SubtractMean;
+use wengert_core::ops::{EuclideanNorm, SubtractMean};
 use wengert_core::{
     Axes, Float, MAX_RANK, MovementOps, Param, ReduceOps, Shape, Tensor, UnaryOps, Value, Var,
     params_generic,
@@ -80,8 +80,8 @@ impl<F: Float> Module<F> for LayerNorm<F> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("LayerNorm");
         let axes = last_axes("LayerNorm", x, self.normalized_shape);
-        let (deviation, variance) = centered(x, axes);
-        let mut y = deviation * variance.add_scalar(self.eps).rsqrt();
+        let (deviation, spread) = centered(x, axes, self.eps);
+        let mut y = deviation / spread;
         if let Some(weight) = &self.weight {
             y = y * weight;
         }
@@ -149,7 +149,7 @@ impl<F: Float> Module<F> for RmsNorm<F> {
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("RMSNorm");
         let axes = last_axes("RMSNorm", x, self.normalized_shape);
-        let y = x * x.square().mean_axes(axes, true).add_scalar(self.eps).rsqrt();
+        let y = x / root_mean_square(x, axes, self.eps);
         match &self.weight {
             Some(weight) => y * weight,
             None => y,
@@ -234,8 +234,8 @@ impl<F: Float> Module<F> for GroupNorm<F> {
         }
         let group_size = shape[1..].iter().product::<usize>() / self.num_groups;
         let grouped = x.reshape([shape[0], self.num_groups, group_size]);
-        let (deviation, variance) = centered(grouped, &[-1]);
-        let mut y = (deviation * variance.add_scalar(self.eps).rsqrt()).reshape(shape);
+        let (deviation, spread) = centered(grouped, &[-1], self.eps);
+        let mut y = (deviation / spread).reshape(shape);
         if let Some(weight) = &self.weight {
             y = y * along_channels(x.tape().param(weight), shape);
         }
@@ -246,15 +246,34 @@ impl<F: Float> Module<F> for GroupNorm<F> {
     }
 }
 
-/// Returns `x` minus its mean over the axes, and its biased variance there; both keep the axes. The two
-/// passes lose no digits to a large mean, and equal elements leave exactly 0.
+/// Returns `x` minus its mean over the axes, and the root of its biased variance plus `eps`; both keep the axes. The
+/// two passes lose no digits to a large mean, and equal elements leave exactly 0.
 #[track_caller]
-pub(super) fn centered<'t, F: Float>(x: Var<'t, F>, axes: &[isize]) -> (Var<'t, F>, Var<'t, F>) {
-    let deviation = match Axes::of(x.shape(), axes) {
-        Ok(axes) => Value::apply(SubtractMean { axes }, [&x]),
+pub(super) fn centered<'t, F: Float>(
+    x: Var<'t, F>,
+    axes: &[isize],
+    eps: f64,
+) -> (Var<'t, F>, Var<'t, F>) {
+    let deviation = Value::apply(SubtractMean { axes: expect_axes(x, axes) }, [&x]);
+    (deviation, root_mean_square(deviation, axes, eps))
+}
+
+/// Returns `sqrt(mean(x^2) + eps)` over the axes, which it keeps, without overflow of the squares. To divide by it is
+/// safer than to multiply by its inverse, whose derivative is a square again.
+#[track_caller]
+fn root_mean_square<'t, F: Float>(x: Var<'t, F>, axes: &[isize], eps: f64) -> Var<'t, F> {
+    let axes = expect_axes(x, axes);
+    let count = axes.count(x.shape()) as f64;
+    let norm = EuclideanNorm { axes, keepdim: true, eps: count * eps };
+    Value::apply(norm, [&x]).mul_scalar(count.sqrt().recip())
+}
+
+#[track_caller]
+fn expect_axes<F: Float>(x: Var<'_, F>, axes: &[isize]) -> Axes {
+    match Axes::of(x.shape(), axes) {
+        Ok(axes) => axes,
         Err(error) => error.raise(),
-    };
-    (deviation, deviation.square().mean_axes(axes, true))
+    }
 }
 
 /// Returns the last axes of `x`, whose shape must end in `normalized_shape`.

@@ -1,8 +1,8 @@
 //! Losses of scores or probabilities `[.., classes]` against labels.
 
 use wengert_core::{
-    BinaryOps, Float, IndexOps, Indices, MovementOps, Param, ReduceOps, Shape, ShapeError, Tensor,
-    UnaryOps, Var,
+    BinaryOps, Elementwise, Float, IndexOps, Indices, MovementOps, Param, ReduceOps, Shape,
+    ShapeError, Tensor, UnaryOps, Var,
 };
 
 use super::Reduction;
@@ -118,7 +118,9 @@ macro_rules! targets {
 }
 
 targets! {
-    Labels labels: [] Indices, [] &Indices, [] Vec<usize>, [] &[usize], [const N: usize] [usize; N];
+    Labels labels: [] Indices, [] &Indices, [] Vec<usize>, [] &Vec<usize>, [] &[usize],
+        [const N: usize] [usize; N], [const N: usize] &[usize; N],
+        [const N: usize, const M: usize] [[usize; M]; N];
     Soft soft: [] Var<'t, F>, [] &Var<'t, F>, [] &Param<F>, [] &Tensor<F>;
 }
 
@@ -172,9 +174,11 @@ fn nll_of_labels<'t, F: Float>(
     let kept = x.tape().constant(&kept.unwrap_or_else(|| Tensor::ones(labels.shape())));
     let weight = x.tape().constant(&class_weight(name, weight, classes));
     let shares = weight.index_select(0, &labels);
-    let mut losses = -x.pick(labels) * shares;
+    // A class of weight 0 adds nothing, even if its logarithm is -inf.
+    let mut losses = -shares.mul_no_nan(&x.pick(labels));
     if label_smoothing > 0.0 {
-        let spread = (x * weight).sum_axes(-1, false) * (label_smoothing / classes as f64);
+        let all = weight.mul_no_nan(&x).sum_axes(-1, false);
+        let spread = all * (label_smoothing / classes as f64);
         losses = losses * (1.0 - label_smoothing) - spread;
     }
     // The branch that is not selected gets no gradient, even if the mean divides by 0.
@@ -206,11 +210,12 @@ fn cross_entropy_of_probabilities<'t, F: Float>(
         0.0 => target,
         smoothing => target * (1.0 - smoothing) + smoothing / classes as f64,
     };
-    let terms = match weight {
-        None => x * smooth,
-        weight => x * &class_weight(NAME, weight, classes) * smooth,
+    let share = match weight {
+        None => smooth,
+        weight => smooth * &class_weight(NAME, weight, classes),
     };
-    -reduction.apply(terms.sum_axes(-1, false))
+    // A class of probability 0 adds nothing, even if its logarithm is -inf.
+    -reduction.apply(share.mul_no_nan(&x).sum_axes(-1, false))
 }
 
 #[track_caller]

@@ -84,10 +84,9 @@ pub(super) fn cosine_embedding<'t, F: Float>(
 ) -> Var<'t, F> {
     let other = other.beside(&x);
     let like = target.beside(&x).greater(0.0);
-    let (x_square, other_square) =
-        (x.square().sum_axes(-1, false), other.square().sum_axes(-1, false));
-    let lengths = ((x_square + TINY) * (other_square + TINY)).sqrt();
-    let cosine = (x * other).sum_axes(-1, false) / lengths;
+    // The root of the squared length and 1e-12, without overflow of a square.
+    let length = |x: Var<'t, F>| x.norm_axes(2.0, -1, true).hypot(TINY.sqrt());
+    let cosine = (x / length(x) * (other / length(other))).sum_axes(-1, false);
     reduction.apply(like.where_cond(-cosine + 1.0, (cosine - margin).relu()))
 }
 

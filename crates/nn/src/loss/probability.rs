@@ -35,16 +35,15 @@ impl BinaryOp for BinaryCrossEntropy {
 
     fn value<F: Float>(&self, x: F, t: F) -> F {
         // A comparison instead of `max`, so that NaN stays NaN.
-        let ln = |x: F| if x.ln() < F::of(-100.0) { F::of(-100.0) } else { x.ln() };
-        (t - F::ONE) * ln(F::ONE - x) - t * ln(x)
+        let limited = |ln: F| if ln < F::of(-100.0) { F::of(-100.0) } else { ln };
+        (t - F::ONE) * limited((-x).ln_1p()) - t * limited(x.ln())
     }
 
     fn derivative<M: UnaryOps>(&self, i: usize, x: &M, t: &M) -> M {
-        let rest = -x.clone() + 1.0;
         if i == 0 {
-            (x.clone() - t) / (rest * x).clamp_min(TINY)
+            (x.clone() - t) / ((-x.clone() + 1.0) * x).clamp_min(TINY)
         } else {
-            rest.ln().clamp_min(-100.0) - x.ln().clamp_min(-100.0)
+            x.neg().ln_1p().clamp_min(-100.0) - x.ln().clamp_min(-100.0)
         }
     }
 }
@@ -67,14 +66,13 @@ pub(super) fn bce_with_logits<'t, F: Float>(
     BceWithLogits { weight, pos_weight, reduction }: BceWithLogits<F>,
 ) -> Var<'t, F> {
     let target = target_for("bce_with_logits", x, target);
-    // -p t ln s - (1 - t) ln(1 - s) with s = sigmoid(x), after cancelling.
-    let losses = match pos_weight {
-        None => x.softplus() - x * target,
-        Some(pos_weight) => {
-            let slope = target * &(pos_weight - 1.0) + 1.0;
-            x - x * target + slope * (-x).softplus()
-        }
+    let positive = match pos_weight {
+        None => target,
+        Some(pos_weight) => target * &pos_weight,
     };
+    // -p t ln s - (1 - t) ln(1 - s) with s = sigmoid(x). Neither logarithm cancels, and a share of 0 adds nothing to
+    // the loss, even if its logarithm is infinite.
+    let losses = positive.mul_no_nan(&(-x).softplus()) + (-target + 1.0).mul_no_nan(&x.softplus());
     reduction.apply(weighted(losses, weight))
 }
 
@@ -85,11 +83,13 @@ pub(super) fn kl_div<'t, F: Float>(
     KlDiv { log_target, reduction }: KlDiv,
 ) -> Var<'t, F> {
     let target = target_for("kl_div", x, target);
+    // Where the target is 0, the loss is 0 even if a logarithm is -inf.
     if log_target {
-        return reduction.apply(target.exp() * (target - x));
+        let terms = target.exp() * (target - x);
+        return reduction.apply(target.equal(f64::NEG_INFINITY).where_cond(0.0, terms));
     }
     let entropy = target.equal(0.0).where_cond(0.0, target * target.ln());
-    reduction.apply(entropy - target * x)
+    reduction.apply(entropy - target.mul_no_nan(&x))
 }
 
 #[track_caller]

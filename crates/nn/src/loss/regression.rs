@@ -99,7 +99,7 @@ pub(super) fn smooth_l1<'t, F: Float>(
 ) -> Var<'t, F> {
     let target = target_for("smooth_l1", x, target);
     let distance = (x - target).abs();
-    let parabola = distance.square() * (0.5 / beta);
+    let parabola = distance * (distance * (0.5 / beta));
     reduction.apply(distance.less(beta).where_cond(parabola, distance - beta / 2.0))
 }
 
@@ -116,7 +116,7 @@ pub(super) fn gaussian_nll<'t, F: Float>(
     // A smaller variance is replaced by the least one, with the derivative of the original.
     let least = variance - variance.stop_gradient() + eps;
     let variance = variance.less(eps).where_cond(least, variance);
-    let losses = (variance.ln() + (x - target).square() / variance) * 0.5;
+    let losses = (variance.ln() + ((x - target) / variance.sqrt()).square()) * 0.5;
     reduction.apply(if full { losses + 0.5 * (2.0 * PI).ln() } else { losses })
 }
 

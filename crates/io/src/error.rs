@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use wengert_nn::optim::LoadReport;
 
 use crate::Report;
-use crate::text::Shown;
+use crate::text::{Shown, ShownLines};
 
 /// A file that cannot be read, written, or loaded into a model.
 ///
@@ -61,7 +61,7 @@ pub enum Problem {
     #[error("does not fit the model{0}")]
     ModelMismatch(Report),
     /// The state in the file is not that of the optimizer and its model.
-    #[error("does not fit the optimizer{0}")]
+    #[error("does not fit the optimizer{}", ShownLines(.0))]
     StateMismatch(LoadReport),
 }
 

@@ -57,8 +57,8 @@
 //! Files may hold integers and floats of any size; numbers are rounded once, to the precision of the model. Two
 //! tensors of one name are an error.
 //!
-//! Writing replaces a file atomically. It keeps the permissions of a file that was there, follows symbolic links, and
-//! refuses what is not a regular file. If the process is killed while it writes, the temporary file stays until the
+//! Writing replaces a file atomically. It keeps the permissions of a file that was there and follows symbolic links.
+//! Folders, devices and pipes are neither written nor read. If the process is killed while it writes, the temporary file stays until the
 //! next save to the same path. Saving takes little memory besides the model; loading takes the model's size once more,
 //! because nothing is written before everything is read.
 //!

@@ -22,7 +22,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::{self, BufReader, Cursor, Read, Seek, Write};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use wengert_core::{Float, Tensor};
@@ -111,8 +111,9 @@ impl<'a> Archive<'a> {
         Archive::new(Box::new(Cursor::new(bytes)))
     }
 
-    fn new(reader: Box<dyn ReadSeek + 'a>) -> Result<Self, FileError> {
+    fn new(mut reader: Box<dyn ReadSeek + 'a>) -> Result<Self, FileError> {
         let wrong = |found: String| FileError::content("a zip archive of .npy files", found);
+        let length = reader.seek(SeekFrom::End(0)).map_err(FileError::read)?;
         let zip = ZipArchive::new(reader)
             .map_err(|error| FileError::content("a zip archive", error.to_string()))?;
         let (mut names, mut unique) = (Vec::new(), BTreeSet::new());
@@ -129,6 +130,13 @@ impl<'a> Archive<'a> {
         }
         if zip.has_duplicate_names() {
             return Err(wrong("two members of one name".to_owned()));
+        }
+        // Members that share their bytes would inflate a small file without bound.
+        let packed = (0..zip.len()).map(|index| Ok(zip.by_index_data(index)?.compressed_size()));
+        let packed =
+            packed.sum::<Result<u64, ZipError>>().map_err(|error| wrong(error.to_string()))?;
+        if packed > length {
+            return Err(wrong(format!("members of {packed} bytes in a file of {length}")));
         }
         Ok(Self { zip, path: None, names })
     }
@@ -191,9 +199,9 @@ impl<'a> Archive<'a> {
                 _ => error,
             })?;
             // The checksum is compared at the end.
-            match io::copy(&mut member, &mut io::sink()) {
+            match member.read(&mut [0]) {
                 Ok(0) => Ok(array),
-                Ok(more) => Err(damaged(format!("{more} bytes more than its size"))),
+                Ok(_) => Err(damaged("more bytes than its size".to_owned())),
                 Err(cause) => Err(damaged(cause.to_string())),
             }
         };

@@ -31,6 +31,20 @@ impl Display for Shown<'_> {
     }
 }
 
+/// Several lines, to be printed as [`Shown`] each.
+pub(crate) struct ShownLines<D>(pub(crate) D);
+
+impl<D: Display> Display for ShownLines<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        for (i, line) in text.split('\n').enumerate() {
+            let joint = if i > 0 { "\n" } else { "" };
+            write!(f, "{joint}{}", Shown(line))?;
+        }
+        Ok(())
+    }
+}
+
 /// Whether a terminal does something other than print this character: controls, and marks that change the
 /// direction of writing.
 fn is_command(c: char) -> bool {

@@ -92,3 +92,15 @@ fn files_take_little_memory_besides_what_they_hold() {
     assert!(reading < 16.0 + LITTLE, "{reading} MB");
     assert_eq!(net.param_count(), 4 << 20);
 }
+
+#[test]
+fn a_header_of_many_tensors_takes_a_few_times_its_size() {
+    let names: Vec<_> = (0..50_000).map(|i| format!("layers.{i}.weight")).collect();
+    let tensors = names.into_iter().map(|name| (name, Tensor::<f32>::scalar(1.0))).collect();
+    let bytes = safetensors::to_bytes(&tensors).unwrap();
+    drop(tensors);
+    let mut model = vec![Param::new(Tensor::<f32>::zeros([2]))];
+    let megabytes = bytes.len() as f64 / (1 << 20) as f64;
+    let loading = peak(|| drop(Load::new().bytes(&bytes, &mut model).unwrap_err()));
+    assert!(loading < 8.0 * megabytes, "{loading} MB for {megabytes} MB");
+}

@@ -4,7 +4,8 @@ use std::io::{Cursor, Write};
 use std::time::{Duration, Instant};
 
 use wengert_core::{Param, Tensor};
-use wengert_io::{Load, npy, npz, safetensors, state_from_bytes};
+use wengert_io::{Load, Problem, load_state, npy, npz, safetensors, state_from_bytes};
+use wengert_nn::optim::Optimizer;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -56,6 +57,23 @@ fn a_bomb_in_an_archive_is_refused_before_it_is_inflated() {
     bytes[entry + 24..entry + 28].copy_from_slice(&size.to_le_bytes());
     let error = npz::from_bytes::<f32>(&bytes).unwrap_err().to_string();
     assert!(error.contains("can be inflated to"), "{error}");
+}
+
+#[test]
+fn members_that_share_their_bytes_are_refused() {
+    let bytes = npz::to_bytes(&[("x".to_owned(), Tensor::<f32>::ones([1000]))].into()).unwrap();
+    let entry = bytes.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
+    let end = bytes.windows(4).rposition(|window| window == b"PK\x05\x06").unwrap();
+    let (local, entry, end) = (&bytes[..entry], &bytes[entry..end], &bytes[end..]);
+    let entries: Vec<u8> = (b'a'..=b'z')
+        .flat_map(|name| replaced(entry, b"x.npy", &[name, b'.', b'n', b'p', b'y']))
+        .collect();
+    // The numbers of entries, and the size of the directory.
+    let mut end = end.to_vec();
+    (end[8], end[10]) = (26, 26);
+    end[12..16].copy_from_slice(&(entries.len() as u32).to_le_bytes());
+    let error = npz::from_bytes::<f32>(&[local, &entries, &end].concat()).unwrap_err().to_string();
+    assert!(error.starts_with("expected a zip archive of .npy files, found members of"), "{error}");
 }
 
 #[test]
@@ -184,6 +202,12 @@ fn messages_are_bounded_and_command_no_terminal() {
     messages.push(npy::from_bytes::<f32>(&array("<f4", &text, &[0; 4])).unwrap_err().to_string());
     messages
         .push(npz::from_bytes::<f32>(&archive(&[(&text[..40_000], b"")])).unwrap_err().to_string());
+    let (folder, mut optimizer) = (tempfile::tempdir().unwrap(), Optimizer::from_toml("").unwrap());
+    let path = folder.path().join("state.safetensors");
+    std::fs::write(&path, tensor("F64")).unwrap();
+    let error = load_state(&path, &mut optimizer, &model).unwrap_err();
+    assert!(matches!(error.problem(), Problem::StateMismatch(_)));
+    messages.push(error.to_string());
     for message in messages {
         assert!(message.len() < 1200, "{} bytes", message.len());
         assert!(

@@ -293,7 +293,8 @@ pub(super) fn plans(recipe: &Recipe) -> impl Iterator<Item = Option<&Plan>> {
 /// Returns the message about parameters that received no gradient.
 pub(super) fn no_gradient(names: &[String]) -> String {
     format!(
-        "no gradient arrived at {}; freeze what is not trained, or say unused_parameters = \"skip\"",
+        "no gradient arrived at {}, on which the loss does not depend; leave out or freeze what is not trained, \
+         or say unused_parameters = \"skip\"",
         names.join(", ")
     )
 }

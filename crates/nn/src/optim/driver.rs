@@ -2,7 +2,8 @@
 
 use wengert_core::{Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path, Shape, Tensor};
 
-use super::chain::{Chain, ChainState, sum_of_squares};
+use super::chain::{Chain, ChainState};
+use super::chunks::sum_of_squares;
 use super::recipe::{NonFinite, Plan, Recipe, UnusedParameters};
 use super::rule::{SolverState, StepContext};
 use super::transform::Transform;
@@ -236,6 +237,8 @@ impl<F: Float> Optimizer<F> {
 
     /// Updates the model from gradients that were checked.
     fn update(&mut self, model: &mut dyn Params<F>, grads: &Gradients<F>) -> Checked<()> {
+        // A step that failed in a rule from outside may have left some.
+        self.params.iter_mut().for_each(|state| state.update = None);
         let (recipe, step) = (&self.recipe, self.steps);
         let chains = || self.plans.iter().filter_map(|plan| plan.chain.as_ref());
         // The first barriers of all chains measure together, then the second ones, and so on. A parameter

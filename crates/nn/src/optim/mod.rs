@@ -12,6 +12,7 @@
 //! * [`Chain`]: the transforms, ready to run, for training loops without an [`Optimizer`].
 
 mod chain;
+mod chunks;
 mod compiled;
 mod driver;
 mod elements;
@@ -31,7 +32,8 @@ mod state;
 mod toml;
 mod transform;
 
-pub use chain::{Chain, ChainState, sum_of_squares};
+pub use chain::{Chain, ChainState};
+pub use chunks::sum_of_squares;
 pub use driver::Optimizer;
 pub use elements::{Elements, MapProof};
 pub use error::ConfigError;

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use wengert_core::{Float, Gradients, Leaf, Params, Path, Shape, Tensor};
 
-use super::chain::{Body, CHUNK, Chain, ChainState};
+use super::chain::{Body, Chain, ChainState};
+use super::chunks::CHUNK;
 use super::driver::{Optimizer, ParamState, plans};
 use super::report::{LoadReport, RestoreError};
 use super::rule::Rule;
@@ -58,12 +59,13 @@ impl<F: Float> StateReader<F> {
         StateReader { state, report: LoadReport::default() }
     }
 
-    /// Returns whether there is anything about the parameter `name`.
-    fn knows(&self, name: &str) -> bool {
-        let prefix = format!("{name}/");
-        let begins = |found: Option<&String>| found.is_some_and(|found| found.starts_with(&prefix));
-        begins(self.state.numbers.range(prefix.clone()..).next().map(|(found, _)| found))
-            || begins(self.state.tensors.range(prefix.clone()..).next().map(|(found, _)| found))
+    /// Returns the names that begin with this prefix.
+    fn under(&self, prefix: &str) -> impl Iterator<Item = &String> {
+        let OptimizerState { tensors, numbers } = &self.state;
+        let begins = move |name: &&String| name.starts_with(prefix);
+        let tensors = tensors.range(prefix.to_owned()..).map(|(name, _)| name);
+        let numbers = numbers.range(prefix.to_owned()..).map(|(name, _)| name);
+        tensors.take_while(begins).chain(numbers.take_while(begins))
     }
 
     /// Takes a number, if it is there and `accepts` it.
@@ -112,24 +114,13 @@ impl<F: Float> StateReader<F> {
 
     /// Drops the counts of a parameter's transforms that the recipe does not have: a count alone is no loss.
     fn drop_counts(&mut self, name: &str) {
-        let prefix = format!("{name}/");
-        let known = self.state.numbers.range(prefix.clone()..).map(|(number, _)| number);
-        let counts = known
-            .take_while(|number| number.starts_with(&prefix))
-            .filter_map(|number| Some((number, number.strip_suffix("count")?)))
-            .filter(|(_, of_transform)| of_transform.ends_with('.'))
-            .filter(|(number, of_transform)| {
-                let begins = |other: &&String| other.starts_with(of_transform);
-                let tensors = self.state.tensors.range(of_transform.to_string()..);
-                let numbers = self.state.numbers.range(of_transform.to_string()..);
-                tensors.map(|(other, _)| other).take_while(begins).count() == 0
-                    && numbers
-                        .map(|(other, _)| other)
-                        .take_while(begins)
-                        .all(|other| other == *number)
-            });
-        let counts: Vec<String> = counts.map(|(number, _)| number.clone()).collect();
-        for count in counts {
+        let is_alone = |count: &&String| match count.strip_suffix("count") {
+            Some(transform) => transform.ends_with('.') && self.under(transform).count() == 1,
+            None => false,
+        };
+        let alone: Vec<String> =
+            self.under(&format!("{name}/")).filter(is_alone).cloned().collect();
+        for count in alone {
             self.state.numbers.remove(&count);
         }
     }
@@ -331,7 +322,7 @@ impl<F: Float> Optimizer<F> {
             let untouched = from.optional(updates_name(&name), |updates| updates == 0.0).is_some();
             if let Some(chain) = &new.plans[plan].chain
                 && !untouched
-                && (!param.is_frozen() || from.knows(&name))
+                && (!param.is_frozen() || from.under(&format!("{name}/")).next().is_some())
             {
                 let chain = Some(chain.restore(&name, shape, &mut from));
                 new.params.push(ParamState {

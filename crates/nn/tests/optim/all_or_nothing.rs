@@ -1,5 +1,7 @@
 //! A step that panics changes neither the model nor the optimizer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde::{Deserialize, Serialize};
 use wengert_core::{Buffer, Float, Gradients, Param, ReduceOps, Tensor, gradients, params_f64};
 use wengert_nn::optim::{Optimizer, Registry, StepContext, TensorRule};
@@ -180,4 +182,38 @@ fn a_rule_that_changes_the_shape_is_named_with_its_parameter() {
         assert_eq!(message(|| optimizer.step(&mut net, &grads)), expected);
         assert_eq!(net.values()[0], [1.0, 2.0]);
     }
+}
+
+/// A rule that fails as long as the update of a parameter of one element is above 10.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Brittle {}
+
+impl TensorRule for Brittle {
+    const KIND: &'static str = "brittle";
+
+    fn apply<F: Float>(
+        &self,
+        _: StepContext,
+        update: Tensor<F>,
+        _param: &Tensor<F>,
+        _state: &mut [Tensor<F>],
+    ) -> Tensor<F> {
+        assert!(update.numel() > 1 || update.item().to_f64() <= 10.0, "it broke");
+        update
+    }
+}
+
+#[test]
+fn a_step_after_one_that_failed_in_a_rule_uses_its_own_gradients() {
+    let registry = Registry::default().tensor_rule::<Brittle>();
+    let recipe = "lr = 1\nchain = [{ kind = 'brittle' }, { kind = 'clip_norm', max_norm = 1e6 }]";
+    let (mut net, mut optimizer) = (Net::new(), Optimizer::new(registry.read(recipe).unwrap()));
+    let grads = net.gradients(&[7.0, 7.0], &[11.0]);
+    let failed = catch_unwind(AssertUnwindSafe(|| optimizer.step(&mut net, &grads)));
+    assert!(failed.is_err());
+    assert_eq!((net.values()[0].as_slice(), optimizer.steps()), (&[1.0, 2.0][..], 0));
+    let grads = net.gradients(&[1.0, 1.0], &[1.0]);
+    optimizer.step(&mut net, &grads);
+    assert_eq!(net.values(), [vec![0.0, 1.0], vec![0.0], vec![2.0]]);
 }

@@ -171,17 +171,19 @@ impl<F: Float> Optimizer<F> {
         let all = [grads, waiting];
         let needs_all = is_due && self.recipe.unused_parameters() == UnusedParameters::Error;
         let (mut mistake, mut missing, mut hints, mut next) = (None, Vec::new(), [0, 0], 0);
+        let mut waits_for_other_model = waiting.is_some_and(|sum| !sum.as_slice().is_empty());
         model.visit(Path::ROOT, &mut |path, leaf| {
             let Leaf::Param(param) = leaf else { return };
             if param.is_frozen() {
                 return;
             }
             let mut has_gradient = false;
-            for (grads, hint) in all.into_iter().zip(&mut hints) {
+            for (i, (grads, hint)) in all.into_iter().zip(&mut hints).enumerate() {
                 let Some(grads) = grads else { continue };
                 let Some(found) = grads.find(param.id(), *hint) else { continue };
                 *hint = found + 1;
                 has_gradient = true;
+                waits_for_other_model &= i == 0;
                 check_shape(&mut mistake, path, param, &grads.as_slice()[found].1);
             }
             if !has_gradient {
@@ -205,6 +207,11 @@ impl<F: Float> Optimizer<F> {
                 });
             }
         });
+        if waits_for_other_model {
+            return Err("the gradients that wait for an accumulation are those of another model; `flush` that \
+                        one first"
+                .into());
+        }
         missing.retain(|name| !self.is_frozen(name));
         if let Some(mistake) = mistake {
             return Err(mistake);

@@ -347,7 +347,11 @@ impl Recipe {
     /// let kinds: Vec<&str> = plan.chain().iter().map(|transform| transform.kind()).collect();
     /// assert_eq!(kinds, ["clip_norm", "sgd"]);
     /// ```
+    ///
+    /// # Panics
+    /// If the recipe is a solver, which works on all parameters at once.
     #[must_use]
+    #[track_caller]
     pub fn group<'p>(self, params: impl IntoIterator<Item = &'p str>, plan: Plan) -> Self {
         self.with_group(params, Some(plan))
     }
@@ -358,12 +362,19 @@ impl Recipe {
         self.with_group(params, None)
     }
 
+    #[track_caller]
     fn with_group<'p>(
         mut self,
         params: impl IntoIterator<Item = &'p str>,
         mut plan: Option<Plan>,
     ) -> Self {
         if let Some(plan) = &mut plan {
+            if let Some(solver) = self.plan.solver() {
+                panic!(
+                    "`{}` works on all parameters at once: a group can only be frozen",
+                    solver.kind()
+                );
+            }
             keep(&self.plan.chain, &mut plan.chain, false);
         }
         let params = params.into_iter().map(Pattern::new).collect();
@@ -388,11 +399,14 @@ impl Recipe {
     /// Sets the number of gradients whose mean makes a step.
     ///
     /// # Panics
-    /// If `gradients` is 0.
+    /// If `gradients` is 0, or above 1 for a solver, which calls the loss itself.
     #[must_use]
     #[track_caller]
     pub fn with_accumulate(mut self, gradients: u64) -> Self {
         assert!(gradients > 0, "accumulate: expected a number of at least 1, found 0");
+        if let (Some(solver), true) = (self.plan.solver(), gradients > 1) {
+            panic!("`{}` calls the loss itself, and accumulates no gradients", solver.kind());
+        }
         self.policy.accumulate = gradients;
         self
     }

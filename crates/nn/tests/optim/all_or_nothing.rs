@@ -110,6 +110,27 @@ fn gradients_that_wait_survive_a_mistake() {
 }
 
 #[test]
+fn gradients_of_another_model_do_not_wait_in_vain() {
+    let mut sgd = Optimizer::from_toml("kind = 'sgd'\nlr = 1\naccumulate = 2").unwrap();
+    let mut first = Net::new();
+    let grads = first.gradients(&[1.0, 1.0], &[1.0]);
+    sgd.step(&mut first, &grads);
+    let mut second = Net::new();
+    let grads = second.gradients(&[3.0, 3.0], &[3.0]);
+    let here = (file!().to_owned(), line!() + 1);
+    assert_eq!(panicked_at(|| sgd.step(&mut second, &grads)), here);
+    let here = (file!().to_owned(), line!() + 1);
+    assert_eq!(panicked_at(|| sgd.flush(&mut second)), here);
+    let said = message(|| sgd.step(&mut second, &grads));
+    assert!(said.contains("are those of another model; `flush` that one first"), "{said}");
+    sgd.flush(&mut first);
+    assert_eq!(first.values()[2], [2.0]);
+    sgd.step(&mut second, &grads);
+    sgd.flush(&mut second);
+    assert_eq!((second.values()[2].as_slice(), sgd.steps()), (&[0.0][..], 2));
+}
+
+#[test]
 fn a_parameter_that_has_grown_is_named() {
     for recipe in ["kind = 'adam'", "kind = 'sgd'", "kind = 'sgd'\nclip_value = 1\nclip_norm = 1"] {
         let (mut net, mut optimizer) = (Net::new(), Optimizer::from_toml(recipe).unwrap());

@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
 use wengert_core::{Float, Gradients, Tensor, UnaryOps};
-use wengert_nn::optim::{LossAt, Optimizer, Registry, Solver, SolverState, StepContext};
+use wengert_nn::optim::{
+    LossAt, Optimizer, Plan, Recipe, Registry, Sgd, Solver, SolverState, StepContext,
+};
 
 use crate::all_or_nothing::Net;
 use crate::policy::{message, panicked_at};
@@ -148,4 +150,20 @@ fn a_pattern_without_a_match_is_found_before_a_solver_runs() {
         (Net::new(), solver("[[groups]]\nparams = 'nothing'\nfrozen = true"));
     let said = message(|| _ = optimizer.minimize(&mut net, |_| unreachable!("the loss")));
     assert!(said.contains("no parameter is called `nothing`"), "{said}");
+}
+
+fn recipe() -> Recipe {
+    Recipe::solver(0.5, Descent { extra: 0, most: 1 })
+}
+
+#[test]
+#[should_panic(expected = "`descent` works on all parameters at once: a group can only be frozen")]
+fn a_solver_has_no_trained_groups_in_rust_either() {
+    let _ = recipe().freeze(["a"]).group(["b"], Plan::new(0.1, Sgd::default()));
+}
+
+#[test]
+#[should_panic(expected = "`descent` calls the loss itself, and accumulates no gradients")]
+fn a_solver_does_not_accumulate_in_rust_either() {
+    let _ = recipe().with_accumulate(1).with_accumulate(2);
 }

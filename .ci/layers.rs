@@ -74,7 +74,7 @@ const PARTS: [Part; 2] = [
         root: "crates/nn/src/optim",
         module: &["optim"],
         floors: &[
-            &["error", "range", "reflect", "report"],
+            &["error", "range", "reflect", "report", "value"],
             &["chunks", "elements"],
             &["rule", "transform"],
             &["rules", "schedule"],

@@ -5,6 +5,9 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use strsim::osa_distance;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// Mistake in a recipe's TOML: its position, the value found and the value expected.
 ///
 /// ```
@@ -37,28 +40,46 @@ pub(crate) struct Source {
     /// Line from 1, or 0 if there is no text to point at.
     line: usize,
     column: usize,
-    /// The line of the text, and the number of characters to underline.
+    /// The line of the text, or the part of a long line around the mistake.
     text: String,
-    width: usize,
+    /// What stands under the text: spaces up to the mistake, and carets.
+    carets: String,
 }
+
+/// Characters of a line that are shown: as many as this of a long line, half of them around the mistake on either side.
+const SHOWN: usize = 120;
 
 impl Source {
     /// Returns the position of these bytes in a text.
     pub(crate) fn new(text: &str, span: Range<usize>) -> Self {
         let start = floor_char_boundary(text, span.start);
         let end = floor_char_boundary(text, span.end).max(start);
-        let before = &text[..start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line = text[line_start..].lines().next().unwrap_or("");
         // A span may begin at the very end of a line, or at its invisible `\r`.
-        let column = before[line_start..].chars().count().min(line.chars().count()) + 1;
+        let (before, rest) = line.split_at((start - line_start).min(line.len()));
         let underlined = text[start..end].lines().next().unwrap_or("");
+        let (mut from, mut to) = (0, rest.len());
+        if line.chars().nth(SHOWN).is_some() {
+            from = before.char_indices().rev().nth(SHOWN / 2).map_or(0, |(at, _)| at);
+            to = rest.char_indices().nth(SHOWN / 2).map_or(to, |(at, _)| at);
+        }
+        let (cut, shown) = (if from > 0 { ".." } else { "" }, visible(&before[from..]));
+        let end = if to < rest.len() { ".." } else { "" };
+        let underlined = visible(&underlined[..underlined.len().min(to)]);
+        // Tabs stay tabs, so that the caret stands where the terminal puts the character.
+        let indent = shown.chars().map(|c| match c {
+            '\t' => "\t".into(),
+            c => " ".repeat(c.width().unwrap_or(0)),
+        });
         Source {
             file: None,
-            line: before.matches('\n').count() + 1,
-            column,
-            text: line.to_owned(),
-            width: underlined.chars().count().max(1),
+            line: text[..start].matches('\n').count() + 1,
+            column: before.chars().count() + 1,
+            carets: " ".repeat(cut.len())
+                + &indent.collect::<String>()
+                + &"^".repeat(underlined.width().max(1)),
+            text: format!("{cut}{shown}{}{end}", visible(&rest[..to])),
         }
     }
 
@@ -71,6 +92,11 @@ impl Source {
     pub(crate) fn error(self, message: String) -> ConfigError {
         ConfigError(Box::new(Inner { source: self, message, io: None }))
     }
+}
+
+/// Returns the text with a sign in place of each control character, which a terminal would obey.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 impl ConfigError {
@@ -111,7 +137,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { source: Source { file, line, column, text, width }, message, .. } = &*self.0;
+        let Inner { source: Source { file, line, column, text, carets }, message, .. } = &*self.0;
         match file {
             Some(file) if *line == 0 => return write!(f, "{}: {message}", file.display()),
             Some(file) => writeln!(f, "{}:{line}:{column}: {message}", file.display())?,
@@ -119,12 +145,9 @@ impl fmt::Display for ConfigError {
             None => writeln!(f, "line {line}, column {column}: {message}")?,
         }
         let gutter = " ".repeat(line.to_string().len());
-        // Tabs stay tabs, so that the caret stands where the terminal puts the character.
-        let indent: String =
-            text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{line} | {text}")?;
-        write!(f, "{gutter} | {indent}{}", "^".repeat(*width))
+        write!(f, "{gutter} | {carets}")
     }
 }
 
@@ -145,59 +168,91 @@ impl std::error::Error for ConfigError {
 #[derive(Debug)]
 pub(crate) struct Diagnostic {
     pub(crate) span: Range<usize>,
-    pub(crate) message: String,
+    pub(crate) problem: Problem,
+}
+
+#[derive(Debug)]
+pub(crate) enum Problem {
+    Said(String),
+    Unknown(Unknown),
+}
+
+/// A name that is none of the valid ones.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    /// What the name would name: a key, a schedule, ..
+    pub(crate) what: &'static str,
+    pub(crate) name: String,
+    pub(crate) valid: Vec<String>,
 }
 
 impl Diagnostic {
     pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Diagnostic { span, message: message.into() }
+        Diagnostic { span, problem: Problem::Said(message.into()) }
     }
 
     /// Returns the diagnostic for a name that is none of the `valid` names of a `what`.
-    pub(crate) fn unknown<'a>(
+    pub(crate) fn unknown(
         span: Range<usize>,
-        what: &str,
-        wrong: &str,
-        valid: impl IntoIterator<Item = &'a str>,
+        what: &'static str,
+        name: &str,
+        valid: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
-        let valid: Vec<&str> = valid.into_iter().collect();
-        let guess = match nearest(wrong, &valid) {
-            Some(name) => format!("did you mean `{name}`? Expected"),
-            None => "expected".to_owned(),
+        let valid = valid.into_iter().map(Into::into).collect();
+        Diagnostic {
+            span,
+            problem: Problem::Unknown(Unknown { what, name: name.to_owned(), valid }),
+        }
+    }
+}
+
+impl Unknown {
+    /// Returns the message, with a `hint` at the right name or place. A valid name that is near takes the place of a
+    /// missing hint.
+    pub(crate) fn message(&self, hint: Option<String>) -> String {
+        let Unknown { what, name, valid } = self;
+        let guess = match hint {
+            Some(hint) => format!("{hint}. Expected"),
+            None => match nearest(name, valid) {
+                Some(name) => format!("did you mean `{name}`? Expected"),
+                None => "expected".to_owned(),
+            },
         };
-        let message = if valid.is_empty() {
-            format!("unknown {what} `{wrong}`; there is none to give here")
-        } else {
-            format!("unknown {what} `{wrong}`; {guess} one of `{}`", valid.join("`, `"))
-        };
-        Diagnostic { span, message }
+        let name = shortened(name);
+        match &valid[..] {
+            [] => format!("unknown {what} `{name}`; there is none to give here"),
+            [one] => format!("unknown {what} `{name}`; {guess} `{one}`"),
+            several => {
+                format!("unknown {what} `{name}`; {guess} one of `{}`", several.join("`, `"))
+            }
+        }
+    }
+}
+
+/// Length from which a name is shortened in a message, and is no typo of another.
+const LONG: usize = 60;
+
+/// Returns the name, or the beginning of a long one.
+pub(crate) fn shortened(name: &str) -> String {
+    let name = visible(name);
+    match name.char_indices().nth(LONG) {
+        Some((at, _)) => format!("{}..", &name[..at]),
+        None => name,
     }
 }
 
 /// Returns the valid name that `wrong` is most likely a typo of, if any is near enough.
-pub(crate) fn nearest<'a>(wrong: &str, valid: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, valid: &'a [impl AsRef<str>]) -> Option<&'a str> {
+    if wrong.len() > LONG {
+        return None;
+    }
     // Capitals matter between names that are equally near otherwise.
     let distance = |name: &str| {
-        (edit_distance(&wrong.to_lowercase(), &name.to_lowercase()), edit_distance(wrong, name))
+        (osa_distance(&wrong.to_lowercase(), &name.to_lowercase()), osa_distance(wrong, name))
     };
-    let ((best, _), name) = valid.iter().map(|name| (distance(name), *name)).min()?;
+    let names = valid.iter().map(AsRef::as_ref);
+    let ((best, _), name) = names.map(|name| (distance(name), name)).min()?;
     (best <= name.len().div_ceil(3)).then_some(name)
-}
-
-/// Returns the Levenshtein distance: insertions, deletions and replacements of characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Returns the last index at or before `at` where a character of `text` begins, or its end.

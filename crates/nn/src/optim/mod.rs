@@ -31,6 +31,7 @@ mod schedule;
 mod state;
 mod toml;
 mod transform;
+mod value;
 
 pub use chain::{Chain, ChainState};
 pub use chunks::sum_of_squares;

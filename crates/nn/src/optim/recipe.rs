@@ -449,18 +449,32 @@ impl Recipe {
             .position(|group| group.params.iter().any(|pattern| pattern.matches(name)))
     }
 
-    /// Checks that each pattern matches the name of a parameter of the model.
+    /// Checks that each pattern matches the name of a parameter of the model, and that each group has a parameter
+    /// which belongs to no earlier one.
     pub(crate) fn check_names(&self, names: &[String]) -> Result<(), ConfigError> {
-        for group in &self.groups {
+        for (index, group) in self.groups.iter().enumerate() {
+            let mistake = |pattern: usize, message: String| {
+                Err(group.sources.get(pattern).cloned().unwrap_or_default().error(message))
+            };
             for (i, pattern) in group.params.iter().enumerate() {
                 if !names.iter().any(|name| pattern.matches(name)) {
-                    let source = group.sources.get(i).cloned().unwrap_or_default();
-                    let message = format!(
-                        "no parameter is called `{pattern}`; the model has `{}`",
-                        names.join("`, `")
+                    let known = names.join("`, `");
+                    return mistake(
+                        i,
+                        format!("no parameter is called `{pattern}`; the model has `{known}`"),
                     );
-                    return Err(source.error(message));
                 }
+            }
+            if !names.iter().any(|name| self.group_of(name) == Some(index)) {
+                let matches = |name: &&String| group.params.iter().any(|p| p.matches(name));
+                let found: Vec<&str> = names.iter().filter(matches).map(String::as_str).collect();
+                return mistake(
+                    0,
+                    format!(
+                        "the group has no effect: earlier groups have its parameters `{}`",
+                        found.join("`, `")
+                    ),
+                );
             }
         }
         Ok(())

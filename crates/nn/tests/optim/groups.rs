@@ -162,6 +162,24 @@ fn a_pattern_without_a_match_is_an_error_with_the_names() {
 }
 
 #[test]
+fn a_group_without_a_parameter_of_its_own_is_an_error() {
+    let text = "kind = 'sgd'\n[[groups]]\nparams = ['*.bias', 'head.*']\n
+                [[groups]]\nparams = ['head.bias', 'encoder.0.bias']\nlr = 1";
+    let optimizer = Optimizer::from_toml(text).unwrap();
+    let error = optimizer.check(&Model::new()).unwrap_err();
+    assert_eq!((error.line(), error.column()), (6, 11));
+    assert_eq!(
+        error.message(),
+        "the group has no effect: earlier groups have its parameters `encoder.0.bias`, `head.bias`"
+    );
+    // A group may narrow an earlier one down, and an earlier one may take a part of it.
+    for fine in ["*", "encoder.*"] {
+        let recipe = Recipe::new(0.1, Sgd::default()).freeze(["*.bias"]).freeze([fine]);
+        Optimizer::new(recipe).check(&Model::new()).unwrap();
+    }
+}
+
+#[test]
 #[should_panic(expected = "step: no parameter is called `decoder.*`; the model has `encoder.0.we")]
 fn a_step_with_a_pattern_without_a_match_panics() {
     let recipe = Recipe::new(0.1, Sgd::default()).freeze(["decoder.*"]);

@@ -9,15 +9,18 @@ mod config;
 mod docs;
 mod groups;
 mod hex;
+mod hints;
 mod model_wide;
 mod mutations;
 mod overrides;
 mod policy;
+mod refused;
 mod restore;
 mod schedules;
 mod schema;
 mod solvers;
 mod state;
+mod training;
 mod trajectories;
 
 /// Reads a recipe with the kinds of the library.

@@ -53,7 +53,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
     )
 }
 
-fn any_recipe() -> impl Strategy<Value = Recipe> {
+pub(crate) fn any_recipe() -> impl Strategy<Value = Recipe> {
     let groups = prop::collection::vec((any::<bool>(), any_plan()), 0..3);
     (any_plan(), groups, 1..9u64, 0..3usize, any::<bool>()).prop_map(
         |(plan, groups, accumulate, non_finite, skip)| {
@@ -63,9 +63,12 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
                 .with_accumulate(accumulate)
                 .with_non_finite(non_finite)
                 .with_unused_parameters(unused);
-            groups.into_iter().fold(recipe, |recipe, (frozen, plan)| {
-                if frozen { recipe.freeze(["a.*"]) } else { recipe.group(["*.bias", "ü"], plan) }
-            })
+            groups.into_iter().zip([["*.bias", "ü"], ["a.*", "x"]]).fold(
+                recipe,
+                |recipe, ((frozen, plan), params)| {
+                    if frozen { recipe.freeze(params) } else { recipe.group(params, plan) }
+                },
+            )
         },
     )
 }

@@ -77,6 +77,12 @@ fn a_mistake_in_an_override_is_located_in_it() {
         ("lr.kind=stp", 9, "unknown schedule `stp`; did you mean `step`?"),
         ("kind=adma", 6, "unknown optimizer `adma`; did you mean `adam`?"),
         ("groups.1.frozen=true", 8, "expected a position below 1, found `1`"),
+        (
+            "optimzer.lr=1",
+            1,
+            "unknown key `optimzer`; did you mean `optimizer`? Expected `optimizer`",
+        ),
+        ("Optimizer.lr.t_max=1", 1, "unknown key `Optimizer`; did you mean `optimizer`?"),
     ];
     for (change, column, message) in cases {
         if change.starts_with("eps") {
@@ -91,6 +97,15 @@ fn a_mistake_in_an_override_is_located_in_it() {
         assert!(error.message().starts_with(message), "{error}");
         let first = change.lines().next().unwrap();
         assert!(error.to_string().contains(&format!("1 | {first}")), "{error}");
+    }
+    // An element of an array that the text does not give.
+    for change in ["betas.0=0.5", "optimizer.betas.0=0.5", "groups.0.lr=1"] {
+        let error = with_overrides("kind = 'adam'", &[change]).unwrap_err();
+        let name = if change.contains("betas") { "betas" } else { "groups" };
+        assert_eq!(error.column(), change.find(name).unwrap() + 1, "{error}");
+        let message =
+            format!("the recipe gives no `{name}`, of which an element could be replaced");
+        assert!(error.message().starts_with(&message), "{error}");
     }
     // A mistake in the file is located in the file.
     let error = with_overrides("kind = 'sgd'\nlr = -1", &["momentum=0.5"]).unwrap_err();

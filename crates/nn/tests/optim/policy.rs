@@ -237,7 +237,7 @@ fn the_former_name_of_ema_is_read() {
     assert!(read(&chain("average")).to_string().contains("kind = \"ema\""));
     let error = crate::read("kind = 'sgd'\naverage = 1.5").unwrap_err();
     assert_eq!((error.line(), error.column()), (2, 11));
-    assert!(error.message().starts_with("`ema`: expected a number of at least 0 and below 1"));
+    assert!(error.message().starts_with("`average`: expected a number of at least 0"));
 }
 
 #[test]

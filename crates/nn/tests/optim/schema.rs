@@ -1,7 +1,14 @@
 //! The JSON schema for editors: it is up to date, accepts every recipe, and refuses mistakes.
 
-use serde_json::Value;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use toml::Value;
 use wengert_nn::optim::Registry;
+
+use crate::mutations::any_recipe;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipe.schema.json");
 
@@ -18,53 +25,15 @@ fn the_file_is_up_to_date() {
     );
 }
 
-/// Returns whether `value` follows `schema`. Knows the part of draft 7 that the schema uses, and panics at
-/// anything else.
-fn follows(root: &Value, schema: &Value, value: &Value) -> bool {
-    let Some(schema) = schema.as_object() else { return schema == &Value::Bool(true) };
-    let list = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
-    schema.iter().all(|(key, rule)| match key.as_str() {
-        "$schema" | "title" | "definitions" | "then" | "else" => true,
-        "$ref" => follows(root, root.pointer(&rule.as_str().unwrap()[1..]).unwrap(), value),
-        "type" => match rule.as_str().unwrap() {
-            "object" => value.is_object(),
-            "array" => value.is_array(),
-            "string" => value.is_string(),
-            "boolean" => value.is_boolean(),
-            "number" => value.is_number(),
-            "integer" => value.is_i64() || value.is_u64(),
-            other => panic!("type {other}"),
-        },
-        "const" => value == rule,
-        "enum" => list("enum").any(|word| value == word),
-        "minimum" => value.as_f64().is_none_or(|value| value >= rule.as_f64().unwrap()),
-        "minItems" => value.as_array().is_none_or(|v| v.len() as u64 >= rule.as_u64().unwrap()),
-        "maxItems" => value.as_array().is_none_or(|v| v.len() as u64 <= rule.as_u64().unwrap()),
-        "items" => value.as_array().is_none_or(|v| v.iter().all(|v| follows(root, rule, v))),
-        "required" => value
-            .as_object()
-            .is_none_or(|v| list("required").all(|key| v.contains_key(key.as_str().unwrap()))),
-        "properties" => value.as_object().is_none_or(|v| {
-            v.iter().all(|(key, v)| rule.get(key).is_none_or(|rule| follows(root, rule, v)))
-        }),
-        "additionalProperties" => value.as_object().is_none_or(|v| {
-            assert_eq!(rule, false);
-            v.keys().all(|key| schema["properties"].get(key).is_some())
-        }),
-        "allOf" => list("allOf").all(|rule| follows(root, rule, value)),
-        "anyOf" => list("anyOf").any(|rule| follows(root, rule, value)),
-        "if" => {
-            let branch = if follows(root, rule, value) { "then" } else { "else" };
-            schema.get(branch).is_none_or(|rule| follows(root, rule, value))
-        }
-        other => panic!("the checker does not know `{other}`"),
-    })
+/// Returns the validator of the recipes that this registry reads.
+fn validator(registry: &Registry) -> Validator {
+    jsonschema::draft7::new(&serde_json::from_str(&registry.schema()).unwrap()).unwrap()
 }
 
 fn accepts(toml: &str) -> bool {
-    let schema: Value = serde_json::from_str(&Registry::default().schema()).unwrap();
-    let value = toml::from_str::<toml::Table>(toml).unwrap();
-    follows(&schema, &schema, &serde_json::to_value(value).unwrap())
+    static LIBRARY: LazyLock<Validator> = LazyLock::new(|| validator(&Registry::default()));
+    let recipe: toml::Table = toml::from_str(toml).unwrap();
+    LIBRARY.is_valid(&serde_json::to_value(recipe).unwrap())
 }
 
 #[test]
@@ -105,6 +74,10 @@ fn mistakes_are_refused() {
         "kind = 3",
         "kind = 'adam'\nbeta = [0.9, 0.99]",
         "kind = 'adam'\nbetas = [0.9]",
+        "kind = 'adam'\nbetas = [0.9, 0.99, 0.999]",
+        "kind = 'sgd'\nlr = { kind = 'one_cycle', max_lr = 1, total_steps = 3, warmup_steps = 1 }",
+        "kind = 'sgd'\nlr = { kind = 'step', lr = 1, step_size = '3 years' }",
+        "kind = 'sgd'\nlr = { kind = 'plateau', lr = 1, patience = '3 epochs' }",
         "kind = 'adam'\nbetas = 0.9",
         "kind = 'adam'\namsgrad = 1",
         "kind = 'sgd'\nlr = 'fast'",
@@ -128,5 +101,127 @@ fn mistakes_are_refused() {
     ];
     for text in mistakes {
         assert!(crate::read(text).is_err() && !accepts(text), "{text}");
+    }
+}
+
+/// Generates recipes in the short form, perhaps with groups.
+fn short_form() -> impl Strategy<Value = toml::Table> {
+    let kinds: Vec<&str> = Registry::default().rules().collect();
+    let keys = [
+        ("lr", "0.1"),
+        ("lr", "{ kind = 'cosine', peak = 0.1, T_max = 9, warmup_steps = '10%' }"),
+        ("lr", "{ kind = 'linear', lr = 0.1, total_steps = '3 epochs' }"),
+        ("lr", "{ kind = 'multi_step', lr = 0.1, milestones = [3, '2.5 epochs'] }"),
+        ("lr", "{ kind = 'one_cycle', max_lr = 0.1 }"),
+        ("lr", "{ kind = 'joined', milestones = ['50%'], pieces = [0.1, 0.2] }"),
+        ("clip_value", "0.5"),
+        ("clip_norm", "0.5"),
+        ("maximize", "true"),
+        ("weight_decay", "0.5"),
+        ("ema", "0.5"),
+        ("accumulate", "2"),
+        ("non_finite", "'skip'"),
+        ("groups", "[{ params = '*.bias', weight_decay = 0.5 }, { params = 'b', kind = 'sgd' }]"),
+        ("groups", "[{ params = ['a', 'b'], frozen = true }]"),
+        ("groups", "[{ params = 'a', chain = [{ kind = 'adamw', betas = [0.5, 0.5] }] }]"),
+    ];
+    let keys = prop::collection::vec(select(keys.to_vec()), 0..6);
+    (select(kinds), keys).prop_map(|(kind, keys)| {
+        let mut recipe: toml::Table = toml::from_str(&format!("kind = '{kind}'")).unwrap();
+        for (key, value) in keys {
+            recipe.extend(toml::from_str::<toml::Table>(&format!("{key} = {value}")).unwrap());
+        }
+        recipe
+    })
+}
+
+/// Changes one value or key, at any depth.
+fn mutate(value: &mut Value, steps: &mut impl Iterator<Item = Index>, mutation: usize) {
+    let mut pick = |n: usize| steps.next().map_or(0, |step| step.index(n));
+    match value {
+        Value::Table(table) if !table.is_empty() => {
+            let key = table.keys().nth(pick(table.len())).unwrap().clone();
+            let goes_on = (table[&key].is_table() || table[&key].is_array()) && pick(5) > 0;
+            match mutation {
+                _ if goes_on => mutate(&mut table[&key], steps, mutation),
+                0 => _ = table.remove(&key),
+                1 => {
+                    let value = table.remove(&key).unwrap();
+                    table.insert(format!("{key}x"), value);
+                }
+                2 => _ = table.insert("surplus".into(), 1.into()),
+                _ => mutate_whole(&mut table[&key], pick(10)),
+            }
+        }
+        Value::Array(values) if !values.is_empty() => {
+            let at = pick(values.len());
+            match mutation {
+                4 => values.push(values[at].clone()),
+                5 => _ = values.remove(at),
+                _ => mutate(&mut values[at], steps, mutation),
+            }
+        }
+        other => mutate_whole(other, pick(10)),
+    }
+}
+
+/// Replaces a value by one that is often of another type.
+fn mutate_whole(value: &mut Value, choice: usize) {
+    let others: [Value; 10] = [
+        0.5.into(),
+        3.into(),
+        (-3).into(),
+        "x".into(),
+        "10%".into(),
+        "1 epoch".into(),
+        true.into(),
+        Value::Array(vec![]),
+        Value::Array(vec![0.25.into(), 0.5.into()]),
+        Value::Table(toml::Table::new()),
+    ];
+    *value = others[choice].clone();
+}
+
+/// Returns whether a message is about a name or a type, and not about a range or a contradiction.
+fn is_structural(message: &str) -> bool {
+    let types = ["string", "integer", "float", "boolean", "array", "table"];
+    let found = message.rsplit_once("found ").map(|(_, found)| found);
+    let of_type = found.is_some_and(|found| types.contains(&found) || found.starts_with("one of"));
+    of_type
+        || ["unknown ", "missing key", "no optimizer"]
+            .iter()
+            .any(|begin| message.starts_with(begin))
+}
+
+proptest! {
+    /// What the schema refuses, the reader refuses. What the reader refuses for a name or a type, the schema refuses.
+    #[test]
+    fn the_schema_and_the_reader_agree(
+        recipe in prop_oneof![
+            any_recipe().prop_map(|recipe| toml::from_str(&recipe.to_string()).unwrap()),
+            short_form(),
+        ],
+        mutation in 0..7usize,
+        steps in prop::collection::vec(any::<Index>(), 12),
+    ) {
+        static KINDS: LazyLock<(Registry, Validator)> = LazyLock::new(|| {
+            let registry = Registry::default().training(10, 50);
+            let validator = validator(&registry);
+            (registry, validator)
+        });
+        let (registry, validator) = &*KINDS;
+        let mut recipe = Value::Table(recipe);
+        if mutation < 6 {
+            mutate(&mut recipe, &mut steps.into_iter(), mutation);
+        }
+        let text = toml::to_string(&recipe).unwrap();
+        let accepted = validator.is_valid(&serde_json::to_value(&recipe).unwrap());
+        match registry.read(&text) {
+            Ok(_) => prop_assert!(accepted, "the schema refuses\n{text}"),
+            Err(error) if is_structural(error.message()) => {
+                prop_assert!(!accepted, "the schema accepts\n{text}\n{error}");
+            }
+            Err(_) => {}
+        }
     }
 }

@@ -37,6 +37,7 @@ fn half_cosine(from: f64, to: f64, progress: f64) -> f64 {
 
 impl Schedule for Cosine {
     const KIND: &'static str = "cosine";
+    const STEPS: &'static [&'static str] = &["t_max"];
     const LENGTH: Option<&'static str> = Some("t_max");
 
     fn check(&self) -> Result<(), InvalidSetting> {
@@ -49,10 +50,6 @@ impl Schedule for Cosine {
         // The cosine is periodic; reduced first, a large step loses no digits.
         let step = step % self.t_max.saturating_mul(2).max(1);
         half_cosine(self.lr, self.eta_min, step as f64 / self.t_max as f64)
-    }
-
-    fn lasting(self, steps: u64) -> Self {
-        Self { t_max: steps, ..self }
     }
 }
 
@@ -84,6 +81,7 @@ fn once() -> u64 {
 
 impl Schedule for CosineWarmRestarts {
     const KIND: &'static str = "cosine_warm_restarts";
+    const STEPS: &'static [&'static str] = &["t_0"];
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
@@ -160,6 +158,9 @@ fn final_div_factor() -> f64 {
 
 impl Schedule for OneCycle {
     const KIND: &'static str = "one_cycle";
+    const STEPS: &'static [&'static str] = &["total_steps"];
+    const LENGTH: Option<&'static str> = Some("total_steps");
+    const OWN_WARMUP: Option<&'static str> = Some("pct_start");
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("max_lr", self.max_lr)?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Schedule, ScheduleList};
-use crate::optim::range::{InvalidSetting, at_least_one, at_least_zero, unit_interval};
+use crate::optim::range::{InvalidSetting, at_least_one, at_least_zero};
 
 pub(super) fn list<L: ScheduleList>(list: L) -> L {
     list.schedule::<Constant>()
@@ -56,6 +56,7 @@ fn tenth() -> f64 {
 
 impl Schedule for StepDecay {
     const KIND: &'static str = "step";
+    const STEPS: &'static [&'static str] = &["step_size"];
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
@@ -65,13 +66,20 @@ impl Schedule for StepDecay {
 
     fn rate(&self, step: u64) -> f64 {
         let decays = step / self.step_size.max(1);
-        self.lr * power(self.gamma, decays)
+        decayed(self.lr, self.gamma, decays)
     }
 }
 
-/// Returns `gamma^n`, also for an `n` beyond the range of `i32`.
-fn power(gamma: f64, n: u64) -> f64 {
-    gamma.powi(i32::try_from(n).unwrap_or(i32::MAX))
+/// Returns `lr gamma^n`, or the largest number where that overflows.
+fn decayed(lr: f64, gamma: f64, n: u64) -> f64 {
+    let n = i32::try_from(n).unwrap_or(i32::MAX);
+    let power = gamma.powi(n);
+    if power.is_finite() || lr == 0.0 {
+        return (lr * power.min(f64::MAX)).min(f64::MAX);
+    }
+    // A small rate may be in range where the power alone is not.
+    let half = n / 2;
+    (lr * gamma.powi(half) * gamma.powi(n - half)).min(f64::MAX)
 }
 
 /// Decay at milestones: `lr gamma^k`, where `k` is the number of milestones reached.
@@ -91,6 +99,7 @@ pub struct MultiStep {
 
 impl Schedule for MultiStep {
     const KIND: &'static str = "multi_step";
+    const STEPS: &'static [&'static str] = &["milestones"];
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
@@ -105,11 +114,12 @@ impl Schedule for MultiStep {
 
     fn rate(&self, step: u64) -> f64 {
         let reached = self.milestones.iter().filter(|milestone| **milestone <= step).count();
-        self.lr * power(self.gamma, reached as u64)
+        decayed(self.lr, self.gamma, reached as u64)
     }
 }
 
-/// Exponential decay: `lr gamma^step`.
+/// Exponential decay: `lr gamma^step`. With a `gamma` above 1 the rate grows, as in a range test, which looks for the
+/// rate at which the loss diverges (Smith 2017, section 3.3, <https://arxiv.org/abs/1506.01186>).
 ///
 /// PyTorch's `ExponentialLR`, <https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ExponentialLR.html>.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,7 +127,7 @@ impl Schedule for MultiStep {
 pub struct Exponential {
     /// First rate, at least 0.
     pub lr: f64,
-    /// Factor of each step, from 0 to 1.
+    /// Factor of each step, at least 0.
     pub gamma: f64,
 }
 
@@ -126,12 +136,11 @@ impl Schedule for Exponential {
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;
-        // A larger factor would end in infinity.
-        unit_interval("gamma", self.gamma)
+        at_least_zero("gamma", self.gamma)
     }
 
     fn rate(&self, step: u64) -> f64 {
-        self.lr * power(self.gamma, step)
+        decayed(self.lr, self.gamma, step)
     }
 }
 
@@ -173,6 +182,7 @@ fn progress(step: u64, steps: u64) -> f64 {
 
 impl Schedule for LinearRamp {
     const KIND: &'static str = "linear";
+    const STEPS: &'static [&'static str] = &["total_iters"];
     const LENGTH: Option<&'static str> = Some("total_iters");
 
     fn check(&self) -> Result<(), InvalidSetting> {
@@ -185,10 +195,6 @@ impl Schedule for LinearRamp {
     fn rate(&self, step: u64) -> f64 {
         let rise = self.end_factor - self.start_factor;
         self.lr * (self.start_factor + rise * progress(step, self.total_iters))
-    }
-
-    fn lasting(self, steps: u64) -> Self {
-        Self { total_iters: steps, ..self }
     }
 }
 
@@ -210,6 +216,7 @@ pub struct Polynomial {
 
 impl Schedule for Polynomial {
     const KIND: &'static str = "polynomial";
+    const STEPS: &'static [&'static str] = &["total_iters"];
     const LENGTH: Option<&'static str> = Some("total_iters");
 
     fn check(&self) -> Result<(), InvalidSetting> {
@@ -220,10 +227,6 @@ impl Schedule for Polynomial {
 
     fn rate(&self, step: u64) -> f64 {
         self.lr * (1.0 - progress(step, self.total_iters)).powf(self.power)
-    }
-
-    fn lasting(self, steps: u64) -> Self {
-        Self { total_iters: steps, ..self }
     }
 }
 
@@ -242,6 +245,7 @@ pub struct InverseSqrt {
 
 impl Schedule for InverseSqrt {
     const KIND: &'static str = "inverse_sqrt";
+    const STEPS: &'static [&'static str] = &["timescale"];
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr", self.lr)?;

@@ -71,9 +71,17 @@ pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static
     /// Name in configuration: `lr = { kind = "step", .. }`.
     const KIND: &'static str;
 
+    /// Settings that count steps. In TOML they may also be shares of the training or epochs; see
+    /// [`Registry::training`](super::Registry::training).
+    const STEPS: &'static [&'static str] = &[];
+
     /// Setting that holds the length in steps, if there is one. In TOML it may also be given as
-    /// `total_steps`, which includes the warm-up. Override [`Schedule::lasting`] together with it.
+    /// `total_steps`, which includes the warm-up.
     const LENGTH: Option<&'static str> = None;
+
+    /// Setting that describes a warm-up of the schedule itself, if there is one. Such a schedule accepts no other
+    /// warm-up.
+    const OWN_WARMUP: Option<&'static str> = None;
 
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
@@ -86,13 +94,6 @@ pub trait Schedule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static
     /// Returns the rate of the update at global step `step`, counted from 0. A schedule that depends on
     /// a metric returns the rate before any metric was reported.
     fn rate(&self, step: u64) -> f64;
-
-    /// Returns the schedule with the length [`Schedule::LENGTH`] replaced by `steps`.
-    #[must_use]
-    fn lasting(self, steps: u64) -> Self {
-        let _ = steps;
-        self
-    }
 
     /// Returns the initial state of a schedule that depends on a metric; empty for all others.
     fn state(&self) -> Vec<f64> {
@@ -167,22 +168,30 @@ impl Rate {
         milestones: Vec<u64>,
         pieces: Vec<Rate>,
     ) -> Result<Self, InvalidSetting> {
-        let (found, expected) = (milestones.len(), pieces.len().saturating_sub(1));
-        if pieces.is_empty() {
+        Rate::check_milestones(&milestones, pieces.len())?;
+        pieces.iter().try_for_each(Rate::check)?;
+        Ok(Rate { curve: Curve::Joined { milestones, pieces }, warmup: None })
+    }
+
+    /// Checks that there is one milestone between each two pieces, and that the milestones increase.
+    pub(crate) fn check_milestones(
+        milestones: &[u64],
+        pieces: usize,
+    ) -> Result<(), InvalidSetting> {
+        let (found, expected) = (milestones.len(), pieces.saturating_sub(1));
+        if pieces == 0 {
             return Err(InvalidSetting::new("pieces", "expected at least one, found none"));
         }
         if found != expected {
             let message = format!(
-                "expected one between each two of the {} pieces, so {expected}, found {found}",
-                pieces.len()
+                "expected one between each two of the {pieces} pieces, so {expected}, found {found}"
             );
             return Err(InvalidSetting::new("milestones", message));
         }
-        if let Some(i) = milestones.windows(2).position(|pair| pair[0] >= pair[1]) {
-            return Err(InvalidSetting::new("milestones", "expected growing steps").at(i + 1));
+        match milestones.windows(2).position(|pair| pair[0] >= pair[1]) {
+            None => Ok(()),
+            Some(i) => Err(InvalidSetting::new("milestones", "expected growing steps").at(i + 1)),
         }
-        pieces.iter().try_for_each(Rate::check)?;
-        Ok(Rate { curve: Curve::Joined { milestones, pieces }, warmup: None })
     }
 
     /// Adds a linear warm-up of `steps` steps, from `start_factor` times the first rate of the schedule
@@ -191,11 +200,12 @@ impl Rate {
     /// Goyal et al. 2017, section 2.2, <https://arxiv.org/abs/1706.02677>.
     ///
     /// # Panics
-    /// If the rate has a warm-up already, or the factor is negative or not finite.
+    /// If the rate has a warm-up already, such as [`OneCycle`], or the factor is negative or not finite.
     #[must_use]
     #[track_caller]
     pub fn warmup(self, steps: u64, start_factor: f64) -> Self {
-        assert!(self.warmup.is_none(), "warmup: the rate has a warm-up already");
+        let own = matches!(&self.curve, Curve::One(any) if any.own_warmup);
+        assert!(self.warmup.is_none() && !own, "warmup: the rate has a warm-up already");
         if let Err(invalid) = at_least_zero("warmup_start_factor", start_factor) {
             panic!("{invalid}");
         }
@@ -299,6 +309,7 @@ impl<S: Schedule> From<S> for Rate {
             kind: S::KIND,
             settings: settings.map(Arc::new),
             order: reflect::of::<S>().names(),
+            own_warmup: S::OWN_WARMUP.is_some(),
             schedule: Arc::new(schedule),
         };
         Rate { curve: Curve::One(any), warmup: None }
@@ -313,6 +324,7 @@ pub(crate) struct AnySchedule {
     pub(crate) settings: Result<Arc<toml::Table>, InvalidSetting>,
     /// Names of the settings in order of declaration.
     pub(crate) order: &'static [&'static str],
+    own_warmup: bool,
     schedule: Arc<dyn ErasedSchedule>,
 }
 

@@ -1,120 +1,180 @@
 //! Reads learning rates.
 
-use toml::Spanned;
-use toml::de::DeValue;
-
-use super::registry::{Registry, ScheduleKind};
-use super::table::{Table, number, refuse_others, whole, wrong_type};
+use super::registry::{OneSchedule, Registry, ScheduleKind};
+use super::table::{Table, both, number, refuse_others, whole};
+use super::training::Training;
 use crate::optim::error::{Diagnostic, nearest};
-use crate::optim::range::at_least_zero;
+use crate::optim::range::{InvalidSetting, at_least_zero};
 use crate::optim::schedule::{Constant, Rate, Schedule, Warmup};
+use crate::optim::value::{Data, Key, Value};
 
-/// Reads `lr`, or a piece of a joined rate: a number, or a table that describes a schedule.
-pub(super) fn rate(
-    registry: &Registry,
-    key: &str,
-    value: Spanned<DeValue<'_>>,
-) -> Result<Rate, Diagnostic> {
-    let span = value.span();
-    match value.get_ref() {
-        DeValue::Integer(_) | DeValue::Float(_) => {
-            let constant = Constant { lr: number(key, value)? };
-            constant.check().map_err(|invalid| {
-                Diagnostic::new(span, format!("`{key}`: {}", invalid.message()))
-            })?;
-            Ok(constant.into())
+/// Reader of learning rates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rates<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) training: Training,
+}
+
+/// Names of the settings that every schedule accepts.
+pub(super) const WARMUP: [&str; 2] = ["warmup_steps", "warmup_start_factor"];
+
+impl Rates<'_> {
+    /// Reads `lr`: a number, or a table that describes a schedule.
+    pub(super) fn lr(self, value: Value) -> Result<Rate, Diagnostic> {
+        self.read("lr", value, self.training.steps)
+    }
+
+    /// Reads `lr` or a piece of a joined rate, which lasts for so many steps unless it gives its length.
+    fn read(self, key: &str, value: Value, steps: Option<u64>) -> Result<Rate, Diagnostic> {
+        match value.data {
+            Data::Whole(_) | Data::Float(_) => {
+                let constant = Constant { lr: number(key, &value)? };
+                constant.check().map_err(|invalid| {
+                    Diagnostic::new(value.span, format!("`{key}`: {}", invalid.message()))
+                })?;
+                Ok(constant.into())
+            }
+            Data::Table(_) => self.scheduled(Table::of(key, value)?, steps),
+            _ => Err(value.unlike(key, "a number, or a table with the `kind` of a schedule")),
         }
-        DeValue::Table(_) => scheduled(registry, Table::of(key, value)?),
-        _ => Err(wrong_type(key, &value, "a number, or a table with the `kind` of a schedule")),
+    }
+
+    fn scheduled(self, mut table: Table, steps: Option<u64>) -> Result<Rate, Diagnostic> {
+        let kind = table.take_kind("a schedule")?;
+        let one = match self.registry.find_schedule(&kind)? {
+            ScheduleKind::Joined => None,
+            ScheduleKind::One(one) => Some(one),
+        };
+        if let Some(OneSchedule { own_warmup: Some(own), kind, .. }) = one {
+            if let Some((key, _)) = WARMUP.iter().find_map(|key| table.entries.get(key)) {
+                let message = format!(
+                    "`{}`: `{kind}` has a warm-up of its own: expected `{own}`",
+                    key.written
+                );
+                return Err(Diagnostic::new(key.span.clone(), message));
+            }
+        } else {
+            table.also.extend(WARMUP);
+        }
+        let counts = |key: &str| match one {
+            _ if key == "warmup_steps" || key == "total_steps" => true,
+            Some(one) => (one.field_of)(key).is_some_and(|field| one.steps.contains(&field)),
+            None => key == "milestones",
+        };
+        for (key, value) in table.entries.iter_mut() {
+            if counts(&key.name) {
+                self.training.resolve(key, value)?;
+            }
+        }
+        let warmup = warmup(&mut table)?;
+        let rate = match one {
+            None => self.joined(table)?,
+            Some(one) => {
+                if let Some(length) = one.length {
+                    let warmup = warmup.map_or(0, |warmup| warmup.steps);
+                    length_of(&mut table, &one, length, warmup, steps)?;
+                }
+                (one.make)(table)?
+            }
+        };
+        Ok(Rate { warmup, ..rate })
+    }
+
+    /// Reads `milestones` and `pieces`.
+    fn joined(self, mut table: Table) -> Result<Rate, Diagnostic> {
+        let own = ["milestones", "pieces"];
+        let valid = || own.into_iter().chain(table.also.iter().copied());
+        refuse_others(&table.entries, |key| own.contains(&key), valid)?;
+        let span = table.span.clone();
+        let mut list = |key: &'static str| match table.entries.remove(key) {
+            None => Err(Diagnostic::new(span.clone(), format!("missing key `{key}`"))),
+            Some((_, value)) => match value.data {
+                Data::Array(values) => Ok((value.span, values)),
+                _ => Err(value.unlike(key, "an array")),
+            },
+        };
+        let (milestones_span, milestones) = list("milestones")?;
+        let (pieces_span, pieces) = list("pieces")?;
+        let spans: Vec<_> = milestones.iter().map(|value| value.span.clone()).collect();
+        let milestones = milestones.iter().map(|value| whole("milestones", value, 0));
+        let milestones: Vec<u64> = milestones.collect::<Result<_, _>>()?;
+        let blamed = |invalid: InvalidSetting| {
+            let element = invalid.index().and_then(|i| spans.get(i)).cloned();
+            let list = if invalid.key() == "pieces" { &pieces_span } else { &milestones_span };
+            Diagnostic::new(element.unwrap_or(list.clone()), invalid.to_string())
+        };
+        Rate::check_milestones(&milestones, pieces.len()).map_err(blamed)?;
+        // In a training of known length each piece lasts until the next begins, unless it gives its length.
+        let begins = [0].into_iter().chain(milestones.iter().copied());
+        let ends = milestones.iter().copied().map(Some).chain([self.training.steps]);
+        let lengths = begins
+            .zip(ends)
+            .map(|(begin, end)| self.training.steps.and(end).map(|end| end.saturating_sub(begin)));
+        let pieces = pieces.into_iter().zip(lengths);
+        let pieces = pieces.map(|(piece, steps)| self.read("pieces", piece, steps));
+        Rate::try_joined(milestones.clone(), pieces.collect::<Result<_, _>>()?).map_err(blamed)
     }
 }
 
-fn scheduled(registry: &Registry, mut table: Table<'_>) -> Result<Rate, Diagnostic> {
-    let kind = table.take_kind("a schedule")?;
-    table.also.extend(["warmup_steps", "warmup_start_factor"]);
-    let warmup = warmup(&mut table)?;
-    let rate = match registry.find_schedule(&kind)? {
-        ScheduleKind::Joined => joined(registry, table)?,
-        ScheduleKind::One { make, length: None, .. } => make(table, None)?,
-        ScheduleKind::One { make, length: Some(length), .. } => {
-            let steps = length_left(&mut table, length, warmup.map_or(0, |warmup| warmup.steps))?;
-            make(table, steps)?
-        }
-    };
-    Ok(Rate { warmup, ..rate })
-}
-
-/// Reads `total_steps`, which includes the warm-up, and returns the steps that remain for the
-/// schedule. The value stays in the table under the name of the setting that it stands for.
-fn length_left(
-    table: &mut Table<'_>,
+/// Puts the length of a schedule under the setting that holds it: the value of `total_steps`, or else `steps`, without
+/// the warm-up.
+fn length_of(
+    table: &mut Table,
+    schedule: &OneSchedule,
     length: &'static str,
     warmup: u64,
-) -> Result<Option<u64>, Diagnostic> {
-    table.also.push("total_steps");
-    let Some((key, value)) = table.entries.remove_entry("total_steps") else { return Ok(None) };
-    if table.entries.keys().any(|key| key.get_ref().eq_ignore_ascii_case(length)) {
-        let message = format!("both `total_steps` and `{length}`: expected one of them");
-        return Err(Diagnostic::new(key.span(), message));
+    steps: Option<u64>,
+) -> Result<(), Diagnostic> {
+    if length != "total_steps" {
+        table.also.push("total_steps");
     }
-    let (span, total) = (value.span(), whole("total_steps", value.clone(), 0)?);
+    let total = table.entries.remove("total_steps");
+    let own = table.entries.keys().find(|key| (schedule.field_of)(&key.name) == Some(length));
+    let (key, value) = match (total, own, steps) {
+        (Some((total, _)), Some(own), _) => {
+            let mut keys = [&total, own];
+            keys.sort_by_key(|key| key.span.start);
+            return Err(both(keys[0], keys[1]));
+        }
+        (Some(total), None, _) => total,
+        (None, None, Some(steps)) if schedule.needs(length) => {
+            let steps = i64::try_from(steps).unwrap_or(i64::MAX);
+            let value = Value { span: table.span.clone(), data: Data::Whole(steps) };
+            (Key::new("total_steps", table.span.clone()), value)
+        }
+        (None, ..) => return Ok(()),
+    };
+    let total = whole("total_steps", &value, 0)?;
     let Some(left) = total.checked_sub(warmup).filter(|left| *left > 0) else {
         let message = format!("`total_steps`: expected more than {warmup}, found {total}");
-        return Err(Diagnostic::new(span, message));
+        return Err(Diagnostic::new(value.span, message));
     };
-    table.entries.insert(Spanned::new(key.span(), length.into()), value);
-    Ok(Some(left))
+    let data = Data::Whole(left.cast_signed());
+    table.entries.push(Key { name: length.into(), ..key }, Value { data, ..value });
+    Ok(())
 }
 
-fn warmup(table: &mut Table<'_>) -> Result<Option<Warmup>, Diagnostic> {
+fn warmup(table: &mut Table) -> Result<Option<Warmup>, Diagnostic> {
     let steps = table.entries.remove("warmup_steps");
-    let start_factor = match table.entries.remove_entry("warmup_start_factor") {
+    let start_factor = match table.entries.remove("warmup_start_factor") {
         Some((key, _)) if steps.is_none() => {
             let mut keys = table.entries.keys();
-            let typo = keys.find(|key| nearest(key.get_ref(), &["warmup_steps"]).is_some());
+            let typo = keys.find(|key| nearest(&key.name, &["warmup_steps"]).is_some());
             if let Some(typo) = typo {
-                let (span, name) = (typo.span(), typo.get_ref());
-                return Err(Diagnostic::unknown(span, "key", name, ["warmup_steps"]));
+                let span = typo.span.clone();
+                return Err(Diagnostic::unknown(span, "key", &typo.written, ["warmup_steps"]));
             }
             let message = "`warmup_start_factor` without `warmup_steps`";
-            return Err(Diagnostic::new(key.span(), message));
+            return Err(Diagnostic::new(key.span, message));
         }
         Some((_, value)) => {
-            let span = value.span();
-            let factor = number("warmup_start_factor", value)?;
+            let factor = number("warmup_start_factor", &value)?;
             at_least_zero("warmup_start_factor", factor)
-                .map_err(|invalid| Diagnostic::new(span, invalid.to_string()))?;
+                .map_err(|invalid| Diagnostic::new(value.span, invalid.to_string()))?;
             factor
         }
         None => 0.0,
     };
-    let steps = steps.map(|value| whole("warmup_steps", value, 0)).transpose()?;
+    let steps = steps.map(|(_, value)| whole("warmup_steps", &value, 0)).transpose()?;
     Ok(steps.map(|steps| Warmup { steps, start_factor }))
-}
-
-/// Reads `milestones` and `pieces`.
-fn joined(registry: &Registry, mut table: Table<'_>) -> Result<Rate, Diagnostic> {
-    let own = ["milestones", "pieces"];
-    let valid = || own.into_iter().chain(table.also.iter().copied());
-    refuse_others(&table.entries, |key| own.contains(&key), valid)?;
-    let span = table.span.clone();
-    let mut list = |key: &'static str| match table.entries.remove(key) {
-        None => Err(Diagnostic::new(span.clone(), format!("missing field `{key}`"))),
-        Some(value) => match value.get_ref().as_array() {
-            None => Err(wrong_type(key, &value, "an array")),
-            Some(array) => Ok((value.span(), array.iter().cloned().collect::<Vec<_>>())),
-        },
-    };
-    let (milestones_span, milestones) = list("milestones")?;
-    let (pieces_span, pieces) = list("pieces")?;
-    let spans: Vec<_> = milestones.iter().map(Spanned::span).collect();
-    let milestones = milestones.into_iter().map(|value| whole("milestones", value, 0));
-    let pieces = pieces.into_iter().map(|piece| rate(registry, "pieces", piece));
-    let (milestones, pieces) =
-        (milestones.collect::<Result<_, _>>()?, pieces.collect::<Result<_, _>>()?);
-    Rate::try_joined(milestones, pieces).map_err(|invalid| {
-        let element = invalid.index().and_then(|i| spans.get(i)).cloned();
-        let list = if invalid.key() == "pieces" { pieces_span } else { milestones_span };
-        Diagnostic::new(element.unwrap_or(list), invalid.to_string())
-    })
 }

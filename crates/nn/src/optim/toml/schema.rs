@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::registry::{Registry, ScheduleKind};
+use super::registry::{OneSchedule, Registry, ScheduleKind};
 use super::shared::{self, RECIPE, SHARED, Value};
+use super::training::PATTERN;
 use crate::optim::recipe::{Choice, NonFinite, UnusedParameters};
 use crate::optim::reflect::{Setting, Type};
 
@@ -56,26 +57,17 @@ impl Registry {
             all.push((format!("group.{kind}"), group.text()));
         }
         for (kind, schedule) in &self.schedules {
-            let settings = match schedule {
-                ScheduleKind::One { describe, .. } => describe(),
-                ScheduleKind::Joined => Vec::new(),
-            };
-            let mut object = Object::of(kind, &settings);
-            object.put("warmup_steps", TYPE_WHOLE.into());
-            object.put("warmup_start_factor", TYPE_NUMBER.into());
-            match schedule {
-                ScheduleKind::One { length: Some(length), .. } => {
-                    object.put("total_steps", TYPE_WHOLE.into());
-                    let required = object.required.iter_mut().find(|names| names.contains(length));
-                    required.into_iter().for_each(|names| names.push("total_steps"));
-                }
-                ScheduleKind::One { length: None, .. } => {}
+            let object = match schedule {
+                ScheduleKind::One(schedule) => self.schedule_object(schedule),
                 ScheduleKind::Joined => {
-                    object.required = vec![vec!["milestones"], vec!["pieces"]];
-                    object.put("milestones", list(TYPE_WHOLE));
+                    let required = vec![vec!["milestones"], vec!["pieces"]];
+                    let mut object = Object { required, ..Object::of(kind, &[]) };
+                    object.put("milestones", list(&steps()));
                     object.put("pieces", list(&reference("lr")));
+                    object.put_warmup();
+                    object
                 }
-            }
+            };
             all.push((format!("schedule.{kind}"), object.text()));
         }
         let rules = || self.rules.keys().copied();
@@ -107,6 +99,44 @@ impl Registry {
         all.sort();
         all
     }
+
+    /// Returns the schema of a schedule with its settings.
+    fn schedule_object(&self, schedule: &OneSchedule) -> Object {
+        let counts_steps = |name: &str| {
+            (schedule.field_of)(name).is_some_and(|field| schedule.steps.contains(&field))
+        };
+        let mut settings = (schedule.describe)();
+        let mut object = Object::of(schedule.kind, &settings);
+        settings.retain(|setting| counts_steps(setting.name));
+        for setting in settings {
+            object.put(
+                setting.name,
+                match setting.of {
+                    Type::List(..) => list(&steps()),
+                    _ => steps(),
+                },
+            );
+        }
+        if schedule.own_warmup.is_none() {
+            object.put_warmup();
+        }
+        if let Some(length) = schedule.length {
+            object.put("total_steps", steps());
+            let needed = object.required.iter().position(|names| names.contains(&length));
+            match needed {
+                // The reader knows the length of the training.
+                Some(needed) if self.training.is_some() => _ = object.required.remove(needed),
+                Some(needed) => object.required[needed].push("total_steps"),
+                None => {}
+            }
+        }
+        object
+    }
+}
+
+/// Returns the schema of a number of steps, in all its forms.
+fn steps() -> String {
+    format!("{{\"anyOf\": [{TYPE_WHOLE}, {{\"type\": \"string\", \"pattern\": \"{PATTERN}\"}}]}}")
 }
 
 const TYPE_NUMBER: &str = "{\"type\": \"number\"}";
@@ -168,8 +198,17 @@ impl Object {
         self.required.push(vec!["params"]);
     }
 
+    fn put_warmup(&mut self) {
+        self.put("warmup_steps", steps());
+        self.put("warmup_start_factor", TYPE_NUMBER.into());
+    }
+
+    /// Sets the schema of a key.
     fn put(&mut self, key: &str, schema: String) {
-        self.properties.push((key.into(), schema));
+        match self.properties.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = schema,
+            None => self.properties.push((key.into(), schema)),
+        }
     }
 
     fn text(&self) -> String {
@@ -197,6 +236,7 @@ fn of_type(of: &Type) -> String {
     match of {
         Type::Number => TYPE_NUMBER.into(),
         Type::Whole => TYPE_WHOLE.into(),
+        Type::Signed => "{\"type\": \"integer\"}".into(),
         Type::Flag => TYPE_FLAG.into(),
         Type::Text => TYPE_TEXT.into(),
         Type::Word(words) => one_of(words.iter().copied()),
@@ -205,6 +245,7 @@ fn of_type(of: &Type) -> String {
             "{{\"type\": \"array\", \"items\": {}, \"minItems\": {n}, \"maxItems\": {n}}}",
             of_type(of)
         ),
+        Type::Table(_) => "{\"type\": \"object\"}".into(),
         Type::Open => "true".into(),
     }
 }

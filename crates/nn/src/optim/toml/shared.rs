@@ -1,14 +1,12 @@
 //! Keys of the short form that stand for a transform before or after the rule.
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::table::{flag, number};
+use super::table::{both, flag, number};
 use crate::optim::error::Diagnostic;
 use crate::optim::range::InvalidSetting;
 use crate::optim::rule::Rule;
 use crate::optim::rules::{ClipNorm, ClipTensorNorm, ClipValue, Ema, Maximize, WeightDecay};
 use crate::optim::transform::Transform;
+use crate::optim::value::{Entries, Value as Given};
 
 /// A key that every kind of rule accepts in the short form.
 pub(super) struct SharedKey {
@@ -58,6 +56,14 @@ const RENAMED: [(&str, &str); 1] = [("average", "ema")];
 /// Keys of a recipe as a whole.
 pub(super) const RECIPE: [&str; 4] = ["accumulate", "non_finite", "unused_parameters", "groups"];
 
+/// Returns whether a recipe has this key, whatever its kind.
+pub(super) fn is_of_recipe(key: &str) -> bool {
+    ["kind", "chain"].contains(&key)
+        || keys().any(|own| own == key)
+        || RECIPE.contains(&key)
+        || renamed(key).is_some()
+}
+
 fn made(rule: impl Rule) -> Result<Option<Transform>, InvalidSetting> {
     Transform::rule(rule).map(Some)
 }
@@ -73,27 +79,32 @@ pub(super) fn renamed(name: &str) -> Option<&'static str> {
 }
 
 /// Replaces former names of shared keys, but not those that are settings of the kind itself.
-pub(super) fn rename_keys(table: &mut DeTable<'_>, own: &[&str]) {
+pub(super) fn rename_keys(entries: &mut Entries, own: &[&str]) -> Result<(), Diagnostic> {
     for (old, new) in RENAMED.iter().filter(|(old, new)| !own.contains(old) && !own.contains(new)) {
-        if !table.contains_key(*new)
-            && let Some((key, value)) = table.remove_entry(*old)
-        {
-            table.insert(Spanned::new(key.span(), (*new).into()), value);
+        if let (Some((old, _)), Some((new, _))) = (entries.get(old), entries.get(new)) {
+            let mut keys = [old, new];
+            keys.sort_by_key(|key| key.span.start);
+            return Err(both(keys[0], keys[1]));
+        }
+        if let Some((key, _)) = entries.iter_mut().find(|(key, _)| key.name == *old) {
+            key.name = (*new).into();
         }
     }
+    Ok(())
 }
 
 impl SharedKey {
-    /// Returns the transform for a value of the key.
+    /// Returns the transform for a value of the key, which the text calls `written`.
     pub(super) fn read(
         &self,
-        value: Spanned<DeValue<'_>>,
+        written: &str,
+        value: &Given,
     ) -> Result<Option<Transform>, Diagnostic> {
-        let (key, span) = (self.key, value.span());
         match self.value {
-            Value::Flag(make) => flag(key, &value).map(make),
-            Value::Number(make) => make(number(key, value)?).map_err(|invalid| {
-                Diagnostic::new(span, format!("`{key}`: {}", invalid.message()))
+            Value::Flag(make) => flag(written, value).map(make),
+            Value::Number(make) => make(number(written, value)?).map_err(|invalid| {
+                let message = format!("`{written}`: {}", invalid.message());
+                Diagnostic::new(value.span.clone(), message)
             }),
         }
     }

@@ -2,59 +2,57 @@
 
 use std::ops::Range;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::de::value::UnitDeserializer;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::synonyms;
 use crate::optim::error::{Diagnostic, nearest};
 use crate::optim::range::InvalidSetting;
-use crate::optim::reflect::{self, Fields};
+use crate::optim::reflect::{self, Fields, Refused};
+use crate::optim::value::{Data, Entries, Key, Value};
 
 /// A table and its place in the text.
 ///
 /// Keys that are not settings of the struct (`kind`, `lr`, ..) are removed before [`Table::make`].
 #[derive(Debug)]
-pub(super) struct Table<'t> {
-    pub(super) entries: DeTable<'t>,
+pub(super) struct Table {
+    pub(super) entries: Entries,
     /// Bytes of the table or, once it has been removed, of its `kind`.
     pub(super) span: Range<usize>,
     /// Further valid keys of this table, listed in the message about an unknown one.
     pub(super) also: Vec<&'static str>,
 }
 
-impl<'t> Table<'t> {
-    pub(super) fn new(entries: DeTable<'t>, span: Range<usize>) -> Self {
+impl Table {
+    pub(super) fn new(entries: Entries, span: Range<usize>) -> Self {
         Table { entries, span, also: Vec::new() }
     }
 
     /// Returns the table that is the value of `key`.
-    pub(super) fn of(key: &str, value: Spanned<DeValue<'t>>) -> Result<Self, Diagnostic> {
-        let span = value.span();
-        if !matches!(value.get_ref(), DeValue::Table(_)) {
-            return Err(wrong_type(key, &value, "a table"));
-        }
-        match value.into_inner() {
-            DeValue::Table(entries) => Ok(Table::new(entries, span)),
-            _ => unreachable!("checked above"),
+    pub(super) fn of(key: &str, value: Value) -> Result<Self, Diagnostic> {
+        match value.data {
+            Data::Table(entries) => Ok(Table::new(entries, value.span)),
+            _ => Err(value.unlike(key, "a table")),
         }
     }
 
     /// Removes `kind`, which names `what`; from then on it is the place of the table.
-    pub(super) fn take_kind(&mut self, what: &str) -> Result<Spanned<DeValue<'t>>, Diagnostic> {
+    pub(super) fn take_kind(&mut self, what: &str) -> Result<Value, Diagnostic> {
         self.also.push("kind");
-        if let Some(kind) = self.entries.remove("kind") {
-            self.span = kind.span();
+        if let Some((_, kind)) = self.entries.remove("kind") {
+            self.span = kind.span.clone();
             return Ok(kind);
         }
         Err(self.missing("kind", &format!("the name of {what}")))
     }
 
-    /// Returns the diagnostic for a missing key, or for the typo that is in its place.
+    /// Returns the diagnostic for a missing key, or for the other name or the typo that is in its place.
     pub(super) fn missing(&self, key: &'static str, expected: &str) -> Diagnostic {
-        match self.entries.keys().find(|typo| nearest(typo.get_ref(), &[key]).is_some()) {
-            Some(typo) => Diagnostic::unknown(typo.span(), "key", typo.get_ref(), [key]),
+        let meant = |found: &&Key| {
+            synonyms::of_key(&found.name, &[key]).is_some()
+                || nearest(&found.name, &[key]).is_some()
+        };
+        match self.entries.keys().find(meant) {
+            Some(found) => Diagnostic::unknown(found.span.clone(), "key", &found.written, [key]),
             None => Diagnostic::new(self.span.clone(), format!("missing key `{key}`: {expected}")),
         }
     }
@@ -70,78 +68,105 @@ impl<'t> Table<'t> {
             let valid = || fields.names().iter().chain(&also).copied();
             refuse_others(&entries, |key| fields.names().contains(&key), valid)?;
         }
-        let settings = match fields {
-            Fields::Unit => T::deserialize(UnitDeserializer::<toml::de::Error>::new()),
-            _ => {
-                let table = Spanned::new(span.clone(), DeValue::Table(entries.clone()));
-                T::deserialize(ValueDeserializer::from(table))
-            }
-        };
-        let settings = settings.map_err(|error| {
-            Diagnostic::new(error.span().unwrap_or(span.clone()), plain(error.message()))
-        })?;
-        make(settings).map_err(|invalid| {
-            let value = entries.get(invalid.key());
-            let element = invalid.index().and_then(|i| value?.get_ref().get(i));
-            let span = element.or(value).map_or(span, Spanned::span);
-            let message = match invalid.key() {
-                "" => invalid.message().to_owned(),
-                key => format!("`{key}`: {}", invalid.message()),
-            };
-            Diagnostic::new(span, message)
-        })
+        let table = Value { span, data: Data::Table(entries) };
+        let settings = reflect::read(&table)
+            .map_err(|refused| located(refused, &table, reflect::field_of::<T>))?;
+        make(settings).map_err(|invalid| blamed(&invalid, &table, reflect::field_of::<T>))
     }
 }
 
-/// Replaces the names of Rust's types in serde's message.
-fn plain(message: &str) -> String {
-    message
-        .replace("expected f64", "expected a number")
-        .replace("expected u64", "expected a whole number of at least 0")
+/// Function that returns the field which a name stands for.
+type FieldOf = fn(&str) -> Option<&'static str>;
+
+/// Returns the entries of a table that stand for a field, under its own or another name.
+fn entries_of<'a>(
+    table: &'a Value,
+    field: &str,
+    field_of: FieldOf,
+) -> impl Iterator<Item = (&'a Key, &'a Value)> {
+    let entries = match &table.data {
+        Data::Table(entries) => entries.as_slice(),
+        _ => &[],
+    };
+    let stands = move |key: &Key| key.name == field || field_of(&key.name) == Some(field);
+    entries.iter().filter(move |(key, _)| stands(key)).map(|(key, value)| (key, value))
+}
+
+/// Returns the diagnostic for a table that a struct refused.
+fn located(refused: Refused, table: &Value, field_of: FieldOf) -> Diagnostic {
+    let message = match refused {
+        Refused::Located(diagnostic) => return diagnostic,
+        Refused::Duplicate(field) => {
+            let keys: Vec<&Key> = entries_of(table, field, field_of).map(|(key, _)| key).collect();
+            if let [first, second, ..] = keys[..] {
+                return both(first, second);
+            }
+            format!("two values for `{field}`")
+        }
+        Refused::Missing(name) => format!("missing key `{name}`"),
+        Refused::UnknownKey(valid) => {
+            format!("an unknown key; expected one of `{}`", valid.join("`, `"))
+        }
+        Refused::Said(_, message) => message,
+    };
+    Diagnostic::new(table.span.clone(), message)
+}
+
+/// Returns the diagnostic for a setting that is out of its range.
+fn blamed(invalid: &InvalidSetting, table: &Value, field_of: FieldOf) -> Diagnostic {
+    let entry = entries_of(table, invalid.key(), field_of).next();
+    let name = entry.map_or(invalid.key(), |(key, _)| &key.written);
+    let value = entry.map_or(table, |(_, value)| value);
+    let element = invalid.index().and_then(|i| value.as_array()?.get(i));
+    let message = match name {
+        "" => invalid.message().to_owned(),
+        name => format!("`{name}`: {}", invalid.message()),
+    };
+    Diagnostic::new(element.unwrap_or(value).span.clone(), message)
+}
+
+/// Returns the diagnostic for two keys with one meaning.
+pub(super) fn both(first: &Key, second: &Key) -> Diagnostic {
+    let message =
+        format!("both `{}` and `{}`: expected one of them", first.written, second.written);
+    Diagnostic::new(second.span.clone(), message)
 }
 
 /// Refuses the first key in the text that is not `known`.
 pub(super) fn refuse_others<'a, V: Iterator<Item = &'a str>>(
-    table: &DeTable<'_>,
+    entries: &Entries,
     known: impl Fn(&str) -> bool,
     valid: impl Fn() -> V,
 ) -> Result<(), Diagnostic> {
-    let unknown = table.keys().filter(|key| !known(key.get_ref()));
-    match unknown.min_by_key(|key| key.span().start) {
-        Some(key) => Err(Diagnostic::unknown(key.span(), "key", key.get_ref(), valid())),
+    match entries.keys().find(|key| !known(&key.name)) {
+        Some(key) => Err(Diagnostic::unknown(key.span.clone(), "key", &key.written, valid())),
         None => Ok(()),
     }
 }
 
-/// Returns the diagnostic for a `key` whose value is not `expected`.
-pub(super) fn wrong_type(key: &str, found: &Spanned<DeValue<'_>>, expected: &str) -> Diagnostic {
-    let message = format!("`{key}`: expected {expected}, found {}", found.get_ref().type_str());
-    Diagnostic::new(found.span(), message)
-}
-
 /// Reads a number, whole or not.
-pub(super) fn number(key: &str, value: Spanned<DeValue<'_>>) -> Result<f64, Diagnostic> {
-    let span = value.span();
-    if !matches!(value.get_ref(), DeValue::Integer(_) | DeValue::Float(_)) {
-        return Err(wrong_type(key, &value, "a number"));
+pub(super) fn number(key: &str, value: &Value) -> Result<f64, Diagnostic> {
+    match value.data {
+        Data::Whole(number) => Ok(number as f64),
+        Data::Float(number) => Ok(number),
+        _ => Err(value.unlike(key, "a number")),
     }
-    f64::deserialize(ValueDeserializer::from(value))
-        .map_err(|error| Diagnostic::new(span, format!("`{key}`: {}", error.message())))
 }
 
 /// Reads a whole number of at least `least`.
-pub(super) fn whole(key: &str, value: Spanned<DeValue<'_>>, least: u64) -> Result<u64, Diagnostic> {
-    let (span, expected) = (value.span(), format!("a whole number of at least {least}"));
-    if !value.get_ref().is_integer() {
-        return Err(wrong_type(key, &value, &expected));
-    }
-    match u64::deserialize(ValueDeserializer::from(value)) {
-        Ok(number) if number >= least => Ok(number),
-        _ => Err(Diagnostic::new(span, format!("`{key}`: expected {expected}"))),
-    }
+pub(super) fn whole(key: &str, value: &Value, least: u64) -> Result<u64, Diagnostic> {
+    let expected = format!("a whole number of at least {least}");
+    let Data::Whole(number) = value.data else { return Err(value.unlike(key, &expected)) };
+    u64::try_from(number).ok().filter(|number| *number >= least).ok_or_else(|| {
+        let message = format!("`{key}`: expected {expected}, found {number}");
+        Diagnostic::new(value.span.clone(), message)
+    })
 }
 
 /// Reads `true` or `false`.
-pub(super) fn flag(key: &str, value: &Spanned<DeValue<'_>>) -> Result<bool, Diagnostic> {
-    value.get_ref().as_bool().ok_or_else(|| wrong_type(key, value, "`true` or `false`"))
+pub(super) fn flag(key: &str, value: &Value) -> Result<bool, Diagnostic> {
+    match value.data {
+        Data::Flag(flag) => Ok(flag),
+        _ => Err(value.unlike(key, "`true` or `false`")),
+    }
 }

@@ -122,6 +122,10 @@ fn kinds_are_known_under_other_names() {
 fn a_key_in_a_wrong_place_is_told_its_place() {
     for (recipe, hint) in [
         ("kind = 'sgd'\nwarmup_steps = 3", "it belongs to a schedule: `lr = { kind = .., "),
+        (
+            "kind = 'adam'\nwarmup = 3",
+            "it belongs to a schedule: `lr = { kind = .., warmup_steps = .. }`",
+        ),
         ("kind = 'sgd'\nt_max = 3", "it belongs to a schedule: `lr = { kind = .., t_max = .. }`"),
         ("kind = 'adam'\nmomentum = 0.9", "it is a setting of `momentum`, `nesterov`, `rmsprop`, "),
         ("kind = 'sgd'\nbetas = [0.9, 0.9]", "it is a setting of `adam`, `adamax`, `adamw`, `ams"),

@@ -41,7 +41,8 @@ fn every_kind_is_accepted_in_both_forms() {
     for kind in Registry::default().rules() {
         let text = format!("kind = '{kind}'\nlr = 0.1\nclip_norm = 1.0\nema = 0.9");
         // Some kinds, such as solvers, do not accept these shared keys.
-        let text = if crate::read(&text).is_ok() { text } else { format!("kind = '{kind}'") };
+        let text =
+            if crate::read(&text).is_ok() { text } else { format!("kind = '{kind}'\nlr = 0.1") };
         assert!(accepts(&text), "{text}");
         let printed = crate::read(&text).unwrap().to_string();
         assert!(accepts(&printed), "{printed}");

@@ -4,7 +4,7 @@ use super::rate::WARMUP;
 use super::registry::{Registry, ScheduleKind};
 use super::shared::{self, RECIPE, SHARED};
 pub(super) use super::synonyms::of_key;
-use super::synonyms::{is_schedule, of_kind};
+use super::synonyms::{is_schedule, names_here, of_kind};
 use crate::optim::error::{Unknown, nearest};
 use crate::optim::reflect::Fields;
 
@@ -12,7 +12,15 @@ use crate::optim::reflect::Fields;
 pub(super) fn hint(registry: &Registry, unknown: &Unknown) -> Option<String> {
     let Unknown { what, name, valid } = unknown;
     match *what {
-        "key" => of_key(name, valid).or_else(|| place(registry, name, valid)),
+        "key" => of_key(name, valid)
+            .or_else(|| place(registry, name, valid))
+            // A typo of a valid key is more likely than a name from elsewhere in a wrong place.
+            .or_else(|| {
+                nearest(name, valid)
+                    .is_none()
+                    .then_some(name)
+                    .and_then(|name| names_here(name).find_map(|here| place(registry, here, valid)))
+            }),
         "table" => of_key(name, valid),
         "value" => None,
         _ => of_kind(name, valid),

@@ -198,6 +198,8 @@ fn tables(key: &str, entry: Option<(Key, Value)>) -> Result<Vec<Table>, Diagnost
     }
 }
 
+const EMA_IS_LAST: &str = "`ema` must be last in its chain, where it sees the whole update";
+
 impl Reader<'_> {
     /// Reads a rate and a chain in the short or the long form. A group, which has the recipe's plan as its
     /// `base`, may give neither form.
@@ -264,7 +266,10 @@ impl Reader<'_> {
             Some((_, false)) => before.extend(chain.extract_if(.., |transform| decays(transform))),
             None => {}
         }
-        let chain = before.into_iter().chain(chain).chain(after).collect();
+        let chain: Vec<_> = before.into_iter().chain(chain).chain(after).collect();
+        if chain.iter().rev().skip(1).any(|transform| transform.kind() == Ema::KIND) {
+            return Err(Diagnostic::new(kind.span.clone(), EMA_IS_LAST));
+        }
         Ok(Plan { lr, chain })
     }
 
@@ -296,8 +301,7 @@ impl Reader<'_> {
         for mut table in tables("chain", Some((Key::new("chain", span.clone()), chain)))? {
             let kind = table.take_kind("a rule")?;
             if let Some(span) = ema {
-                let message = "`ema` must be last in its chain, where it sees the whole update";
-                return Err(Diagnostic::new(span, message));
+                return Err(Diagnostic::new(span, EMA_IS_LAST));
             }
             let found = self.registry.find_rule(&kind)?.transforms(&kind, table)?;
             ema = found.iter().any(|found| found.kind() == Ema::KIND).then(|| kind.span.clone());

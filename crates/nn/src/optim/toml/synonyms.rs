@@ -4,7 +4,7 @@
 //! They are not read, so that a recipe has one form; the message about one says the name here.
 
 /// Other names of keys. Where several names here are given, the first that is valid in its place is meant.
-const KEYS: [(&[&str], &[&str]); 34] = [
+const KEYS: [(&[&str], &[&str]); 35] = [
     (
         &["kind"],
         &[
@@ -37,6 +37,7 @@ const KEYS: [(&[&str], &[&str]); 34] = [
             "peak",
         ],
     ),
+    (&["max_lr"], &["lr", "peak"]),
     (&["eps"], &["epsilon", "eps_root"]),
     (&["alpha"], &["rho", "decay", "smoothing", "decay_rate", "beta", "beta2", "b2"]),
     (&["rho"], &["alpha", "decay"]),
@@ -243,9 +244,13 @@ pub(super) fn of_key(key: &str, valid: &[impl AsRef<str>]) -> Option<String> {
     if ["trainable", "requires_grad", "train"].contains(&&*key) && is_valid("frozen") {
         return Some("it is the opposite of `frozen` here".into());
     }
-    let here =
-        KEYS.iter().filter(|(_, others)| others.contains(&&*key)).flat_map(|(here, _)| *here);
-    here.copied().find(|name| is_valid(name)).map(called)
+    names_here(&key).find(|name| is_valid(name)).map(called)
+}
+
+/// Returns what the `key` of another library may be called here.
+pub(super) fn names_here(key: &str) -> impl Iterator<Item = &'static str> {
+    let here = KEYS.iter().filter(move |(_, others)| others.contains(&key));
+    here.flat_map(|(here, _)| here.iter().copied())
 }
 
 /// Returns what the `kind` of another library is called here, if that is one of the `valid` kinds.

@@ -243,6 +243,15 @@ pub(crate) fn shortened(name: &str) -> String {
 
 /// Returns the valid name that `wrong` is most likely a typo of, if any is near enough.
 pub(crate) fn nearest<'a>(wrong: &str, valid: &'a [impl AsRef<str>]) -> Option<&'a str> {
+    nearest_within(wrong, valid, |length| length.div_ceil(3))
+}
+
+/// Returns the valid name that is nearest to `wrong`, with at most as many mistakes as `limit` allows for its length.
+pub(crate) fn nearest_within<'a>(
+    wrong: &str,
+    valid: &'a [impl AsRef<str>],
+    limit: fn(usize) -> usize,
+) -> Option<&'a str> {
     if wrong.len() > LONG {
         return None;
     }
@@ -252,7 +261,7 @@ pub(crate) fn nearest<'a>(wrong: &str, valid: &'a [impl AsRef<str>]) -> Option<&
     };
     let names = valid.iter().map(AsRef::as_ref);
     let ((best, _), name) = names.map(|name| (distance(name), name)).min()?;
-    (best <= name.len().div_ceil(3)).then_some(name)
+    (best <= limit(name.len())).then_some(name)
 }
 
 /// Returns the last index at or before `at` where a character of `text` begins, or its end.

@@ -5,22 +5,20 @@ use super::registry::{Registry, ScheduleKind};
 use super::shared::{self, RECIPE, SHARED};
 pub(super) use super::synonyms::of_key;
 use super::synonyms::{is_schedule, names_here, of_kind};
-use crate::optim::error::{Unknown, nearest};
+use crate::optim::error::{Unknown, nearest, nearest_within};
 use crate::optim::reflect::Fields;
 
 /// Returns the hint about an unknown name, if one can be given.
 pub(super) fn hint(registry: &Registry, unknown: &Unknown) -> Option<String> {
     let Unknown { what, name, valid } = unknown;
     match *what {
-        "key" => of_key(name, valid)
-            .or_else(|| place(registry, name, valid))
-            // A typo of a valid key is more likely than a name from elsewhere in a wrong place.
-            .or_else(|| {
-                nearest(name, valid)
-                    .is_none()
-                    .then_some(name)
-                    .and_then(|name| names_here(name).find_map(|here| place(registry, here, valid)))
-            }),
+        "key" => {
+            let hint = of_key(name, valid).or_else(|| place(registry, name, valid));
+            if hint.is_some() || nearest(name, valid).is_some() {
+                return hint;
+            }
+            names_here(name).find_map(|here| place(registry, here, valid))
+        }
         "table" => of_key(name, valid),
         "value" => None,
         _ => of_kind(name, valid),
@@ -33,12 +31,10 @@ pub(super) fn stray(name: &str) -> Option<&'static str> {
     if is_schedule(name) || name.eq_ignore_ascii_case("learning_rate") {
         return Some("lr");
     }
-    let long = shared::keys().chain(RECIPE).chain(["optimizer"]).filter(|key| key.len() > 5);
-    let meant = nearest(name, &long.collect::<Vec<_>>()).map(str::to_owned)?;
-    let few = if meant.len() > 8 { 2 } else { 1 };
-    let distance = strsim::osa_distance(&name.to_lowercase(), &meant);
-    let mut known = shared::keys().chain(RECIPE).chain(["optimizer"]);
-    known.find(|key| *key == meant && distance <= few)
+    let long: Vec<&str> =
+        shared::keys().chain(RECIPE).chain(["optimizer"]).filter(|key| key.len() > 5).collect();
+    let meant = nearest_within(name, &long, |length| if length > 8 { 2 } else { 1 })?;
+    long.iter().copied().find(|key| *key == meant)
 }
 
 /// Returns the place that a key belongs to.

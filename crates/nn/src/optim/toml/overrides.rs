@@ -5,7 +5,7 @@ use std::ops::Range;
 use ::toml::Spanned;
 use ::toml::de::DeTable;
 
-use crate::optim::error::{Diagnostic, Source, nearest};
+use crate::optim::error::{Diagnostic, Source, nearest, shortened};
 use crate::optim::value::{Data, Entries, Key, Value};
 
 /// A recipe's text and its overrides. Spans count bytes as if they were concatenated.
@@ -72,6 +72,7 @@ fn read(text: &str, at: usize) -> Result<Value, Diagnostic> {
             Ok(Value { span, data: Data::Text(word.to_owned()) })
         }
         None => {
+            let word = shortened(word);
             Err(Diagnostic::new(span, format!("expected a TOML value or a word, found `{word}`")))
         }
     }
@@ -98,6 +99,7 @@ fn put(recipe: &mut Entries, path: &str, at: usize, value: Value) -> Result<(), 
     let mut holder = Holder::Table(recipe);
     for (i, key) in between.iter().enumerate() {
         let name = &key.name;
+        let shown = shortened(name);
         let indexed = keys[i + 1].name.parse::<usize>().is_ok();
         if let Holder::Table(entries) = &holder
             && !entries.contains(name)
@@ -107,8 +109,8 @@ fn put(recipe: &mut Entries, path: &str, at: usize, value: Value) -> Result<(), 
             }
             if indexed {
                 let message = format!(
-                    "the recipe gives no `{name}`, of which an element could be replaced: expected \
-                     the whole array, `{name}=[..]`"
+                    "the recipe gives no `{shown}`, of which an element could be replaced: expected \
+                     the whole array, `{shown}=[..]`"
                 );
                 return Err(Diagnostic::new(key.span.clone(), message));
             }
@@ -120,7 +122,7 @@ fn put(recipe: &mut Entries, path: &str, at: usize, value: Value) -> Result<(), 
             Data::Array(values) => Holder::Array(values),
             _ => {
                 let article = if type_name.starts_with(['a', 'i']) { "an" } else { "a" };
-                let message = format!("`{name}` is {article} {type_name}, and has no settings");
+                let message = format!("`{shown}` is {article} {type_name}, and has no settings");
                 return Err(Diagnostic::new(key.span.clone(), message));
             }
         };
@@ -146,9 +148,10 @@ impl<'a> Holder<'a> {
                 Ok(entries.push(key, old.map_or(empty, |(_, value)| value)))
             }
             Holder::Array(values) => {
-                let (len, name) = (values.len(), &key.name);
-                let found = name.parse().ok().and_then(|i: usize| values.get_mut(i));
+                let len = values.len();
+                let found = key.name.parse().ok().and_then(|i: usize| values.get_mut(i));
                 found.ok_or_else(|| {
+                    let name = shortened(&key.name);
                     let message = format!("expected a position below {len}, found `{name}`");
                     Diagnostic::new(key.span, message)
                 })

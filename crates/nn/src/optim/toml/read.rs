@@ -21,7 +21,7 @@ use super::table::{Table, flag, refuse_others, whole};
 use super::training::Training;
 use crate::Pattern;
 use crate::optim::driver::Optimizer;
-use crate::optim::error::{ConfigError, Diagnostic, Problem, Source, nearest};
+use crate::optim::error::{ConfigError, Diagnostic, Problem, Source, nearest, shortened};
 use crate::optim::keep::keep;
 use crate::optim::recipe::{Choice, Group, Plan, Recipe, StepPolicy};
 use crate::optim::rule::Rule;
@@ -402,7 +402,7 @@ impl Reader<'_> {
                 sources.push(self.texts.source(value.span.clone()));
                 continue;
             };
-            let message = format!("the pattern `{text}` stands {place}");
+            let message = format!("the pattern `{}` stands {place}", shortened(text));
             return Err(Diagnostic::new(value.span.clone(), message));
         }
         Ok((params, sources))

@@ -37,6 +37,7 @@ impl Training {
                     said(format!("expected {EXPECTED}, found \"{}\"", shortened(text)))
                 })?;
                 let Some(total) = self.steps else {
+                    let text = shortened(text);
                     let message = format!(
                         "\"{text}\" needs the length of the training, which the program tells with \
                          `Registry::training`"

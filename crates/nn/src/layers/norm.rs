@@ -3,8 +3,7 @@
 
 use wengert_core::ops::{EuclideanNorm, SubtractMean};
 use wengert_core::{
-    Axes, Float, MAX_RANK, MovementOps, Param, ReduceOps, Shape, Tensor, UnaryOps, Value, Var,
-    params_generic,
+    Axes, Float, MAX_RANK, MovementOps, Param, Shape, Tensor, UnaryOps, Value, Var, params_generic,
 };
 
 use super::{along_channels, mismatch, refuse};

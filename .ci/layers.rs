@@ -54,20 +54,23 @@ const PARTS: [Part; 2] = [
                 "An operation's compiled entry points name the variable",
             ),
         ],
-        circles: &[(
-            &[
-                "mutants.rs",
-                "op/mod.rs",
-                "op/entry.rs",
-                "ops/elementwise.rs",
-                "ops/functions.rs",
-                "ops/operand.rs",
-                "params/param.rs",
-                "tape/erased.rs",
-                "tape/record.rs",
-            ],
-            "An operation's compiled entry points name the variable",
-        )],
+        circles: &[
+            (&["params/mod.rs", "params/transfer.rs"], "A model's tree copies itself by name"),
+            (
+                &[
+                    "mutants.rs",
+                    "op/mod.rs",
+                    "op/entry.rs",
+                    "ops/elementwise.rs",
+                    "ops/functions.rs",
+                    "ops/operand.rs",
+                    "params/param.rs",
+                    "tape/erased.rs",
+                    "tape/record.rs",
+                ],
+                "An operation's compiled entry points name the variable",
+            ),
+        ],
     },
     Part {
         name: "optim",

@@ -1,5 +1,6 @@
 //! Shape mistakes: what is wrong, and how it reaches the caller.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -157,6 +158,25 @@ pub(crate) use {ensure_shape, expect_shape, function_name};
 pub(crate) fn enclosing_function(path_of_item: &'static str) -> &'static str {
     let mut names = path_of_item.rsplit("::").skip(1);
     names.find(|name| *name != "{{closure}}").unwrap_or(path_of_item)
+}
+
+/// Continues a panic from inside an operation, at the caller's line. The message tells what was going on and which line
+/// recorded the operation.
+#[cold]
+#[track_caller]
+pub(crate) fn rethrow(
+    panic: Box<dyn Any + Send>,
+    doing: &str,
+    op: &str,
+    recorded: &Location<'_>,
+) -> ! {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    let text = text.or_else(|| panic.downcast_ref::<ShapeError>().map(ShapeError::to_string));
+    match text {
+        Some(text) => panic!("{text}\n  while {doing} {op} recorded at {recorded}"),
+        None => resume_unwind(panic),
+    }
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::error::rethrow;
 use crate::float::PerPrecision;
 use crate::op::check_cotangent;
 use crate::ops::sum_to;
-use crate::tape::backward::rethrow;
 use crate::tape::record::{ErasedOp, Inputs, Kind};
 use crate::{Float, Shape, Tape, Tensor, Var};
 

@@ -1,9 +1,9 @@
 //! The first-order sweep, and the functions that run it.
 
-use std::any::Any;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::error::rethrow;
 use crate::float::PerPrecision;
 use crate::op::Cotangent;
 use crate::params::param::ParamId;
@@ -11,7 +11,7 @@ use crate::tape::deferred::ComputeDeferred;
 use crate::tape::gradients::Gradients;
 use crate::tape::record::{Checkpoint, Content, Inputs, Kind, Mode, ParamSlot, Record, Tape, Var};
 use crate::tape::reuse::{borrow_tape, return_tape, spare_list};
-use crate::{Float, Shape, ShapeError, Tensor};
+use crate::{Float, Shape, Tensor};
 
 /// Runs `f` on a tape that records for training, differentiates the loss that it returns, and returns
 /// the loss with the gradients of all parameters.
@@ -330,25 +330,6 @@ impl<F: Float> Record<F> {
             self.variables.iter().filter_map(|&leaf| Some((key(leaf), arrived(leaf)?))).collect();
         self.cotangents = cotangents;
         Gradients { params, variables, updates, recording: self.recording }
-    }
-}
-
-/// Continues a panic from inside an operation, at the caller's line. The message tells what was going on and which line
-/// recorded the operation.
-#[cold]
-#[track_caller]
-pub(crate) fn rethrow(
-    panic: Box<dyn Any + Send>,
-    doing: &str,
-    op: &str,
-    recorded: &Location<'_>,
-) -> ! {
-    let text = panic.downcast_ref::<String>().cloned();
-    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    let text = text.or_else(|| panic.downcast_ref::<ShapeError>().map(ShapeError::to_string));
-    match text {
-        Some(text) => panic!("{text}\n  while {doing} {op} recorded at {recorded}"),
-        None => resume_unwind(panic),
     }
 }
 

@@ -10,8 +10,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::Float;
+use crate::error::rethrow;
 use crate::float::PerPrecision;
-use crate::tape::backward::rethrow;
 use crate::tape::record::{Content, Kind, Readers, Record};
 
 /// Job of [`Record::compute_deferred`].

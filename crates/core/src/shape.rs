@@ -82,6 +82,13 @@ impl Shape {
         ))
     }
 
+    /// The first axes alone. They have no more elements than all of them.
+    pub(crate) fn leading(mut self, axes: usize) -> Self {
+        self.extents[axes..].fill(0);
+        self.rank = axes as u8;
+        self
+    }
+
     /// Returns the number of axes.
     pub fn rank(&self) -> usize {
         self.rank as usize

@@ -107,7 +107,7 @@ impl IndexOp for IndexSelect {
             return Err(ShapeError::new(format!("axis {} does not exist in {x:?}", self.axis)));
         };
         index.check_below(n)?;
-        let lead = Shape::new(&x[..self.axis]);
+        let lead = x.leading(self.axis);
         lead.followed_by(&index.shape())?.followed_by(&x[self.axis + 1..])
     }
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
@@ -160,7 +160,7 @@ impl IndexOp for IndexAdd {
             )));
         }
         index.check_below(self.extent)?;
-        Shape::new(&x[..self.axis]).followed_by(&[self.extent])?.followed_by(&x[end..])
+        x.leading(self.axis).followed_by(&[self.extent])?.followed_by(&x[end..])
     }
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
         let (outer, n, inner) = out.around(self.axis..self.axis + 1);

@@ -150,8 +150,8 @@ fn linear<V: Value>(x: &V, weight: &V, bias: &V) -> V {
 /// The shape of all rows along the last axis as one tall matrix; a vector is one row. A scalar stays a scalar.
 fn rows_of(shape: Shape) -> Shape {
     match shape.split_last() {
-        Some((&last, rows)) => Shape::from([rows.iter().product(), last]),
-        None => shape,
+        Some((&last, rows)) if rows.len() != 1 => Shape::from([rows.iter().product(), last]),
+        _ => shape,
     }
 }
 
@@ -173,7 +173,7 @@ fn matrix(x: Shape, transpose: bool) -> (usize, usize) {
 
 /// The extents in front of the matrix.
 fn batch(x: Shape) -> Shape {
-    Shape::new(&x[..x.rank() - 2])
+    x.leading(x.rank() - 2)
 }
 
 impl Matmul {
@@ -310,7 +310,7 @@ impl Op<3> for Linear {
             )));
         }
         match rows {
-            &[n] => Ok(Shape::from([n, outputs])),
+            [_] => x.with(1, outputs),
             _ => Err(ShapeError::new(format!("{x:?} is not a matrix (use `MatmulOps::linear`)"))),
         }
     }

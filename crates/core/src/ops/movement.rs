@@ -88,7 +88,7 @@ pub trait MovementOps: Value {
         let shape = self.shape();
         let longer = expect_shape!(shape.followed_by(&[1]));
         let axis = expect_shape!(longer.axis(axis));
-        let before = Shape::new(&shape[..axis]);
+        let before = shape.leading(axis);
         let to = expect_shape!(expect_shape!(before.followed_by(&[1])).followed_by(&shape[axis..]));
         Self::apply(Reshape { to }, [self])
     }

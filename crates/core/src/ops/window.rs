@@ -4,9 +4,9 @@ use super::conv::{Conv, ConvBias, ConvOptions, Pair};
 use super::movement::MovementOps;
 use super::operand::Operand;
 use super::pool::{AvgPool, MaxPool, Pool, Pooling};
+use crate::ShapeError;
 use crate::error::{ensure_shape, expect_shape};
 use crate::op::Value;
-use crate::{Shape, ShapeError};
 
 /// Convolution, pooling and upsampling, for tensors and variables.
 ///
@@ -168,7 +168,7 @@ pub trait WindowOps: Value {
         let lead = shape.rank() - 2;
         let (n, h, w) = (shape[..lead].iter().product::<usize>(), shape[lead], shape[lead + 1]);
         let plane = [h.saturating_mul(rows), w.saturating_mul(columns)];
-        let to = expect_shape!(Shape::new(&shape[..lead]).followed_by(&plane));
+        let to = expect_shape!(shape.leading(lead).followed_by(&plane));
         self.reshape([n, h, 1, w, 1]).expand([n, h, rows, w, columns]).reshape(to)
     }
 }

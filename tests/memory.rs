@@ -301,13 +301,22 @@ fn batches_of_random_sizes_take_little_more_than_the_largest() {
 }
 
 #[test]
-fn after_warm_up_an_evaluation_allocates_nothing() {
-    let (net, x, _) = tiny();
-    let step = || drop(evaluate(|tape| net.forward(tape.constant(&x))));
-    (0..10).for_each(|_| step());
-    let before = ALLOCATIONS.get();
-    (0..100).for_each(|_| step());
-    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred evaluations");
+fn after_warm_up_an_evaluation_allocates_nothing_alone_and_between_steps() {
+    let (net, x, y) = tiny();
+    let evaluation = || drop(evaluate(|tape| net.forward(tape.constant(&x))));
+    let step = || drop(net.gradients(&x, &y));
+    for between in [false, true] {
+        let run = || {
+            evaluation();
+            if between {
+                step();
+            }
+        };
+        (0..10).for_each(|_| run());
+        let before = ALLOCATIONS.get();
+        (0..100).for_each(|_| run());
+        assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred evaluations");
+    }
 }
 
 #[test]

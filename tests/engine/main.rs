@@ -23,5 +23,6 @@ mod panics;
 mod random_calls;
 mod repeat;
 mod temporary;
+mod unwritten;
 mod user_operations;
 mod values;

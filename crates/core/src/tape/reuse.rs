@@ -8,24 +8,44 @@ use crate::tensor::pool::{self, of_precision};
 use crate::{Float, Tensor};
 
 struct Reuse<F: Float> {
-    tapes: RefCell<Vec<Tape<F>>>,
+    /// Tapes of evaluations and tapes that record derivatives. A tape keeps the boxes of its operations, so each kind
+    /// goes on with its own.
+    tapes: [RefCell<Vec<Tape<F>>>; 2],
     lists: RefCell<Vec<ParamList<F>>>,
 }
 
 pub(crate) type ParamList<F> = Vec<(ParamId, Tensor<F>)>;
 
+impl<F: Float> Reuse<F> {
+    const NOTHING: Self = Self {
+        tapes: [RefCell::new(Vec::new()), RefCell::new(Vec::new())],
+        lists: RefCell::new(Vec::new()),
+    };
+
+    /// The tapes for this mode.
+    fn tapes(&self, mode: Mode) -> &RefCell<Vec<Tape<F>>> {
+        &self.tapes[usize::from(mode.tracking)]
+    }
+
+    fn empty(&self) {
+        // Taken first: a tape gives its memory back while it is dropped.
+        drop(self.tapes.each_ref().map(RefCell::take));
+        drop(self.lists.take());
+    }
+}
+
 fn in_reuse<F: Float, R>(f: impl FnOnce(&Reuse<F>) -> R) -> Option<R> {
     thread_local! {
         static REUSE: (Reuse<f32>, Reuse<f64>) = const { (
-            Reuse { tapes: RefCell::new(Vec::new()), lists: RefCell::new(Vec::new()) },
-            Reuse { tapes: RefCell::new(Vec::new()), lists: RefCell::new(Vec::new()) },
+            Reuse::NOTHING,
+            Reuse::NOTHING,
         ) };
     }
     REUSE.try_with(|(single, double)| f(of_precision(single, double))).ok()
 }
 
 pub(crate) fn borrow_tape<F: Float>(mode: Mode) -> Tape<F> {
-    let tape = in_reuse(|workshop| workshop.tapes.borrow_mut().pop()).flatten();
+    let tape = in_reuse(|workshop| workshop.tapes(mode).borrow_mut().pop()).flatten();
     let tape = tape.unwrap_or_else(|| Tape::with_mode(mode));
     tape.mode.set(mode);
     tape
@@ -34,7 +54,7 @@ pub(crate) fn borrow_tape<F: Float>(mode: Mode) -> Tape<F> {
 pub(crate) fn return_tape<F: Float>(mut tape: Tape<F>) {
     tape.clear();
     pool::end_step::<F>();
-    in_reuse(|workshop| workshop.tapes.borrow_mut().push(tape));
+    in_reuse(|workshop| workshop.tapes(tape.mode.get()).borrow_mut().push(tape));
 }
 
 pub(crate) fn spare_list<F: Float>() -> ParamList<F> {
@@ -56,14 +76,6 @@ pub fn empty_cache() {
     in_reuse::<f32, _>(Reuse::empty);
     in_reuse::<f64, _>(Reuse::empty);
     pool::empty();
-}
-
-impl<F: Float> Reuse<F> {
-    fn empty(&self) {
-        // Taken first: a tape gives its memory back while it is dropped.
-        drop(self.tapes.take());
-        drop(self.lists.take());
-    }
 }
 
 /// Keeps the memory of a list of gradients for the next step; a few are enough.

@@ -222,3 +222,70 @@ fn matrix_products_by_their_definition() {
         assert_eq!(y, (0..k).map(product).sum::<f64>());
     }
 }
+
+#[test]
+fn products_of_batches_of_equal_number_and_different_shape() {
+    use wengert::f64::prelude::*;
+    // Two times one and one times two batches: as many on both sides, and four products.
+    let a = Tensor::from_fn([2, 1, 2, 3], |i| (i as f64).sin());
+    let b = Tensor::from_fn([1, 2, 3, 2], |i| (i as f64).cos());
+    let weight = Tensor::from_fn([2, 2, 2, 2], |i| 1.0 + i as f64);
+    let tape = Tape::new();
+    let (x, y) = (tape.variable(&a), tape.variable(&b));
+    let product = x.matmul(y);
+    let gradients = (product * &weight).sum().backward();
+    let (mut value, mut ga, mut gb) = (vec![0.0; 16], vec![0.0; 12], vec![0.0; 12]);
+    for at in 0..16 {
+        let [p, q, i, j] = [at / 8, at / 4 % 2, at / 2 % 2, at % 2];
+        for k in 0..3 {
+            let (left, right) = (p * 6 + i * 3 + k, q * 6 + k * 2 + j);
+            value[at] += a.as_slice()[left] * b.as_slice()[right];
+            ga[left] += weight.as_slice()[at] * b.as_slice()[right];
+            gb[right] += weight.as_slice()[at] * a.as_slice()[left];
+        }
+    }
+    let near = |found: &Tensor, exact: &[f64]| {
+        let pairs = found.as_slice().iter().zip(exact);
+        assert!(pairs.clone().all(|(found, exact)| (found - exact).abs() < 1e-12), "{found}");
+    };
+    near(&product.value(), &value);
+    near(gradients.wrt(x).unwrap(), &ga);
+    near(gradients.wrt(y).unwrap(), &gb);
+}
+
+/// In debug builds fresh memory is NaN, so that an element that is not written shows.
+#[test]
+fn results_of_many_elements_are_written_everywhere() {
+    use wengert::f64::prelude::*;
+    let n = 3000;
+    let x = Tensor::ones([3, n]);
+    let rows = Indices::from_vec((0..3).collect(), [3]);
+    let places = Indices::from_vec((0..3 * n).map(|i| i % 7).collect(), [3, n]);
+    let zeros = Tensor::zeros([3, n]);
+    let tape = Tape::new();
+    let v = tape.variable(&x);
+    let gradient = |y: Var<'_>| y.sum().backward().wrt(v).unwrap().clone();
+    let image = || v.reshape([1, 1, 90, 100]);
+    let (thin, wide) = (Tensor::ones([1, 1, 3, 3]), Tensor::ones([3, 1, 3, 3]));
+    for (name, found, sum) in [
+        ("pad", x.pad(1, n, n, 0.0), 3.0 * n as f64),
+        ("pad with ones", x.pad(0, 3, 0, 1.0), 6.0 * n as f64),
+        ("diag", Tensor::ones([100]).diag(3), 100.0),
+        ("tril", Tensor::ones([100, 100]).tril(0), 5050.0),
+        ("one_hot", Tensor::one_hot(&places, 7), 3.0 * n as f64),
+        ("scatter_add", zeros.scatter_add(1, &places, &x), 3.0 * n as f64),
+        ("index_add", zeros.index_add(0, &rows, &x), 3.0 * n as f64),
+        ("narrow", gradient(v.narrow(1, 5, 10)), 30.0),
+        ("slice_step", gradient(v.slice_step(1, .., 10)), 900.0),
+        ("pick", gradient(v.pick([0, 1, 2])), 3.0),
+        ("gather", gradient(v.gather(1, &places)), 3.0 * n as f64),
+        ("index_select", gradient(v.index_select(1, [4, 4])), 6.0),
+        ("max_pool2d", gradient(image().max_pool2d(10)), 90.0),
+        ("avg_pool2d", gradient(image().avg_pool2d(30)), 9.0),
+        ("depthwise", gradient(image().conv2d(&thin, ConvOptions::new().stride(3))), 8910.0),
+        ("conv2d", gradient(image().conv2d(&wide, ConvOptions::new().stride(3))), 3.0 * 8910.0),
+        ("prod", gradient(v.prod_axes(1, false)), 3.0 * n as f64),
+    ] {
+        assert!((found.sum().item() - sum).abs() < 1e-9, "{name}: {}, not {sum}", found.sum());
+    }
+}

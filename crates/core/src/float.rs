@@ -244,7 +244,7 @@ float!(f32, "f32", {
     tan => f32::tan,
     asin => f32::asin,
     acos => f32::acos,
-    atan => f32::atan,
+    atan => math::atan,
     sinh => f32::sinh,
     cosh => f32::cosh,
     floor => f32::floor,

@@ -22,7 +22,7 @@ pub(crate) use map::{zip1, zip2, zip3};
 pub(crate) use matmul::matmul;
 pub(crate) use norm::norm;
 pub(crate) use reduce::{dot, max, sum};
-pub(crate) use scan::{cumsum, recurrence};
+pub(crate) use scan::{cumsum, product, recurrence};
 pub(crate) use softmax::{log_softmax, log_softmax_vjp};
 pub(crate) use window::{
     Cells, Correlation, Slide, average, gather_winners, max_pool, scatter_winners, spread,

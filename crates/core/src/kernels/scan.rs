@@ -5,11 +5,13 @@
 
 use rayon::prelude::*;
 
-use super::{CHUNK, parallel};
+use super::{CHUNK, parallel, vectorized};
 use crate::float::Float;
 
 /// The columns that run side by side.
 const COLUMNS: usize = 64;
+/// The independent products of a row.
+const LANES: usize = 16;
 
 /// `y[i] = x[0] + .. + x[i]` along the middle axis, or `x[i] + .. + x[n - 1]` if `reverse`.
 ///
@@ -42,6 +44,59 @@ pub(crate) fn recurrence<F: Float>(
         let b = b[at].to_f64();
         carried.map_or(b, |carried| a[at + ahead].to_f64() * carried + b)
     });
+}
+
+/// The product along the middle axis of `x`, `[outer, n, inner]`, into `y`, `[outer, inner]`; of nothing it is 1. It is
+/// carried in double precision.
+///
+/// # Panics
+/// If the lengths do not fit.
+pub(crate) fn product<F: Float>(x: &[F], n: usize, inner: usize, y: &mut [F]) {
+    if x.is_empty() {
+        return y.fill(F::ONE);
+    }
+    assert_eq!(x.len(), n * y.len());
+    let task = |(x, y): (&[F], &mut [F])| {
+        vectorized(
+            #[inline(always)]
+            || products(x, n, inner, y),
+        );
+    };
+    if parallel(x.len()) {
+        let group = (CHUNK / (n * inner)).max(1);
+        x.par_chunks(group * n * inner).zip(y.par_chunks_mut(group * inner)).for_each(task);
+    } else {
+        task((x, y));
+    }
+}
+
+/// [`product`], one slab `[n, inner]` after the other.
+#[inline(always)]
+fn products<F: Float>(x: &[F], n: usize, inner: usize, y: &mut [F]) {
+    for (x, y) in x.chunks_exact(n * inner).zip(y.chunks_exact_mut(inner)) {
+        if inner == 1 {
+            // Several products side by side, because each waits for the one before.
+            let (chunks, rest) = x.as_chunks::<LANES>();
+            let mut lanes = [1.0; LANES];
+            for x in chunks {
+                for (lane, x) in lanes.iter_mut().zip(x) {
+                    *lane *= x.to_f64();
+                }
+            }
+            let all = lanes.into_iter().product::<f64>();
+            y[0] = F::of(rest.iter().fold(all, |all, x| all * x.to_f64()));
+            continue;
+        }
+        for (block, y) in y.chunks_mut(COLUMNS).enumerate() {
+            let mut totals = [1.0; COLUMNS];
+            for x in x.chunks_exact(inner) {
+                for (total, x) in totals.iter_mut().zip(&x[block * COLUMNS..][..y.len()]) {
+                    *total *= x.to_f64();
+                }
+            }
+            y.iter_mut().zip(totals).for_each(|(y, total)| *y = F::of(total));
+        }
+    }
 }
 
 /// Writes `step(at, y[i - 1])` to each element of `y`, forwards or backwards along the middle axis. `at` is the
@@ -143,6 +198,27 @@ mod tests {
                     a * carried + f64::from(b[at])
                 });
                 assert!(y.iter().zip(&exact).all(|(y, exact)| near(y, exact)));
+            }
+        }
+    }
+
+    #[test]
+    fn products_agree_with_a_plain_loop() {
+        for [outer, n, inner] in
+            [[1, 1, 1], [3, 40, 1], [2, 5, 3], [2, 4, 65], [0, 3, 2], [2, 0, 2], [700, 200, 2]]
+        {
+            let x = random::<f64>(outer * n * inner, 1).iter().map(|x| x + 1.0).collect::<Vec<_>>();
+            let run = |threads| {
+                let mut y = vec![0.0; outer * inner];
+                on_threads(threads, || product(&x, n, inner, &mut y));
+                y
+            };
+            let y = run(1);
+            assert!(y == run(2));
+            for (i, y) in y.iter().enumerate() {
+                let column = x.iter().skip(i / inner * n * inner + i % inner).step_by(inner);
+                let exact = column.take(n).product::<f64>();
+                assert!((y - exact).abs() <= 1e-13 * exact, "{y}, not {exact}");
             }
         }
     }

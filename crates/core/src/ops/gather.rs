@@ -22,8 +22,10 @@ impl IndexOp for Gather {
         fits(x, index, self.axis)
     }
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
-        let (from, source) = (offsets(x.shape(), index, self.axis), x.as_slice());
-        Tensor::written(out, |y| y.iter_mut().zip(from).for_each(|(y, at)| *y = source[at]))
+        let source = x.as_slice();
+        Tensor::written(out, |y| {
+            each_offset(x.shape(), index, self.axis, |i, at| y[i] = source[at]);
+        })
     }
     fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
         V::apply_indexed(Scatter { axis: self.axis, to: x.shape() }, g, index)
@@ -54,8 +56,8 @@ impl IndexOp for Scatter {
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
         Tensor::written(out, |y| {
             y.fill(F::ZERO);
-            let offsets = offsets(out, index, self.axis);
-            x.as_slice().iter().zip(offsets).for_each(|(&x, at)| y[at] += x);
+            let x = x.as_slice();
+            each_offset(out, index, self.axis, |i, at| y[at] += x[i]);
         })
     }
     fn vjp<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
@@ -76,18 +78,24 @@ fn fits(x: Shape, index: &Indices, axis: usize) -> Result<Shape, ShapeError> {
     Ok(at)
 }
 
-/// The offset that each index points to in a dense tensor of shape `x`.
-fn offsets(x: Shape, index: &Indices, axis: usize) -> impl Iterator<Item = usize> {
+/// Calls `visit` with the number of each index and the offset that it points to in a dense tensor of shape `x`. The
+/// base of a row along the last axis is computed once.
+#[inline]
+fn each_offset(x: Shape, index: &Indices, axis: usize, mut visit: impl FnMut(usize, usize)) {
     let (strides, at) = (x.strides(), index.shape());
-    index.as_slice().iter().enumerate().map(move |(mut flat, &index)| {
-        let mut offset = index * strides[axis];
-        for k in (0..at.rank()).rev() {
-            let along = flat % at[k];
-            flat /= at[k];
-            offset += if k == axis { 0 } else { along * strides[k] };
+    let last = at.rank() - 1;
+    let along = usize::from(axis != last);
+    let width = at[last].max(1);
+    for (row, indices) in index.as_slice().chunks_exact(width).enumerate() {
+        let (mut base, mut rest) = (0, row);
+        for k in (0..last).rev() {
+            base += if k == axis { 0 } else { rest % at[k] * strides[k] };
+            rest /= at[k];
         }
-        offset
-    })
+        for (j, &index) in indices.iter().enumerate() {
+            visit(row * width + j, base + index * strides[axis] + along * j);
+        }
+    }
 }
 
 /// The slices at the indices along one axis, which is replaced by the axes of the index.

@@ -41,7 +41,7 @@ pub(crate) use operators::{left_operators, operate, operators};
 pub use pool::{AvgPool, AvgPoolBackward, MaxPool, MaxPoolBackward, MaxPoolGather, Pooling};
 pub use rearrange::{Concat, Permute, StopGradient, Triangle};
 pub use reduce::ReduceOps;
-pub use scan::{Cumsum, Recurrence};
+pub use scan::{Cumsum, Prod, Recurrence};
 pub use slice::{Narrow, PadZeros, SliceScatter, StridedSlice};
 pub use softmax::{LogSoftmax, LogSumExp};
 pub use statistics::{EuclideanNorm, Max, NormPow, SubtractMean};

@@ -1,8 +1,7 @@
 //! Cumulative sums and products, and the product of elements.
 
-use super::broadcast::{Reshape, Sum};
+use super::broadcast::Reshape;
 use super::elementwise::Elementwise;
-use super::functions::UnaryOps;
 use super::slice::{Narrow, PadZeros};
 use crate::kernels;
 use crate::op::{Op, Value};
@@ -84,19 +83,55 @@ pub(super) fn cumprod<V: Value>(x: &V, axis: usize) -> V {
     V::apply(Recurrence { axis, transposed: false }, [x, &first])
 }
 
-/// The product over some axes: the last of the cumulative products, axis after axis.
+/// The product along one axis, which stays with extent 1; of nothing it is 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Prod {
+    /// The axis.
+    pub axis: usize,
+}
+
+impl Op<1> for Prod {
+    crate::entry_points!(Op<1>);
+
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        x.axis(self.axis as isize)?;
+        x.with(self.axis, 1)
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
+        Tensor::written(out, |y| kernels::product(x.as_slice(), n, inner, y))
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
+        g.mul_no_nan(&product_of_others(x, self.axis))
+    }
+}
+
+/// For each element, the product of all others along one axis: of those before it and those after it. Nothing is divided,
+/// and zeros need no special case.
+#[track_caller]
+fn product_of_others<V: Value>(x: &V, axis: usize) -> V {
+    let (shape, n) = (x.shape(), x.shape()[axis]);
+    if n == 0 {
+        return x.clone();
+    }
+    let one_at = |start| {
+        let one = x.constant_like(Axes::one(axis).kept(shape), 1.0);
+        V::apply(PadZeros { axis, start, extent: n }, [&one])
+    };
+    let shifted = V::apply(Narrow { axis, start: 0, len: n - 1 }, [x]);
+    let shifted = V::apply(PadZeros { axis, start: 1, extent: n }, [&shifted]);
+    let before = V::apply(Recurrence { axis, transposed: false }, [&shifted, &one_at(0)]);
+    let after = V::apply(Recurrence { axis, transposed: true }, [x, &one_at(n - 1)]);
+    before * after
+}
+
+/// The product over some axes, one after the other.
 #[track_caller]
 pub(super) fn prod<V: Value>(x: &V, axes: Axes, keepdim: bool) -> V {
     let shape = x.shape();
     let mut product = x.clone();
     for axis in (0..shape.rank()).rev().filter(|&axis| axes.contains(axis)) {
-        product = if shape[axis] == 0 {
-            // The empty product is 1; written as a sum of the input, so that a gradient still reaches it.
-            V::apply(Sum { axes: Axes::one(axis), keepdim: true }, [&product]).add_scalar(1.0)
-        } else {
-            let running = cumprod(&product, axis);
-            V::apply(Narrow { axis, start: shape[axis] - 1, len: 1 }, [&running])
-        };
+        product = V::apply(Prod { axis }, [&product]);
     }
     V::apply(Reshape { to: axes.reduced(shape, keepdim) }, [&product])
 }

@@ -143,8 +143,9 @@ impl Op<1> for EuclideanNorm {
     fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
         let kept = self.axes.kept(x.shape());
         let (y, g) = (V::apply(Reshape { to: kept }, [y]), V::apply(Reshape { to: kept }, [g]));
-        // 1 replaces a norm of 0, so that nothing is infinite in any order; then it is masked.
-        let positive = y.step();
+        // 1 replaces a norm of 0, so that nothing is infinite in any order; then it is masked. A mask is constant, whatever
+        // the cotangent.
+        let positive = V::apply(StopGradient, [&y.step()]);
         let safe = -positive.clone() + 1.0 + y;
         (g * positive).mul_no_nan(&(x.clone() / safe))
     }

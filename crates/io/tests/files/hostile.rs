@@ -202,7 +202,8 @@ fn messages_are_bounded_and_command_no_terminal() {
     messages.push(npy::from_bytes::<f32>(&array("<f4", &text, &[0; 4])).unwrap_err().to_string());
     messages
         .push(npz::from_bytes::<f32>(&archive(&[(&text[..40_000], b"")])).unwrap_err().to_string());
-    let (folder, mut optimizer) = (tempfile::tempdir().unwrap(), Optimizer::from_toml("").unwrap());
+    let (folder, mut optimizer) =
+        (tempfile::tempdir().unwrap(), Optimizer::from_toml("kind = 'sgd'").unwrap());
     let path = folder.path().join("state.safetensors");
     std::fs::write(&path, tensor("F64")).unwrap();
     let error = load_state(&path, &mut optimizer, &model).unwrap_err();

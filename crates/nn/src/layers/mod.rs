@@ -1,4 +1,4 @@
-//! Layers. Most are a [`Module`](crate::Module): one variable in, one out.
+//! Layers. Most are a [`Module`]: one variable in, one out.
 //!
 //! Parameters have PyTorch's names and initial distributions, so that its checkpoints load by name.
 //! Layers without parameters have no precision; the others take it as a type parameter, which the

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use wengert::f64::prelude::*;
-use wengert::io::{self, Load, load, load_state_lenient, npy, npz, save, save_state};
+use wengert::io::{self, Load, load, load_state, load_state_lenient, npy, npz, save, save_state};
 use wengert::prelude as single;
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -141,6 +141,22 @@ fn weights_for_pytorch_are_the_files_that_pytorch_has_checked() {
     // The weights of the normalisation are constants in this net and have no gradient.
     assert!(restored.unexpected.is_empty() && restored.shape_mismatch.is_empty());
     assert!(restored.missing.iter().all(|name| name.starts_with("norm.")), "{restored:?}");
+}
+
+#[test]
+fn weights_are_no_state_of_an_optimizer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, net) = (folder.path().join("weights.safetensors"), net());
+    save(&path, &net).unwrap();
+    let mut optimizer = Optimizer::from_toml("kind = 'adam'").unwrap();
+    let error = load_state(&path, &mut optimizer, &net).unwrap_err();
+    assert_eq!(error.file(), Some(&*path));
+    let said = error.to_string();
+    assert!(said.contains("does not fit the optimizer\n  missing: steps, skipped, conv"), "{said}");
+    let io::Problem::StateMismatch(report) = error.problem() else { panic!("{said}") };
+    assert!(report.unexpected.contains(&"conv.weight".to_owned()));
+    let lenient = load_state_lenient(&path, &mut optimizer, &net).unwrap();
+    assert_eq!(lenient, *report);
 }
 
 #[test]

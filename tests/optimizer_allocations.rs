@@ -21,6 +21,27 @@ fn allocations(recipe: &str) -> usize {
     ALLOCATIONS.get() - before
 }
 
+/// A parameter in front of others is left out from some step on: frozen, or without a gradient.
+#[test]
+fn a_steady_step_without_some_parameters_allocates_nothing() {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    for frozen in [true, false] {
+        let recipe = "kind = 'adam'\nclip_norm = 1.0\nunused_parameters = 'skip'";
+        let mut optimizer = Optimizer::from_toml(recipe).unwrap();
+        let mut model = Linear::new(7, 5, &mut rng);
+        let x = Tensor::randn([3, 7], &mut rng);
+        let (_, grads) = gradients(|tape| model.forward(tape.constant(&x)).square().sum());
+        (0..5).for_each(|_| optimizer.step(&mut model, &grads));
+        model.weight.set_frozen(frozen);
+        let bias = model.bias.as_ref().unwrap();
+        let (_, grads) = gradients(|tape| tape.param(bias).square().sum());
+        (0..5).for_each(|_| optimizer.step(&mut model, &grads));
+        let before = ALLOCATIONS.get();
+        (0..20).for_each(|_| optimizer.step(&mut model, &grads));
+        assert_eq!(ALLOCATIONS.get() - before, 0, "frozen: {frozen}");
+    }
+}
+
 #[test]
 fn the_counter_counts() {
     let before = ALLOCATIONS.get();

@@ -192,15 +192,13 @@ impl<F: Float> Optimizer<F> {
                 }
                 return;
             }
-            if self.params.get(next).is_none_or(|state| state.id != param.id()) {
-                let name = path.to_string();
-                let Some(found) = self.params.iter().position(|state| state.name == name) else {
-                    return;
-                };
-                next = found;
-            }
-            let (made_for, found) = (self.params[next].shape, param.value().shape());
-            next += 1;
+            let by_id = place_of(&self.params, param.id(), next);
+            let Some(place) = by_id.or_else(|| place_of_name(&self.params, &path.to_string()))
+            else {
+                return;
+            };
+            next = place + 1;
+            let (made_for, found) = (self.params[place].shape, param.value().shape());
             if made_for != found {
                 mistake.get_or_insert_with(|| {
                     format!("state of {path}: made for shape {made_for:?}, found {found:?}")
@@ -350,7 +348,7 @@ fn each<F: Float>(
     grads: &Gradients<F>,
     mut f: impl FnMut(ParamStep<'_, F>) -> Checked<()>,
 ) -> Checked<()> {
-    let (mut expected, mut hint, mut done) = (0, 0, Ok(()));
+    let (mut next, mut hint, mut done) = (0, 0, Ok(()));
     model.for_each_param_mut(&mut |path, param| {
         if param.is_frozen() || done.is_err() {
             return;
@@ -358,11 +356,10 @@ fn each<F: Float>(
         let Some(found) = grads.find(param.id(), hint) else { return };
         hint = found + 1;
         let gradient = &grads.as_slice()[found].1;
-        if states.get(expected).is_none_or(|state| state.id != param.id()) {
-            expected = find_state(recipe, plans, states, path, param);
-        }
-        let ParamState { plan, chain: state, update, .. } = &mut states[expected];
-        expected += 1;
+        let place = place_of(states, param.id(), next)
+            .unwrap_or_else(|| find_state(recipe, plans, states, path, param));
+        next = place + 1;
+        let ParamState { plan, chain: state, update, .. } = &mut states[place];
         let plan = *plan;
         let PlanState { chain, schedule } = &plans[plan];
         if let (Some(chain), Some(state)) = (chain, state) {
@@ -377,6 +374,19 @@ fn each<F: Float>(
     done
 }
 
+/// Returns the index of a parameter's state, which is `hint` if the model uses the same parameters as in
+/// the step before.
+fn place_of<F: Float>(states: &[ParamState<F>], id: ParamId, hint: usize) -> Option<usize> {
+    match states.get(hint) {
+        Some(state) if state.id == id => Some(hint),
+        _ => states.iter().position(|state| state.id == id),
+    }
+}
+
+fn place_of_name<F: Float>(states: &[ParamState<F>], name: &str) -> Option<usize> {
+    states.iter().position(|state| state.name == name)
+}
+
 /// Returns the index of a parameter's state by name; adds a new state for a new name.
 #[cold]
 fn find_state<F: Float>(
@@ -387,7 +397,7 @@ fn find_state<F: Float>(
     param: &Param<F>,
 ) -> usize {
     let (name, id) = (path.to_string(), param.id());
-    let found = states.iter().position(|state| state.name == name).unwrap_or_else(|| {
+    let found = place_of_name(states, &name).unwrap_or_else(|| {
         let plan = recipe.group_of(&name).map_or(0, |group| group + 1);
         let shape = param.value().shape();
         let chain = plans[plan].chain.as_ref().map(|chain| chain.init(shape));

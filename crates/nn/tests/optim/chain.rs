@@ -384,11 +384,38 @@ fn a_parameter_of_any_length_passes_through_two_transforms() {
     let chain = Chain::<f32>::new(recipe.chain());
     for len in [0, 1, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 8191, 8192, 8193] {
         let (mut param, mut state) = (Tensor::ones([len]), chain.init([len].into()));
-        let gradient = Tensor::from_fn([len], |i| i as f32);
+        let sign = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
+        let gradient = Tensor::from_fn([len], |i| sign(i) * i as f32);
         chain.finish(StepContext::new(0, 0.5), &gradient, &mut param, &mut state);
-        let expected = Tensor::from_fn([len], |i| 1.0 + 0.5 * (i as f32).min(2.0));
+        let expected = Tensor::from_fn([len], |i| 1.0 + 0.5 * sign(i) * (i as f32).min(2.0));
         assert_eq!(param, expected, "{len}");
     }
+}
+
+#[test]
+#[should_panic(expected = "expected a state of 4 numbers for shape [2], found 6")]
+fn a_state_of_another_shape_is_refused() {
+    let chain = Chain::new(Recipe::new(0.1, Adam::default()).chain());
+    let (mut param, mut state) = (vector(&[0.0; 2]), chain.init([3].into()));
+    chain.finish(StepContext::new(0, 0.1), &vector(&[1.0; 2]), &mut param, &mut state);
+}
+
+/// Two passes before a barrier: the norm of the tensor, and a rule for whole tensors.
+#[test]
+fn all_passes_of_a_phase_run_before_its_barrier() {
+    let registry = Registry::default().tensor_rule::<Twice>();
+    let text = "lr = 1\nchain = [{ kind = 'clip_tensor_norm' }, { kind = 'twice' }, \
+                { kind = 'clip_norm', max_norm = 9 }, { kind = 'maximize' }]";
+    let chain = Chain::<f64>::new(registry.read(text).unwrap().chain());
+    let (mut update, mut param) = (vector(&[3.0, 4.0]), vector(&[0.0, 0.0]));
+    let mut state = chain.init([2].into());
+    chain.advance(0, StepContext::new(0, 1.0), &mut update, &param, &mut state);
+    let scale = 2.0 / (5.0 + 1e-6);
+    assert_eq!(update.to_vec(), [3.0 * scale, 4.0 * scale]);
+    let mut context = StepContext::new(0, 1.0);
+    context.norm = 2.0;
+    chain.finish(context, &update, &mut param, &mut state);
+    assert_eq!(param.to_vec(), update.to_vec());
 }
 
 #[test]

@@ -271,6 +271,11 @@ fn what_a_group_keeps_stands_where_the_short_form_puts_it() {
         ("lr = 1\nchain = [{ kind = 'unit' }, { kind = 'sgd' }]\n", "kind = 'adam'", "unit adam"),
         ("lr = 1\nchain = [{ kind = 'sgd' }, { kind = 'unit' }]\n", "kind = 'adam'", "adam unit"),
         (
+            "lr = 1\nchain = [{ kind = 'unit' }, { kind = 'sgd' }]\n",
+            "chain = [{ kind = 'clip_norm' }, { kind = 'adam' }]",
+            "unit clip_norm adam",
+        ),
+        (
             "lr = 1\nchain = [{ kind = 'clip_norm' }, { kind = 'clip_value' }, { kind = 'sgd' }]\n",
             "kind = 'adam'",
             "clip_norm clip_value adam",

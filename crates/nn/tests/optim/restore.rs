@@ -350,6 +350,20 @@ fn a_file_without_a_word_about_a_frozen_parameter_is_complete() {
 }
 
 #[test]
+fn the_rates_of_recipe_and_group_are_restored_apart() {
+    let plateau =
+        |lr| format!("lr = {{ kind = 'plateau', lr = {lr}, patience = 0, factor = 0.5 }}");
+    let text =
+        format!("kind = 'sgd'\n{}\n[[groups]]\nparams = 'idle'\n{}", plateau("1"), plateau("0.25"));
+    let (mut net, mut first) = (Net::new(), optimizer(&text));
+    [3.0, 3.0].iter().for_each(|metric| first.report_metric(*metric));
+    let mut second = resumed(&text, &net, &first);
+    let grads = net.both([1.0, 1.0]);
+    second.step(&mut net, &grads);
+    assert_eq!(net.values(), [5.0 - 0.5, 7.0 - 0.125]);
+}
+
+#[test]
 fn the_number_of_skipped_gradients_is_restored() {
     let (mut net, mut first) = (Net::new(), optimizer("kind = 'sgd'\nnon_finite = 'skip'"));
     let grads = net.both([f64::NAN, 0.0]);

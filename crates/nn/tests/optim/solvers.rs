@@ -138,6 +138,7 @@ fn a_solver_goes_on_with_what_it_remembers() {
     let mut second = solver("most = 3");
     second.restore(&net, first.state(&net)).unwrap();
     assert_eq!(second.state(&net), first.state(&net));
+    assert!(second.state(&net).numbers.keys().eq(["skipped", "steps"]));
     for _ in 0..2 {
         second.minimize(&mut net, loss);
     }

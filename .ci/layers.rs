@@ -77,7 +77,7 @@ const PARTS: [Part; 2] = [
         root: "crates/nn/src/optim",
         module: &["optim"],
         floors: &[
-            &["error", "range", "reflect", "report", "value"],
+            &["asked", "error", "range", "reflect", "refused", "report", "value"],
             &["chunks", "elements"],
             &["rule", "transform"],
             &["rules", "schedule"],

@@ -13,6 +13,7 @@ use std::error::Error;
 
 use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert::optim::Registry;
 use wengert::prelude::*;
 
 #[path = "03_two_layer_net/digits.rs"]
@@ -50,13 +51,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut net = net(rng);
     println!("{} parameters", net.param_count());
-    let mut optimizer =
-        Optimizer::from_toml("kind = 'adam'\nlr = { kind = 'cosine', peak = 5e-3, t_max = 456 }")?;
     let mut rows = (0..train.labels.len()).collect::<Vec<_>>();
-    for epoch in 1..=12 {
+    let (epochs, batch_size) = (12, 32);
+    // The cosine lasts for the whole training, whose length the registry knows.
+    let registry = Registry::default().training(epochs, rows.len().div_ceil(batch_size));
+    let recipe = registry.read("kind = 'adam'\nlr = { kind = 'cosine', peak = 5e-3 }")?;
+    let mut optimizer = Optimizer::new(recipe);
+    for epoch in 1..=epochs {
         rows.shuffle(rng);
         let mut sum = 0.0;
-        for batch in rows.chunks(32) {
+        for batch in rows.chunks(batch_size) {
             let batch = train.take_rows(batch);
             // The key makes the dropout masks of this step. The same key gives the same masks.
             let (loss, grads) = seeded(optimizer.steps()).gradients(|tape| {

@@ -11,6 +11,7 @@
 //! * [`Registry`]: the kinds that a TOML text may name; your own rules and schedules are added to it.
 //! * [`Chain`]: the transforms, ready to run, for training loops without an [`Optimizer`].
 
+mod asked;
 mod chain;
 mod chunks;
 mod compiled;
@@ -24,6 +25,7 @@ mod optimizer;
 pub mod range;
 mod recipe;
 mod reflect;
+mod refused;
 mod report;
 mod rule;
 mod rules;

@@ -24,7 +24,7 @@ pub(crate) enum Data {
     Date(String),
     Array(Vec<Value>),
     Table(Entries),
-    /// A sample of whatever type is asked for: see [`reflect`](super::reflect).
+    /// A sample of whatever type is asked for: see [`Asked`](super::asked::Asked).
     Sample,
 }
 
@@ -59,6 +59,10 @@ impl Value {
             DeValue::Table(table) => Data::Table(Entries::new(table, start)?),
         };
         Ok(Value { span, data })
+    }
+
+    pub(crate) fn sample() -> Self {
+        Value { span: 0..0, data: Data::Sample }
     }
 
     pub(crate) fn as_text(&self) -> Option<&str> {

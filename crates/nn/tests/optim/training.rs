@@ -61,6 +61,10 @@ fn steps_may_be_shares_or_epochs() {
             "kind = 'joined', milestones = [9, 20], pieces = [1, { kind = 'cosine', lr = 1 }, { kind = 'cosine', lr = 1 }]",
             "kind = 'joined', milestones = [9, 20], pieces = [1, { kind = 'cosine', lr = 1, t_max = 11 }, { kind = 'cosine', lr = 1, t_max = 980 }]",
         ),
+        (
+            "kind = 'joined', warmup_steps = '10%', milestones = [20], pieces = [1, { kind = 'cosine', lr = 1, warmup_steps = 30 }]",
+            "kind = 'joined', warmup_steps = 100, milestones = [20], pieces = [1, { kind = 'cosine', lr = 1, warmup_steps = 30, t_max = 850 }]",
+        ),
         // A default stays a default.
         ("kind = 'linear', lr = 1", "kind = 'linear', lr = 1, total_iters = 5"),
     ] {

@@ -5,8 +5,8 @@ use super::registry::{Registry, ScheduleKind};
 use super::shared::{self, RECIPE, SHARED};
 pub(super) use super::synonyms::of_key;
 use super::synonyms::{is_schedule, names_here, of_kind};
+use crate::optim::asked::Fields;
 use crate::optim::error::{Unknown, nearest, nearest_within};
-use crate::optim::reflect::Fields;
 
 /// Returns the hint about an unknown name, if one can be given.
 pub(super) fn hint(registry: &Registry, unknown: &Unknown) -> Option<String> {

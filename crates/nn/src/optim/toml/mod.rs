@@ -1,13 +1,14 @@
 //! Recipes as TOML: reading, printing, and the JSON schema.
 //!
 //! A text passes through these files in turn: `overrides` (the text with its overrides), `read` (the
-//! recipe, its groups and its chains), `registry` (the kind's name), `table` (the settings, into the
+//! recipe), `plans` (its rates, chains and groups), `registry` (the kind's name), `table` (the settings, into the
 //! struct of that kind). `rate` reads schedules, `training` their lengths, `shared` holds the keys that all kinds have
 //! in common, `hints` and `synonyms` say what an unknown name is called here, `write` prints, and `schema` describes the
 //! grammar to editors.
 
 mod hints;
 mod overrides;
+mod plans;
 mod rate;
 mod read;
 mod registry;

@@ -67,12 +67,12 @@ impl Rates<'_> {
             }
         }
         let warmup = warmup(&mut table)?;
+        let before = warmup.map_or(0, |warmup| warmup.steps);
         let rate = match one {
-            None => self.joined(table)?,
+            None => self.joined(table, steps.map(|steps| steps.saturating_sub(before)))?,
             Some(one) => {
                 if let Some(length) = one.length {
-                    let warmup = warmup.map_or(0, |warmup| warmup.steps);
-                    length_of(&mut table, &one, length, warmup, steps)?;
+                    length_of(&mut table, &one, length, before, steps)?;
                 }
                 (one.make)(table)?
             }
@@ -80,8 +80,8 @@ impl Rates<'_> {
         Ok(Rate { warmup, ..rate })
     }
 
-    /// Reads `milestones` and `pieces`.
-    fn joined(self, mut table: Table) -> Result<Rate, Diagnostic> {
+    /// Reads `milestones` and `pieces`, which last for so many steps in all.
+    fn joined(self, mut table: Table, steps: Option<u64>) -> Result<Rate, Diagnostic> {
         let own = ["milestones", "pieces"];
         let valid = || own.into_iter().chain(table.also.iter().copied());
         refuse_others(&table.entries, |key| own.contains(&key), valid)?;
@@ -104,12 +104,11 @@ impl Rates<'_> {
             Diagnostic::new(element.unwrap_or(list.clone()), invalid.to_string())
         };
         Rate::check_milestones(&milestones, pieces.len()).map_err(blamed)?;
-        // In a training of known length each piece lasts until the next begins, unless it gives its length.
+        // Where the end is known, each piece lasts until the next begins, unless it gives its length.
+        let ends = milestones.iter().copied().chain(steps).map(|end| steps.and(Some(end)));
         let begins = [0].into_iter().chain(milestones.iter().copied());
-        let ends = milestones.iter().copied().map(Some).chain([self.training.steps]);
-        let lengths = begins
-            .zip(ends)
-            .map(|(begin, end)| self.training.steps.and(end).map(|end| end.saturating_sub(begin)));
+        let lengths = begins.zip(ends.chain([None]));
+        let lengths = lengths.map(|(begin, end)| end.map(|end| end.saturating_sub(begin)));
         let pieces = pieces.into_iter().zip(lengths);
         let pieces = pieces.map(|(piece, steps)| self.read("pieces", piece, steps));
         Rate::try_joined(milestones.clone(), pieces.collect::<Result<_, _>>()?).map_err(blamed)

@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 
 use super::shared::renamed;
 use super::table::Table;
+use crate::optim::asked::Fields;
 use crate::optim::error::Diagnostic;
-use crate::optim::reflect::{self, Fields, Setting};
+use crate::optim::reflect::{self, Setting};
 use crate::optim::rule::{Rule, Solver, TensorRule};
 use crate::optim::rules;
 use crate::optim::schedule::{self, JOINED, Rate, Schedule, ScheduleList};

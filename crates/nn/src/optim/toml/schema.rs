@@ -5,8 +5,9 @@ use std::fmt::Write;
 use super::registry::{OneSchedule, Registry, ScheduleKind};
 use super::shared::{self, RECIPE, SHARED, Value};
 use super::training::PATTERN;
+use crate::optim::asked::Type;
 use crate::optim::recipe::{Choice, NonFinite, UnusedParameters};
-use crate::optim::reflect::{Setting, Type};
+use crate::optim::reflect::Setting;
 
 impl Registry {
     /// Returns a JSON schema (draft 7) of the recipes that these kinds allow, in the short and the long

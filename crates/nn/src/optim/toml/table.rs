@@ -5,9 +5,11 @@ use std::ops::Range;
 use serde::de::DeserializeOwned;
 
 use super::synonyms;
+use crate::optim::asked::Fields;
 use crate::optim::error::{Diagnostic, nearest};
 use crate::optim::range::InvalidSetting;
-use crate::optim::reflect::{self, Fields, Refused};
+use crate::optim::reflect;
+use crate::optim::refused::Refused;
 use crate::optim::value::{Data, Entries, Key, Value};
 
 /// A table and its place in the text.
@@ -57,18 +59,22 @@ impl Table {
         }
     }
 
+    /// Returns the table as a value, after a look at its keys.
+    fn settings(self, fields: Fields) -> Result<Value, Diagnostic> {
+        let Table { entries, span, also } = self;
+        if fields != Fields::Open {
+            let valid = || fields.names().iter().chain(&also).copied();
+            refuse_others(&entries, |key| fields.names().contains(&key), valid)?;
+        }
+        Ok(Value { span, data: Data::Table(entries) })
+    }
+
     /// Deserializes the settings, and passes them to `make`.
     pub(super) fn make<T: DeserializeOwned, M>(
         self,
         make: impl FnOnce(T) -> Result<M, InvalidSetting>,
     ) -> Result<M, Diagnostic> {
-        let Table { entries, span, also } = self;
-        let fields = reflect::of::<T>();
-        if fields != Fields::Open {
-            let valid = || fields.names().iter().chain(&also).copied();
-            refuse_others(&entries, |key| fields.names().contains(&key), valid)?;
-        }
-        let table = Value { span, data: Data::Table(entries) };
+        let table = self.settings(reflect::of::<T>())?;
         let settings = reflect::read(&table)
             .map_err(|refused| located(refused, &table, reflect::field_of::<T>))?;
         make(settings).map_err(|invalid| blamed(&invalid, &table, reflect::field_of::<T>))

@@ -57,11 +57,12 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    /// Checks that the groups of the recipe fit a model: each pattern matches at least one parameter.
+    /// Checks that the groups of the recipe fit a model: each pattern matches at least one parameter, and each group
+    /// has a parameter that belongs to no earlier group.
     ///
     /// # Errors
-    /// Returns an error for the first pattern that matches no parameter, with its position and the
-    /// names in the model.
+    /// Returns an error for the first pattern that matches no parameter, or group without one of its own, with its
+    /// position and the names in the model.
     pub fn check(&self, model: &dyn Params<F>) -> Result<(), ConfigError> {
         if self.recipe.groups().is_empty() {
             return Ok(());

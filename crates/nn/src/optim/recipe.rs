@@ -222,7 +222,7 @@ impl PartialEq for Group {
 /// ```
 ///
 /// The recipe is the whole file, or its table `[optimizer]`; the other keys then belong to the
-/// application. The short form puts the transforms of its shared keys in this order:
+/// program, except for names that are nearly those of a recipe. The short form puts the transforms of its shared keys in this order:
 ///
 /// 1. before the rule: `clip_value`, `clip_tensor_norm`, `clip_norm` (over the whole model), `maximize`,
 ///    and `weight_decay` as an L2 penalty;

@@ -168,24 +168,25 @@ impl<F: Float> Optimizer<F> {
         is_due: bool,
     ) -> Checked<()> {
         let waiting = self.accumulated.as_ref().map(|(sum, _)| sum);
-        let all = [grads, waiting];
         let needs_all = is_due && self.recipe.unused_parameters() == UnusedParameters::Error;
-        let (mut mistake, mut missing, mut hints, mut next) = (None, Vec::new(), [0, 0], 0);
+        let (mut mistake, mut missing) = (None, Vec::new());
+        let (mut hint, mut waiting_hint, mut next) = (0, 0, 0);
         let mut waits_for_other_model = waiting.is_some_and(|sum| !sum.as_slice().is_empty());
         model.visit(Path::ROOT, &mut |path, leaf| {
             let Leaf::Param(param) = leaf else { return };
             if param.is_frozen() {
                 return;
             }
-            let mut has_gradient = false;
-            for (i, (grads, hint)) in all.into_iter().zip(&mut hints).enumerate() {
-                let Some(grads) = grads else { continue };
-                let Some(found) = grads.find(param.id(), *hint) else { continue };
+            let mut find = |grads: Option<&Gradients<F>>, hint: &mut usize| {
+                let Some(grads) = grads else { return false };
+                let Some(found) = grads.find(param.id(), *hint) else { return false };
                 *hint = found + 1;
-                has_gradient = true;
-                waits_for_other_model &= i == 0;
                 check_shape(&mut mistake, path, param, &grads.as_slice()[found].1);
-            }
+                true
+            };
+            let is_waiting = find(waiting, &mut waiting_hint);
+            waits_for_other_model &= !is_waiting;
+            let has_gradient = find(grads, &mut hint) || is_waiting;
             if !has_gradient {
                 if needs_all {
                     missing.push(path.to_string());

@@ -16,7 +16,7 @@ use crate::module::SOURCES;
 /// ```
 /// use wengert_nn::{CloneModule, Relu, Sequential, Tanh};
 ///
-/// let activation = |name| -> Box<dyn CloneModule> {
+/// let activation = |name: &str| -> Box<dyn CloneModule> {
 ///     if name == "relu" { Box::new(Relu) } else { Box::new(Tanh) }
 /// };
 /// let net = Sequential::new().then(activation("tanh"));

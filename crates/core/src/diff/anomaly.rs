@@ -117,7 +117,7 @@ pub struct NotFinite {
     /// Identity of the parameter, if the leaf is one.
     pub param: Option<ParamId>,
     /// Line that recorded the operation or leaf.
-    pub location: Location<'static>,
+    pub location: &'static Location<'static>,
     /// The input whose cotangent is not finite; `None` if the operation's value is not.
     pub cotangent: Option<usize>,
     /// The NaN or infinity.
@@ -258,7 +258,7 @@ impl<F: Float> Record<F> {
             operation: kind.to_owned(),
             is_leaf: true,
             param,
-            location: *node.location,
+            location: node.location,
             cotangent: None,
             number: value.as_slice()[flat].to_f64(),
             position: value.shape().position(flat),
@@ -278,7 +278,7 @@ impl<F: Float> Record<F> {
             operation: self.op(at).name(),
             is_leaf: false,
             param: None,
-            location: *node.location,
+            location: node.location,
             cotangent,
             number: found.as_slice()[flat].to_f64(),
             position: found.shape().position(flat),

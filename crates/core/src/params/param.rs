@@ -1,18 +1,20 @@
 //! Parameters, which are trained, and buffers, which are kept and not trained.
 
 use std::fmt::{self, Debug};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Float, Operand, Tensor};
 
 /// The identity of a [`Param`] or [`Buffer`], unique in the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ParamId(u64);
+pub struct ParamId(NonZeroU64);
 
 impl ParamId {
     fn fresh() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed));
+        Self(id.expect("fewer than 2^64 parameters"))
     }
 }
 

@@ -17,10 +17,12 @@ struct Reuse<F: Float> {
 pub(crate) type ParamList<F> = Vec<(ParamId, Tensor<F>)>;
 
 impl<F: Float> Reuse<F> {
-    const NOTHING: Self = Self {
-        tapes: [RefCell::new(Vec::new()), RefCell::new(Vec::new())],
-        lists: RefCell::new(Vec::new()),
-    };
+    const fn nothing() -> Self {
+        Self {
+            tapes: [RefCell::new(Vec::new()), RefCell::new(Vec::new())],
+            lists: RefCell::new(Vec::new()),
+        }
+    }
 
     /// The tapes for this mode.
     fn tapes(&self, mode: Mode) -> &RefCell<Vec<Tape<F>>> {
@@ -37,8 +39,8 @@ impl<F: Float> Reuse<F> {
 fn in_reuse<F: Float, R>(f: impl FnOnce(&Reuse<F>) -> R) -> Option<R> {
     thread_local! {
         static REUSE: (Reuse<f32>, Reuse<f64>) = const { (
-            Reuse::NOTHING,
-            Reuse::NOTHING,
+            Reuse::nothing(),
+            Reuse::nothing(),
         ) };
     }
     REUSE.try_with(|(single, double)| f(of_precision(single, double))).ok()

@@ -37,7 +37,7 @@ fn padding_and_slices() {
         if kept(i) { (i - 6) as f64 } else { 0.0 }
     });
     expect(&gradient(&numbers(), |x| x.slice_step(0, 3.., 5)), |i| {
-        if i >= 3 && (i - 3) % 5 == 0 { ((i - 3) / 5 + 1) as f64 } else { 0.0 }
+        if i >= 3 && (i - 3).is_multiple_of(5) { ((i - 3) / 5 + 1) as f64 } else { 0.0 }
     });
     expect(&gradient(&numbers().reshape([N / 10, 10]), |x| x.narrow(1, 2, 3)), |i| {
         let (row, column) = (i / 10, i % 10);

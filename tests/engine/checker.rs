@@ -1,6 +1,8 @@
 //! The gradient checker: it accepts right derivatives close to kinks, and names a kink; it refuses a small mistake
 //! in one element of thousands.
 
+use std::slice::from_ref;
+
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
 use wengert::{Against, Check, Float, UnaryOp, Value};
@@ -58,17 +60,17 @@ fn kinks_of_all_kinds_nearby_are_accepted() {
     let near = Tensor::from([1e-5, -3e-4, 2e-3, -1e-6, 0.7, -1.3]);
     let other = &near * 0.5;
     let check = Check::new().seed(4);
-    check.gradients(|x| x[0].abs() * x[0], &[near.clone()]).unwrap();
-    check.gradients(|x| x[0].leaky_relu(0.1).square(), &[near.clone()]).unwrap();
+    check.gradients(|x| x[0].abs() * x[0], from_ref(&near)).unwrap();
+    check.gradients(|x| x[0].leaky_relu(0.1).square(), from_ref(&near)).unwrap();
     check.gradients(|x| x[0].maximum(x[1]), &[near.clone(), other.clone()]).unwrap();
-    check.gradients(|x| x[0].max() * x[0].sum(), &[near.clone()]).unwrap();
+    check.gradients(|x| x[0].max() * x[0].sum(), from_ref(&near)).unwrap();
     check.gradients(|x| x[0].greater(0.0).where_cond(x[0].exp(), x[1]), &[near, other]).unwrap();
 }
 
 #[test]
 fn a_kink_is_called_a_kink() {
     let at_kink = Tensor::from([[1.0, 2.0], [0.0, 3.0]]);
-    let error = Check::new().full().gradients(|x| x[0].relu(), &[at_kink.clone()]).unwrap_err();
+    let error = Check::new().full().gradients(|x| x[0].relu(), from_ref(&at_kink)).unwrap_err();
     assert_eq!(error.index, Some(vec![1, 0]));
     let Against::Kink { left, right } = error.against else { panic!("{error}") };
     assert!(left == 0.0 && right > 0.9, "{error}");

@@ -63,7 +63,7 @@ const DISCARDING: &[(&str, Function)] = &[
     ("where not", |y| (1.0 - mask(y)).where_cond(0.25, y)),
     ("masked_fill", |y| y.masked_fill(&tensor![1.0, 0.0], 0.25)),
     ("narrow", |y| y.narrow(0, 1, 1)),
-    ("index_select", |y| y.index_select(0, &Indices::from([1, 1]))),
+    ("index_select", |y| y.index_select(0, [1, 1])),
     ("two selections", |y| mask(y).where_cond(mask(y).where_cond(y, 0.5).exp(), 0.25)),
 ];
 
@@ -148,7 +148,7 @@ fn a_nan_that_was_selected_is_not_lost() {
     assert!(gradient(3.0, |x| x.var(1)).is_nan());
     let ops = [false, true].map(|either| wengert::ops::MulNoNan { either });
     let value = |op: &wengert::ops::MulNoNan, a: f64, b: f64| {
-        wengert::Value::apply(op.clone(), [&tensor![a], &tensor![b]]).to_vec()[0]
+        wengert::Value::apply(*op, [&tensor![a], &tensor![b]]).to_vec()[0]
     };
     for op in &ops {
         assert_eq!(value(op, 0.0, f64::NAN), 0.0);

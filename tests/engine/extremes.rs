@@ -154,7 +154,7 @@ fn memory_that_the_machine_does_not_have_is_a_panic_with_the_shape() {
     // An operation as well; the line is the library's, the process goes on.
     let x = Tensor::ones([1 << 20, 1]);
     let caught = crate::panics::caught(|| {
-        drop(x.matmul(&x.reshape([1, -1])).expand([1 << 18, 1 << 20, 1 << 20]))
+        drop(x.matmul(x.reshape([1, -1])).expand([1 << 18, 1 << 20, 1 << 20]))
     });
     assert!(caught.message.starts_with("no memory for a tensor of shape ["), "{}", caught.message);
 }

@@ -230,7 +230,7 @@ impl Check {
         if let Some(slope) = settled().find(|&slope| self.agree(gradient, slope)) {
             return (Against::FiniteDifferences, slope);
         }
-        let slope = settled().last().unwrap_or(usual);
+        let slope = settled().next_back().unwrap_or(usual);
         // A kink explains the difference if it is large enough: the slope across it is the mean of its sides.
         let [left, right] = slopes_of_sides(value, self.step * 1e-3);
         let kink = (left - right).abs() > (gradient - slope).abs();

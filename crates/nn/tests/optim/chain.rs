@@ -384,7 +384,7 @@ fn a_parameter_of_any_length_passes_through_two_transforms() {
     let chain = Chain::<f32>::new(recipe.chain());
     for len in [0, 1, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 8191, 8192, 8193] {
         let (mut param, mut state) = (Tensor::ones([len]), chain.init([len].into()));
-        let sign = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let gradient = Tensor::from_fn([len], |i| sign(i) * i as f32);
         chain.finish(StepContext::new(0, 0.5), &gradient, &mut param, &mut state);
         let expected = Tensor::from_fn([len], |i| 1.0 + 0.5 * sign(i) * (i as f32).min(2.0));

@@ -296,7 +296,8 @@ fn batches_of_random_sizes_take_little_more_than_the_largest() {
         assert!(largest > 100 * MIB, "{} MiB", largest / MIB);
         (0..30).for_each(|i| step(1 + i * 7919 % 20_000));
         let taken = largest_resident() - before;
-        assert!(10 * taken < 23 * largest, "{} MiB for {} MiB", taken / MIB, largest / MIB);
+        // Twice the largest step, and what the allocator cannot join.
+        assert!(2 * taken < 5 * largest, "{} MiB for {} MiB", taken / MIB, largest / MIB);
     });
 }
 

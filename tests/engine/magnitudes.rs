@@ -193,7 +193,7 @@ fn losses_of_empty_batches_are_nan_on_average_and_zero_in_sum() {
             &|x| x.triplet_margin_with(x, x, reduction),
         ];
         for (k, loss) in losses.iter().enumerate() {
-            let (y, g) = differentiate(&x, |x| loss(x));
+            let (y, g) = differentiate(&x, loss);
             assert!(y.item() == expected || y.item().is_nan() && expected.is_nan(), "{k}: {y}");
             assert_eq!(g, x, "{k}");
         }
@@ -240,6 +240,7 @@ fn the_norm_of_one_axis_and_of_several_agree_and_have_a_kink_at_zero() {
 }
 
 #[test]
+#[allow(clippy::needless_borrows_for_generic_args)] // The references are what is tested.
 fn indices_are_given_by_reference_and_as_rows() {
     let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
     let labels = vec![1, 0];

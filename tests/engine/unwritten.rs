@@ -32,7 +32,7 @@ fn expect(found: &Tensor, number: impl Fn(usize) -> f64) {
 fn padding_and_slices() {
     let inside = |i: usize| (100..100 + N).contains(&i);
     expect(&numbers().pad(0, 100, 50, 0.0), |i| if inside(i) { (i - 99) as f64 } else { 0.0 });
-    let kept = |i: usize| i >= 7 && i < N - 9;
+    let kept = |i: usize| (7..N - 9).contains(&i);
     expect(&gradient(&numbers(), |x| x.narrow(0, 7, N - 16)), |i| {
         if kept(i) { (i - 6) as f64 } else { 0.0 }
     });

@@ -235,11 +235,11 @@ fn products_of_batches_of_equal_number_and_different_shape() {
     let product = x.matmul(y);
     let gradients = (product * &weight).sum().backward();
     let (mut value, mut ga, mut gb) = (vec![0.0; 16], vec![0.0; 12], vec![0.0; 12]);
-    for at in 0..16 {
+    for (at, value) in value.iter_mut().enumerate() {
         let [p, q, i, j] = [at / 8, at / 4 % 2, at / 2 % 2, at % 2];
         for k in 0..3 {
             let (left, right) = (p * 6 + i * 3 + k, q * 6 + k * 2 + j);
-            value[at] += a.as_slice()[left] * b.as_slice()[right];
+            *value += a.as_slice()[left] * b.as_slice()[right];
             ga[left] += weight.as_slice()[at] * b.as_slice()[right];
             gb[right] += weight.as_slice()[at] * a.as_slice()[left];
         }

@@ -179,11 +179,14 @@ impl<const AXES: usize, F: Float> Module<F> for BatchNorm<AXES, F> {
         let _layer = tape.layer(Self::NAME);
         let shape = x.shape();
         self.expect_input(x);
-        let mut y = match (&self.running_mean, &self.running_var) {
+        let weight = self.weight.as_ref().map(|weight| along_channels(tape.param(weight), shape));
+        // The weight is scaled for each channel first, which saves a pass over `x`.
+        let y = match (&self.running_mean, &self.running_var) {
             (Some(mean), Some(var)) if !tape.is_training() => {
                 let [mean, var] =
                     [mean, var].map(|buffer| along_channels(tape.constant(buffer.value()), shape));
-                (x - mean) * var.add_scalar(self.eps).rsqrt()
+                let scale = var.add_scalar(self.eps).rsqrt();
+                (x - mean) * weight.map_or(scale, |weight| weight * scale)
             }
             (mean, var) => {
                 Self::expect_batch(x);
@@ -193,12 +196,12 @@ impl<const AXES: usize, F: Float> Module<F> for BatchNorm<AXES, F> {
                 {
                     self.update_running_stats(x, deviation, [mean, var]);
                 }
-                deviation / spread
+                match weight {
+                    Some(weight) => deviation * (weight / spread),
+                    None => deviation / spread,
+                }
             }
         };
-        if let Some(weight) = &self.weight {
-            y = y * along_channels(tape.param(weight), shape);
-        }
         match &self.bias {
             Some(bias) => y + along_channels(tape.param(bias), shape),
             None => y,

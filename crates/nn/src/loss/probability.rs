@@ -48,6 +48,26 @@ impl BinaryOp for BinaryCrossEntropy {
     }
 }
 
+/// `-t ln s - (1 - t) ln(1 - s)` with `s = sigmoid(x)`. Neither logarithm cancels, and a share of 0 adds nothing, even if
+/// its logarithm is infinite.
+#[derive(Clone, Copy, Debug)]
+struct LogitCrossEntropy;
+
+impl BinaryOp for LogitCrossEntropy {
+    wengert_core::entry_points!(Op<2>);
+
+    fn value<F: Float>(&self, x: F, t: F) -> F {
+        // -ln s is max(-x, 0) and a rest, -ln(1 - s) is max(x, 0) and the same rest.
+        let share =
+            |share: F, x: F| if share == F::ZERO || x <= F::ZERO { F::ZERO } else { share * x };
+        share(F::ONE - t, x) + share(t, -x) + (-x.abs()).exp().ln_1p()
+    }
+
+    fn derivative<M: UnaryOps>(&self, i: usize, x: &M, t: &M) -> M {
+        if i == 0 { (-t.clone() + 1.0) * x.sigmoid() - x.neg().sigmoid() * t } else { x.neg() }
+    }
+}
+
 #[track_caller]
 pub(super) fn bce<'t, F: Float>(
     x: Var<'t, F>,
@@ -66,13 +86,13 @@ pub(super) fn bce_with_logits<'t, F: Float>(
     BceWithLogits { weight, pos_weight, reduction }: BceWithLogits<F>,
 ) -> Var<'t, F> {
     let target = target_for("bce_with_logits", x, target);
-    let positive = match pos_weight {
-        None => target,
-        Some(pos_weight) => target * &pos_weight,
+    let losses = match pos_weight {
+        None => x.combine(LogitCrossEntropy, &target),
+        Some(pos_weight) => {
+            let positive = (target * &pos_weight).mul_no_nan(&(-x).softplus());
+            positive + (-target + 1.0).mul_no_nan(&x.softplus())
+        }
     };
-    // -p t ln s - (1 - t) ln(1 - s) with s = sigmoid(x). Neither logarithm cancels, and a share of 0 adds nothing to
-    // the loss, even if its logarithm is infinite.
-    let losses = positive.mul_no_nan(&(-x).softplus()) + (-target + 1.0).mul_no_nan(&x.softplus());
     reduction.apply(weighted(losses, weight))
 }
 

@@ -247,7 +247,12 @@ impl<B: BinaryOp> Op<2> for B {
     }
 
     fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        map_pairs(x, out, |a, b| self.value(a, b))
+        map_pairs(
+            x,
+            out,
+            #[inline(always)]
+            |a, b| self.value(a, b),
+        )
     }
 
     fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
@@ -294,7 +299,13 @@ fn map_pairs<F: Float>(
 ) -> Tensor<F> {
     Tensor::written(out, |y| {
         if a.shape() == b.shape() {
-            zip2(y, a.as_slice(), b.as_slice(), |y, a, b| *y = f(a, b));
+            zip2(
+                y,
+                a.as_slice(),
+                b.as_slice(),
+                #[inline(always)]
+                |y, a, b| *y = f(a, b),
+            );
         } else {
             let (a_strides, b_strides) = (a.shape().strides_in(&out), b.shape().strides_in(&out));
             broadcast2(y, &out, a.as_slice(), &a_strides, b.as_slice(), &b_strides, f);

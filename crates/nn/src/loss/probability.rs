@@ -56,13 +56,15 @@ struct LogitCrossEntropy;
 impl BinaryOp for LogitCrossEntropy {
     wengert_core::entry_points!(Op<2>);
 
+    #[inline(always)]
     fn value<F: Float>(&self, x: F, t: F) -> F {
         // -ln s is max(-x, 0) and a rest, -ln(1 - s) is max(x, 0) and the same rest.
         let share =
-            |share: F, x: F| if share == F::ZERO || x <= F::ZERO { F::ZERO } else { share * x };
+            |share: F, x: F| if (share == F::ZERO) | (x <= F::ZERO) { F::ZERO } else { share * x };
         share(F::ONE - t, x) + share(t, -x) + (-x.abs()).exp().ln_1p()
     }
 
+    #[inline(always)]
     fn derivative<M: UnaryOps>(&self, i: usize, x: &M, t: &M) -> M {
         if i == 0 { (-t.clone() + 1.0) * x.sigmoid() - x.neg().sigmoid() * t } else { x.neg() }
     }

@@ -57,7 +57,8 @@ pub use ops::{
 pub use params::param::{Buffer, Param, ParamId};
 pub use params::{Leaf, LeafMut, Params, Path};
 pub use rand;
-pub use shape::{Axes, AxisList, MAX_NUMEL, MAX_RANK, ReshapeTo, Shape, Strides};
+pub use shape::reshape::ReshapeTo;
+pub use shape::{Axes, AxisList, MAX_NUMEL, MAX_RANK, Shape, Strides};
 pub use tape::backward::{Seeded, evaluate, gradients, gradients_with, seeded};
 pub use tape::eval_shape::{LayerTrace, ShapeTrace, eval_shape};
 pub use tape::gradients::Gradients;

@@ -5,6 +5,7 @@
 
 mod block;
 mod broadcast;
+mod depthwise;
 mod map;
 mod matmul;
 mod nest;

@@ -8,7 +8,8 @@ use super::rearrange::{Concat, Permute, StopGradient, Triangle};
 use super::slice::{Narrow, PadZeros, SliceScatter, StridedSlice};
 use crate::error::{ensure_shape, expect_shape};
 use crate::op::Value;
-use crate::shape::{Axes, AxisList, MAX_RANK, ReshapeTo, Shape};
+use crate::shape::reshape::ReshapeTo;
+use crate::shape::{Axes, AxisList, MAX_RANK, Shape};
 use crate::{Op, ShapeError};
 
 /// Movement of elements, for tensors and variables.

@@ -10,7 +10,6 @@ struct Counting;
 thread_local! {
     pub(crate) static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
     /// Bytes that this thread has allocated, less those it has freed.
-    #[allow(dead_code)] // Not every test reads it.
     pub(crate) static LIVE: Cell<isize> = const { Cell::new(0) };
 }
 

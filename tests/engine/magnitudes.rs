@@ -240,13 +240,13 @@ fn the_norm_of_one_axis_and_of_several_agree_and_have_a_kink_at_zero() {
 }
 
 #[test]
-#[allow(clippy::needless_borrows_for_generic_args)] // The references are what is tested.
 fn indices_are_given_by_reference_and_as_rows() {
     let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
     let labels = vec![1, 0];
-    assert_eq!(x.index_select(0, &[1, 0]), x.index_select(0, &labels));
+    let array: &[usize; 2] = &[1, 0];
+    assert_eq!(x.index_select(0, array), x.index_select(0, &labels));
     assert_eq!(Indices::from([[0], [1]]).shape(), [2, 1].into());
     assert_eq!(x.gather(1, [[0], [1]]), Tensor::from([[1.0], [4.0]]));
     let loss = |y: &dyn for<'t> Fn(Var<'t>) -> Var<'t>| evaluate(|tape| y(tape.constant(&x)));
-    assert_eq!(loss(&|x| x.cross_entropy(&labels)), loss(&|x| x.cross_entropy(&[1, 0])));
+    assert_eq!(loss(&|x| x.cross_entropy(&labels)), loss(&|x| x.cross_entropy(array)));
 }

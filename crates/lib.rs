@@ -51,6 +51,7 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `io` | weights and optimizer state in safetensors files, `.npy` and `.npz`: the module `io` |
+//! | `train` | data files, batches, metrics, training that resumes, reports, sweeps: the module `train`; includes `io` |
 //! | `ndarray` | conversions between tensors and arrays of the crate `ndarray`; includes `io` |
 //! | `serde` | `Serialize` and `Deserialize` for tensors, as shape and data |
 //! | `proptest` | strategies for property tests: the module `core::testing` |
@@ -60,6 +61,8 @@ pub use wengert_core as core;
 #[cfg(feature = "io")]
 pub use wengert_io as io;
 pub use wengert_nn as nn;
+#[cfg(feature = "train")]
+pub use wengert_train as train;
 
 pub use wengert_core::{
     Against, Arithmetic, Axes, AxisList, BinaryOp, BinaryOps, Buffer, Check, Checked, ConvOptions,

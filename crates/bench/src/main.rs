@@ -1,12 +1,16 @@
-//! The program that is measured beside its peers: workloads W1 to W4, written with the prelude as a
+//! The program that is measured beside its peers: workloads W1 to W10, written with the prelude as a
 //! user would write them.
 //!
 //! `peer --workload W3 --threads 1 --steps 500` trains on fixed synthetic data and prints one line
 //! of JSON: median and least time of a step, first and last loss, peak memory.
 
+mod nets;
+
 use std::time::Instant;
 
 use wengert::prelude::*;
+
+use nets::{LeNet, Recurrent, Transformer, linear};
 
 /// A workload: `true` to its step asks for the loss.
 type Workload = Box<dyn FnMut() -> f32>;
@@ -28,12 +32,7 @@ impl Module for Mlp {
 impl Mlp {
     /// Layers of these sizes, drawn from streams 100, 102, ..
     fn new(sizes: &[usize], activation: fn(Var<'_>) -> Var<'_>) -> Self {
-        let layer = |(i, size): (usize, &[usize])| {
-            let (inputs, outputs, stream) = (size[0], size[1], 100 + 2 * i as u64);
-            let bound = 1.0 / (inputs as f32).sqrt();
-            let weight = uniform(stream, [outputs, inputs], -bound, bound);
-            Linear::from_tensors(weight, Some(uniform(stream + 1, [outputs], -bound, bound)))
-        };
+        let layer = |(i, size): (usize, &[usize])| linear(100 + 2 * i as u64, size[0], size[1]);
         Self { layers: sizes.windows(2).enumerate().map(layer).collect(), activation }
     }
 }
@@ -73,6 +72,35 @@ fn main() {
                 net.forward(tape.constant(&x)).cross_entropy(&y)
             })
         }
+        "W5" => {
+            let (x, y) = (uniform(1, [64, 1, 28, 28], 0.0, 1.0), labels(2, 64, 10));
+            train(LeNet::new(), "kind = 'adam'\nlr = 1e-3", move |net, tape| {
+                net.forward(tape.constant(&x)).cross_entropy(&y)
+            })
+        }
+        "W6" => {
+            let tokens = Indices::from_vec(labels(1, 1024, 65).as_slice().to_vec(), [16, 64]);
+            let y = labels(2, 1024, 65);
+            let recipe = "kind = 'adamw'\nlr = 1e-3\nweight_decay = 0.01";
+            train(Transformer::new(), recipe, move |net, tape| {
+                net.logits(tape, &tokens).cross_entropy(&y)
+            })
+        }
+        "W7" => elementwise(),
+        "W8" => adam(),
+        "W9" => {
+            let (x, y) = (uniform(1, [48, 300], -1.0, 1.0), labels(2, 48, 7));
+            let net = Mlp::new(&[300, 200, 100, 7], |x| x.silu());
+            train(net, "kind = 'rmsprop'\nlr = 1e-3", move |net, tape| {
+                net.forward(tape.constant(&x)).cross_entropy(&y)
+            })
+        }
+        "W10" => {
+            let (x, y) = (uniform(1, [16, 50, 32], -1.0, 1.0), labels(2, 16, 10));
+            train(Recurrent::new(), "kind = 'adam'\nlr = 1e-3", move |net, tape| {
+                net.forward(tape.constant(&x)).cross_entropy(&y)
+            })
+        }
         other => {
             println!("{{{},\"na\":\"{other} is not written yet\"}}", arguments.head());
             return;
@@ -82,16 +110,49 @@ fn main() {
 }
 
 /// One training step after another on the same batch.
-fn train(
-    mut net: Mlp,
+fn train<N: Params + 'static>(
+    mut net: N,
     recipe: &str,
-    loss: impl for<'t> Fn(&Mlp, &'t Tape) -> Var<'t> + 'static,
+    loss: impl for<'t> Fn(&N, &'t Tape) -> Var<'t> + 'static,
 ) -> Workload {
     let mut optimizer = Optimizer::from_toml(recipe).expect("a valid recipe");
     Box::new(move || {
         let (value, grads) = gradients(|tape| loss(&net, tape));
         optimizer.step(&mut net, &grads);
         value
+    })
+}
+
+/// Gradients of a million elements; the last loss of the warm-up is the sum of all of them.
+fn elementwise() -> Workload {
+    let leaves = [1, 2, 3].map(|stream| Param::from(uniform(stream, [1_000_000], -1.0, 1.0)));
+    let mut step = 0;
+    Box::new(move || {
+        let (y, grads) = gradients(|tape| {
+            let [x, a, b] = leaves.each_ref().map(|leaf| tape.param(leaf));
+            ((x * a + b).tanh() * x.sigmoid()).mean()
+        });
+        step += 1;
+        if step == WARM_UP {
+            leaves.iter().map(|leaf| grads.get(leaf).expect("a gradient").sum().item()).sum()
+        } else {
+            y
+        }
+    })
+}
+
+/// Adam on ten million elements with fixed gradients; only the first and the last loss of the warm-up are computed.
+fn adam() -> Workload {
+    let mut p = Param::from(uniform(100, [10_000_000], -1.0, 1.0));
+    let g = uniform(1, [10_000_000], -1.0, 1.0);
+    let (_, grads) = gradients(|tape| (tape.param(&p) * &g).sum());
+    let mut optimizer = Optimizer::from_toml("kind = 'adam'\nlr = 1e-3").expect("a valid recipe");
+    let mut step = 0;
+    Box::new(move || {
+        step += 1;
+        let loss = if step == 1 || step == WARM_UP { (p.value() * &g).mean().item() } else { 0.0 };
+        optimizer.step(&mut p, &grads);
+        loss
     })
 }
 
@@ -109,6 +170,12 @@ fn uniform<const N: usize>(stream: u64, shape: [usize; N], low: f32, high: f32) 
     Tensor::from_fn(shape, |i| {
         low + (high - low) * ((draw(stream, i as u64) >> 40) as f32 / 16_777_216.0)
     })
+}
+
+/// Uniform within `1 / sqrt(inputs)`.
+fn bounded<const N: usize>(stream: u64, shape: [usize; N], inputs: usize) -> Tensor {
+    let bound = 1.0 / (inputs as f32).sqrt();
+    uniform(stream, shape, -bound, bound)
 }
 
 fn labels(stream: u64, n: usize, classes: u64) -> Indices {
@@ -140,7 +207,8 @@ impl Arguments {
             arguments.steps = match arguments.workload.as_str() {
                 "W1" => 20_000,
                 "W2" => 3_000,
-                "W3" => 500,
+                "W3" | "W9" | "W10" => 500,
+                "W5" | "W6" | "W7" => 60,
                 _ => 20,
             };
         }
@@ -161,9 +229,12 @@ fn fail(message: &str) -> ! {
     std::process::exit(2)
 }
 
-/// Fifty steps to warm up, then samples of some steps each, for at most 2.5 seconds.
+/// Steps that are not measured.
+const WARM_UP: usize = 50;
+
+/// The warm-up, then samples of some steps each, for at most 2.5 seconds.
 fn measure(arguments: &Arguments, step: &mut Workload) {
-    let warm_up = (0..50).map(|_| step()).collect::<Vec<_>>();
+    let warm_up = (0..WARM_UP).map(|_| step()).collect::<Vec<_>>();
     let per_sample = match arguments.workload.as_str() {
         "W1" => 100,
         "W2" => 10,

@@ -17,6 +17,24 @@ pub(crate) fn read<T>(
     opened.and_then(|file| parse(BufReader::new(file))).map_err(|error| error.in_file(path))
 }
 
+/// Replaces a file atomically by these bytes: at every moment, even across a power failure, the file has either its
+/// old or its new content. This is how the library writes all of its files.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("note.txt");
+/// wengert_io::replace_file(&path, b"old")?;
+/// wengert_io::replace_file(&path, b"new")?;
+/// assert_eq!(std::fs::read(&path)?, b"new");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If the file cannot be written. It is unchanged then.
+pub fn replace_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), FileError> {
+    write(path.as_ref(), |file| file.write_all(bytes).map_err(FileError::write))
+}
+
 /// Replaces a file atomically by what `content` writes: at every moment, even across a power failure, the file
 /// has either its old or its new content.
 ///

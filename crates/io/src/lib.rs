@@ -83,7 +83,11 @@ mod state;
 mod text;
 
 pub use error::{FileError, Problem};
+pub use file::replace_file;
 pub use load::{Load, Report, ShapeMismatch, load, named, save};
 #[cfg(feature = "ndarray")]
 pub use ndarray_interop::{from_ndarray, to_ndarray};
-pub use state::{load_state, load_state_lenient, save_state, state_from_bytes, state_to_bytes};
+pub use state::{
+    load_state, load_state_lenient, save_state, state_from_bytes, state_to_bytes,
+    state_to_bytes_with,
+};

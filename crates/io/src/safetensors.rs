@@ -19,7 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -70,7 +70,7 @@ pub fn write<F: Float>(
     path: impl AsRef<Path>,
     tensors: &BTreeMap<String, Tensor<F>>,
 ) -> Result<(), FileError> {
-    file::write(path.as_ref(), |file| encode(&entries(tensors), PYTORCH, file))
+    file::write(path.as_ref(), |file| encode(&entries(tensors), &[PYTORCH], file))
 }
 
 /// Returns the bytes that [`write()`] writes. Equal tensors give equal bytes.
@@ -88,7 +88,7 @@ pub fn write<F: Float>(
 /// ```
 pub fn to_bytes<F: Float>(tensors: &BTreeMap<String, Tensor<F>>) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    encode(&entries(tensors), PYTORCH, &mut bytes)?;
+    encode(&entries(tensors), &[PYTORCH], &mut bytes)?;
     Ok(bytes)
 }
 
@@ -118,11 +118,10 @@ impl<F: Float> Array for Tensor<F> {
     }
 }
 
-/// Writes a file. It has one entry of metadata, because the format does not order several: equal tensors
-/// give equal bytes.
+/// Writes a file. The entries of metadata stand in the given order, so that equal content gives equal bytes.
 pub(crate) fn encode(
     entries: &[(&str, &dyn Array)],
-    (key, value): (&str, &str),
+    metadata: &[(&str, &str)],
     to: &mut dyn Write,
 ) -> Result<(), FileError> {
     if entries.iter().any(|(name, _)| *name == METADATA) {
@@ -139,10 +138,10 @@ pub(crate) fn encode(
         ((*name).to_owned(), info)
     });
     let infos = infos.collect();
-    let metadata = HashMap::from([(key.to_owned(), value.to_owned())]);
     let wrong = |error: &dyn ToString| FileError::content("tensors for a file", error.to_string());
-    let header = Metadata::new(Some(metadata), infos).map_err(|error| wrong(&error))?;
-    let mut header = serde_json::to_vec(&header).map_err(|error| wrong(&error))?;
+    let infos = Metadata::new(None, infos).map_err(|error| wrong(&error))?;
+    let infos = serde_json::to_string(&infos).map_err(|error| wrong(&error))?;
+    let mut header = with_metadata(&infos, metadata).into_bytes();
     header.resize(header.len().next_multiple_of(LENGTH), b' ');
     if header.len() as u64 > header::MAX_BYTES {
         let expected = format!("names that fit in a header of {} bytes", header::MAX_BYTES);
@@ -153,6 +152,46 @@ pub(crate) fn encode(
         .and_then(|()| to.write_all(&header))
         .and_then(|()| entries.iter().try_for_each(|(_, array)| array.write(to)))
         .map_err(FileError::write)
+}
+
+/// Inserts metadata into a header. The crate `safetensors` writes several entries in a random order.
+fn with_metadata(infos: &str, metadata: &[(&str, &str)]) -> String {
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let entry = |&(key, value): &(&str, &str)| format!("{}:{}", text(key), text(value));
+    let entries = metadata.iter().map(entry).collect::<Vec<_>>().join(",");
+    let comma = if infos == "{}" { "" } else { "," };
+    format!("{{\"{METADATA}\":{{{entries}}}{comma}{}", &infos[1..])
+}
+
+/// Returns the metadata of the bytes of a file: texts by name.
+///
+/// # Errors
+/// If the bytes are no safetensors file.
+///
+/// ```
+/// use wengert_core::Tensor;
+/// use wengert_io::safetensors;
+///
+/// let weights = [("weight".to_owned(), Tensor::<f32>::ones([2]))].into();
+/// let bytes = safetensors::to_bytes(&weights)?;
+/// assert_eq!(safetensors::metadata(&bytes)?, [("format".to_owned(), "pt".to_owned())].into());
+/// # Ok::<(), wengert_io::FileError>(())
+/// ```
+pub fn metadata(bytes: &[u8]) -> Result<BTreeMap<String, String>, FileError> {
+    Ok(Contents::parse(Cursor::new(bytes))?.metadata)
+}
+
+/// Returns the bytes of a file with named tensors and these entries of metadata, in this order.
+///
+/// # Errors
+/// In the cases of [`to_bytes`].
+pub fn to_bytes_with<F: Float>(
+    tensors: &BTreeMap<String, Tensor<F>>,
+    metadata: &[(&str, &str)],
+) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    encode(&entries(tensors), metadata, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// A parsed file, in which the numbers are still bytes.

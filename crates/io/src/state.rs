@@ -42,7 +42,7 @@ pub fn save_state<F: Float>(
     optimizer: &Optimizer<F>,
     model: &dyn Params<F>,
 ) -> Result<(), FileError> {
-    file::write(path.as_ref(), |file| write_state(&optimizer.state(model), file))
+    file::write(path.as_ref(), |file| write_state(&optimizer.state(model), &[], file))
 }
 
 /// Loads the state of an optimizer, so that training resumes with the same bits.
@@ -96,19 +96,37 @@ const NUMBERS: &str = "numbers";
 /// # Ok::<(), wengert_io::FileError>(())
 /// ```
 pub fn state_to_bytes<F: Float>(state: &OptimizerState<F>) -> Result<Vec<u8>, FileError> {
+    state_to_bytes_with(state, &[])
+}
+
+/// Returns the bytes of a file with a state and further entries of metadata, which
+/// [`safetensors::metadata`](crate::safetensors::metadata) reads. They stand first in the file, in this order.
+///
+/// # Errors
+/// In the case of [`state_to_bytes`].
+pub fn state_to_bytes_with<F: Float>(
+    state: &OptimizerState<F>,
+    metadata: &[(&str, &str)],
+) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    write_state(state, &mut bytes)?;
+    write_state(state, metadata, &mut bytes)?;
     Ok(bytes)
 }
 
-fn write_state<F: Float>(state: &OptimizerState<F>, to: &mut dyn Write) -> Result<(), FileError> {
+fn write_state<F: Float>(
+    state: &OptimizerState<F>,
+    metadata: &[(&str, &str)],
+    to: &mut dyn Write,
+) -> Result<(), FileError> {
     let OptimizerState { tensors, numbers } = state;
     let list = serde_json::Value::from(numbers.keys().map(String::as_str).collect::<Vec<_>>());
     let scalar = |(name, &number): (_, &f64)| (name, Tensor::scalar(number));
     let scalars: Vec<(&String, Tensor<f64>)> = numbers.iter().map(scalar).collect();
     let tensors = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor as &dyn Array));
     let scalars = scalars.iter().map(|(name, number)| (name.as_str(), number as &dyn Array));
-    encode(&tensors.chain(scalars).collect::<Vec<_>>(), (NUMBERS, &list.to_string()), to)
+    let list = list.to_string();
+    let metadata = [metadata, &[(NUMBERS, &list)]].concat();
+    encode(&tensors.chain(scalars).collect::<Vec<_>>(), &metadata, to)
 }
 
 /// Reads a state from the bytes of a file that [`save_state`] wrote.

@@ -9,6 +9,7 @@
 //! * [`Schedule`]: the learning rate as a function of the step, such as [`Cosine`], or of a metric:
 //!   [`Plateau`].
 //! * [`Registry`]: the kinds that a TOML text may name; your own rules and schedules are added to it.
+//! * [`ConfigTable`]: the other tables of a program's configuration, read with the same errors.
 //! * [`Chain`]: the transforms, ready to run, for training loops without an [`Optimizer`].
 
 mod asked;
@@ -47,5 +48,5 @@ pub use rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule
 pub use rules::*;
 pub use schedule::*;
 pub use state::OptimizerState;
-pub use toml::Registry;
+pub use toml::{ConfigPlace, ConfigTable, Registry};
 pub use transform::{Alias, Transform};

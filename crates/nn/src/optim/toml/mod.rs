@@ -4,8 +4,9 @@
 //! recipe), `plans` (its rates, chains and groups), `registry` (the kind's name), `table` (the settings, into the
 //! struct of that kind). `rate` reads schedules, `training` their lengths, `shared` holds the keys that all kinds have
 //! in common, `hints` and `synonyms` say what an unknown name is called here, `write` prints, and `schema` describes the
-//! grammar to editors.
+//! grammar to editors. `config_table` reads other tables of a configuration in the same way.
 
+mod config_table;
 mod hints;
 mod overrides;
 mod plans;
@@ -19,4 +20,5 @@ mod table;
 mod training;
 mod write;
 
+pub use config_table::{ConfigPlace, ConfigTable};
 pub use registry::Registry;

@@ -8,19 +8,27 @@ use ::toml::de::DeTable;
 use crate::optim::error::{Diagnostic, Source, nearest, shortened};
 use crate::optim::value::{Data, Entries, Key, Value};
 
-/// A recipe's text and its overrides. Spans count bytes as if they were concatenated.
+/// A text and its overrides. Spans count bytes as if they were concatenated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Texts<'a> {
     text: &'a str,
     overrides: &'a [String],
+    /// The table that the names of overrides may begin with, if the overrides are for one table.
+    table: Option<&'static str>,
 }
 
 /// Key that a value is parsed with.
 const KEY: &str = "value=";
 
 impl<'a> Texts<'a> {
-    pub(crate) fn new(text: &'a str, overrides: &'a [String]) -> Self {
-        Texts { text, overrides }
+    /// Returns a recipe's text and overrides of its settings.
+    pub(crate) fn of_recipe(text: &'a str, overrides: &'a [String]) -> Self {
+        Texts { text, overrides, table: Some("optimizer") }
+    }
+
+    /// Returns a text and overrides whose names begin at its top level.
+    pub(crate) fn whole(text: &'a str, overrides: &'a [String]) -> Self {
+        Texts { text, overrides, table: None }
     }
 
     /// Returns the overrides, each with its first byte.
@@ -46,14 +54,15 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// Applies the overrides, in order, to the table of the recipe.
-    pub(crate) fn apply(&self, recipe: &mut Entries) -> Result<(), Diagnostic> {
+    /// Applies the overrides, in order, to the table that they are for.
+    pub(crate) fn apply(&self, entries: &mut Entries) -> Result<(), Diagnostic> {
         for (start, text) in self.overrides() {
             let Some((path, value)) = text.split_once('=') else {
                 let span = start..start + text.len();
                 return Err(Diagnostic::new(span, "expected an override `key=value`"));
             };
-            put(recipe, path, start, read(value, start + path.len() + 1)?)?;
+            let value = read(value, start + path.len() + 1)?;
+            put(entries, self.table, path, start, value)?;
         }
         Ok(())
     }
@@ -78,8 +87,14 @@ fn read(text: &str, at: usize) -> Result<Value, Diagnostic> {
     }
 }
 
-/// Sets the value at the dotted path, which begins at byte `at`.
-fn put(recipe: &mut Entries, path: &str, at: usize, value: Value) -> Result<(), Diagnostic> {
+/// Sets the value at the dotted path, which begins at byte `at` and perhaps with the name of the `table`.
+fn put(
+    entries: &mut Entries,
+    table: Option<&'static str>,
+    path: &str,
+    at: usize,
+    value: Value,
+) -> Result<(), Diagnostic> {
     let mut at = at;
     let mut keys: Vec<Key> = path
         .split('.')
@@ -89,14 +104,14 @@ fn put(recipe: &mut Entries, path: &str, at: usize, value: Value) -> Result<(), 
             Key::new(key.trim(), span)
         })
         .collect();
-    if keys.len() > 1 && keys[0].name == "optimizer" {
+    if keys.len() > 1 && table == Some(&keys[0].name) {
         keys.remove(0);
     }
     let (last, between) = keys.split_last().expect("a split has a part");
     if last.name.is_empty() {
         return Err(Diagnostic::new(last.span.clone(), "expected the name of a setting"));
     }
-    let mut holder = Holder::Table(recipe);
+    let mut holder = Holder::Table(entries);
     for (i, key) in between.iter().enumerate() {
         let name = &key.name;
         let shown = shortened(name);
@@ -104,12 +119,15 @@ fn put(recipe: &mut Entries, path: &str, at: usize, value: Value) -> Result<(), 
         if let Holder::Table(entries) = &holder
             && !entries.contains(name)
         {
-            if i == 0 && nearest(name, &["optimizer"]).is_some() {
-                return Err(Diagnostic::unknown(key.span.clone(), "key", name, ["optimizer"]));
+            if let (0, Some(table)) = (i, table)
+                && nearest(name, &[table]).is_some()
+            {
+                return Err(Diagnostic::unknown(key.span.clone(), "key", name, [table]));
             }
             if indexed {
+                let text = if table.is_some() { "recipe" } else { "configuration" };
                 let message = format!(
-                    "the recipe gives no `{shown}`, of which an element could be replaced: expected \
+                    "the {text} gives no `{shown}`, of which an element could be replaced: expected \
                      the whole array, `{shown}=[..]`"
                 );
                 return Err(Diagnostic::new(key.span.clone(), message));

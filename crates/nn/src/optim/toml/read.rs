@@ -33,12 +33,16 @@ impl Registry {
     pub fn read(&self, text: &str) -> Result<Recipe, ConfigError> {
         // A byte order mark is no character of the first line.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let texts = Texts::new(text, &self.overrides);
-        recipe(self, text, texts).map_err(|Diagnostic { span, problem }| {
-            texts.source(span).error(match problem {
-                Problem::Said(message) => message,
-                Problem::Unknown(unknown) => unknown.message(hints::hint(self, &unknown)),
-            })
+        let texts = Texts::of_recipe(text, &self.overrides);
+        recipe(self, text, texts).map_err(|diagnostic| self.error(texts, diagnostic))
+    }
+
+    /// Returns the error for a mistake in a recipe.
+    pub(super) fn error(&self, texts: Texts<'_>, diagnostic: Diagnostic) -> ConfigError {
+        let Diagnostic { span, problem } = diagnostic;
+        texts.source(span).error(match problem {
+            Problem::Said(message) => message,
+            Problem::Unknown(unknown) => unknown.message(hints::hint(self, &unknown)),
         })
     }
 
@@ -50,11 +54,7 @@ impl Registry {
         let path = path.as_ref();
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, error))?;
-        let mut recipe = self.read(&text).map_err(|error| error.in_file(path))?;
-        for source in recipe.groups.iter_mut().flat_map(|group| &mut group.sources) {
-            source.in_file(path);
-        }
-        Ok(recipe)
+        self.read(&text).map(|recipe| in_file(recipe, path)).map_err(|error| error.in_file(path))
     }
 }
 
@@ -94,6 +94,15 @@ fn recipe(registry: &Registry, text: &str, texts: Texts<'_>) -> Result<Recipe, D
     })?;
     let mut table = table_of_recipe(registry, document.into_inner())?;
     texts.apply(&mut table.entries)?;
+    recipe_of(registry, table, texts)
+}
+
+/// Reads a recipe from its table, to which the overrides have been applied.
+pub(super) fn recipe_of(
+    registry: &Registry,
+    mut table: Table,
+    texts: Texts<'_>,
+) -> Result<Recipe, Diagnostic> {
     let own = own_keys(registry, &table.entries);
     shared::rename_keys(&mut table.entries, own)?;
     let accumulate_span =
@@ -125,6 +134,14 @@ fn recipe(registry: &Registry, text: &str, texts: Texts<'_>) -> Result<Recipe, D
         recipe.groups.push(group);
     }
     Ok(recipe)
+}
+
+/// Sets the file that a recipe came from.
+pub(super) fn in_file(mut recipe: Recipe, path: &Path) -> Recipe {
+    for source in recipe.groups.iter_mut().flat_map(|group| &mut group.sources) {
+        source.in_file(path);
+    }
+    recipe
 }
 
 /// Returns the table `[optimizer]`, or the whole document if it has none. What belongs to the program is left out.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The message names the file, the line and the column. `Debug` prints the same message as `Display`, so
 /// `unwrap()` and `fn main() -> Result<..>` show it.
 ///
-/// ```ignore
+/// ```
 /// use wengert_train::data::Table;
 ///
 /// let table = Table::from_csv("height,kind\n1.5,oak\n2.5,elm\ntall,oak\n")?;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// let error = table.column("hieght").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "line 1: unknown column `hieght`; did you mean `height`? Expected one of `height`, `kind`"
+///     "line 1: no column `hieght`; did you mean `height`? There are `height`, `kind`"
 /// );
 /// # Ok::<(), wengert_train::DataError>(())
 /// ```
@@ -53,6 +53,23 @@ impl DataError {
             None => "expected".to_owned(),
         };
         DataError::new(format!("unknown {what} `{}`; {guess} {}", shown(name), one_of(valid)))
+    }
+
+    /// Returns the error for a thing called `name` that is not there, among the `present` ones.
+    pub(crate) fn absent(what: &str, name: &str, present: &[impl AsRef<str>]) -> Self {
+        let guess = match nearest(name, present) {
+            Some(nearest) => format!("did you mean `{}`? There", shown(nearest)),
+            None => "there".to_owned(),
+        };
+        let (name, verb) = (shown(name), if present.len() > 1 { "are" } else { "is" });
+        DataError::new(format!("no {what} `{name}`; {guess} {verb} {}", list(present)))
+    }
+
+    /// Returns the error for a file that cannot be written.
+    pub(crate) fn unwritable(path: &Path, error: io::Error) -> Self {
+        let mut unwritable = DataError::new(format!("cannot be written: {error}")).in_file(path);
+        unwritable.0.io = Some(error);
+        unwritable
     }
 
     /// Returns the error for a file or folder that cannot be read.
@@ -149,15 +166,22 @@ fn is_command(c: char) -> bool {
 }
 
 /// Returns "one of .." with the first of these names.
-pub(crate) fn one_of(names: &[impl AsRef<str>]) -> String {
-    /// Names that a message prints of a list.
-    const PRINTED: usize = 20;
-    let list = |names: &[_]| names.iter().map(quoted).collect::<Vec<_>>().join(", ");
+fn one_of(names: &[impl AsRef<str>]) -> String {
     match names {
-        [] => "none".to_owned(),
-        [one] => quoted(one),
-        names if names.len() <= PRINTED => format!("one of {}", list(names)),
-        names => format!("one of {} and {} more", list(&names[..PRINTED]), names.len() - PRINTED),
+        [] | [_] => list(names),
+        several => format!("one of {}", list(several)),
+    }
+}
+
+/// Returns the first of these names, and how many there are besides.
+fn list(names: &[impl AsRef<str>]) -> String {
+    /// Names that a message prints.
+    const PRINTED: usize = 20;
+    let printed: Vec<_> = names.iter().take(PRINTED).map(quoted).collect();
+    match names.len() {
+        0 => "none".to_owned(),
+        count if count > PRINTED => format!("{} and {} more", printed.join(", "), count - PRINTED),
+        _ => printed.join(", "),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Splits of rows into a part to train on and a part held out.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use rand::seq::SliceRandom;
 
@@ -71,10 +72,10 @@ impl Split {
     /// Gives each part the same share of each class, to within one row.
     ///
     /// # Panics
-    /// If there are not as many labels as rows, or the split is by group.
+    /// If there are not as many classes as rows, or the split is by group.
     #[track_caller]
-    pub fn stratified(self, labels: &[usize]) -> Self {
-        self.by(labels, By::Class(labels.to_vec()))
+    pub fn stratified<C: Eq + Hash>(self, classes: &[C]) -> Self {
+        self.by(classes, By::Class(numbered(classes)))
     }
 
     /// Keeps the rows of a group together: no group is in two parts. A group may be a person, or a day.
@@ -85,14 +86,8 @@ impl Split {
     /// # Panics
     /// If there are not as many groups as rows, or the split is stratified.
     #[track_caller]
-    pub fn by_group<G: Eq + std::hash::Hash>(self, groups: &[G]) -> Self {
-        let mut numbers = HashMap::new();
-        let number = |group| {
-            let next = numbers.len();
-            *numbers.entry(group).or_insert(next)
-        };
-        let numbered = groups.iter().map(number).collect();
-        self.by(groups, By::Group(numbered))
+    pub fn by_group<G: Eq + Hash>(self, groups: &[G]) -> Self {
+        self.by(groups, By::Group(numbered(groups)))
     }
 
     #[track_caller]
@@ -227,6 +222,16 @@ impl Split {
     }
 }
 
+/// Numbers different values in the order of their first appearance.
+fn numbered<T: Eq + Hash>(values: &[T]) -> Vec<usize> {
+    let mut numbers = HashMap::new();
+    let number = |value| {
+        let next = numbers.len();
+        *numbers.entry(value).or_insert(next)
+    };
+    values.iter().map(number).collect()
+}
+
 /// The stream of random numbers for splits. Batches use those of their epochs.
 const SPLITS: u64 = u64::MAX;
 
@@ -263,7 +268,7 @@ mod tests {
         assert_eq!(Split::new(5).in_order().count(2).held_out, [3, 4]);
         let none = Parts { train: vec![], held_out: vec![] };
         assert_eq!(Split::new(0).share(0.5), none);
-        assert_eq!(Split::new(0).stratified(&[]).share(0.5), none);
+        assert_eq!(Split::new(0).stratified::<u8>(&[]).share(0.5), none);
         assert_eq!(Split::new(0).by_group::<u8>(&[]).share(0.5), none);
     }
 

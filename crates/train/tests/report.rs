@@ -127,7 +127,7 @@ fn a_run_that_is_not_finished_has_a_report() {
         // One epoch, and a line that a killed process left.
         fs::write(folder.join("metrics.jsonl"), format!("{first}\n{{\"epo")).unwrap();
     });
-    assert!(html.contains("not finished \u{b7} 1 epochs, 44 steps"));
+    assert!(html.contains("not finished \u{b7} 1 epoch, 44 steps"));
     assert!(html.contains("lines that cannot be read: 1") && html.contains("<circle"));
     for part in ["Predictions", "<h2>Model", "<h2>Configuration", "<h2>Origin"] {
         assert!(!html.contains(part), "{part}");

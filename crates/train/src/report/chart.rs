@@ -36,7 +36,7 @@ const POINTS: usize = 600;
 
 /// The width of a text in the style's size, about.
 fn text_width(text: &str) -> f64 {
-    6.3 * text.chars().count() as f64
+    6.9 * text.chars().count() as f64
 }
 
 /// A text that is not longer than a number of characters: its end, which tells layers apart.

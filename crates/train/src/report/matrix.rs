@@ -18,13 +18,14 @@ pub(crate) fn table(confusion: &Confusion) -> String {
         return String::new();
     }
     let mut html = String::from(
-        "<figure class=\"confusion\">\n<figcaption>Confusion matrix <span class=\"dim\">rows: the class in the \
-         data; columns: the class predicted</span></figcaption>\n<div class=\"scroll\"><table>\n<tr><td></td>",
+        "<figure class=\"confusion\">\n<figcaption>Confusion matrix <span class=\"dim\">rows: the class in the data; \
+         columns: the class predicted; recall and precision in percent</span></figcaption>\n\
+         <div class=\"scroll\"><table>\n<tr><td></td>",
     );
     for class in &confusion.classes {
         let _ = write!(html, "<th scope=\"col\">{}</th>", escape(class));
     }
-    html.push_str("<th scope=\"col\" class=\"dim\">recall</th></tr>\n");
+    html.push_str("<th scope=\"col\" class=\"dim\" style=\"text-align:right\">recall</th></tr>\n");
     for (i, class) in confusion.classes.iter().enumerate() {
         let _ = write!(html, "<tr><th scope=\"row\">{}</th>", escape(class));
         for (j, other) in confusion.classes.iter().enumerate() {
@@ -60,7 +61,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 }
 
 fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "\u{2013}".to_owned(), |share| format!("{:.0}%", 100.0 * share))
+    share.map_or_else(|| "\u{2013}".to_owned(), |share| format!("{:.0}", 100.0 * share))
 }
 
 #[cfg(test)]
@@ -77,7 +78,7 @@ mod tests {
             .skip(1)
             .map(|rest| rest.split('<').next().unwrap())
             .collect();
-        assert_eq!(numbers, ["75%", "88%", "\u{2013}", "75%", "88%", "\u{2013}"]);
+        assert_eq!(numbers, ["75", "88", "\u{2013}", "75", "88", "\u{2013}"]);
         assert!(html.contains("&lt;cat&gt;, predicted dog: 1") && !html.contains("<cat>"));
         assert_eq!(table(&Confusion::new(["a", "b"])), "");
         assert_eq!(table(&Confusion { classes: vec!["a".into()], counts: vec![] }), "");

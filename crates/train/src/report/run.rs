@@ -20,8 +20,9 @@ pub(crate) fn html(run: &RunFolder) -> String {
     if !parts.is_empty() {
         body += &section("Predictions", &format!("<div class=\"split\">\n{parts}</div>\n"));
     }
-    body += &section("Model", &preformatted(&results.summary));
-    body += &section("Configuration", &preformatted(&run.config));
+    let model = section("Model", &preformatted(&results.summary));
+    let configuration = section("Configuration", &preformatted(&run.config));
+    let _ = write!(body, "<div class=\"split\">\n{model}{configuration}</div>\n");
     body += &section("Origin", &origin(run));
     page(&run.name, &body)
 }
@@ -29,7 +30,7 @@ pub(crate) fn html(run: &RunFolder) -> String {
 /// The name, the outcome, and the numbers that one looks for first.
 fn header(run: &RunFolder) -> String {
     let (epoch, step) = run.history.last;
-    let mut facts = vec![format!("{epoch} epochs, {step} steps")];
+    let mut facts = vec![format!("{}, {}", counted(epoch, "epoch"), counted(step, "step"))];
     let mut html = format!("<header>\n<h1>{}</h1>\n", escape(&run.name));
     if let Some(results) = &run.results {
         if !results.status.is_empty() {
@@ -205,6 +206,11 @@ fn grouped(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A count with what it counts.
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 fn duration(seconds: f64) -> String {

@@ -62,7 +62,7 @@ impl Dataset {
     pub fn new(inputs: impl Into<Inputs>, targets: Targets) -> Self {
         let inputs = inputs.into();
         let rows = inputs.len();
-        if let Some(found) = targets.len()
+        if let Some(found) = targets.rows()
             && found != rows
         {
             panic!("Dataset: expected a target for each of {rows} rows, found {found} targets");
@@ -182,7 +182,7 @@ impl Targets {
     }
 
     /// Returns the number of rows. `None` without targets.
-    pub fn len(&self) -> Option<usize> {
+    pub fn rows(&self) -> Option<usize> {
         let shape = match self {
             Targets::Classes { labels, .. } => labels.shape(),
             Targets::Values(values) => values.shape(),

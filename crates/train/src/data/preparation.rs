@@ -241,7 +241,7 @@ impl Preparation {
         })?;
         for Input { name, encoding } in &preparation.inputs {
             if let Encoding::Number { std, .. } = encoding
-                && !(*std > 0.0)
+                && *std <= 0.0
             {
                 return Err(DataError::expected("a `std` above 0", std).in_column(name));
             }

@@ -1,4 +1,11 @@
-//! The mean of a loss.
+//! Means of losses.
+
+use wengert_core::Tensor;
+
+use super::Metric;
+use super::output::{Logits, log_softmax};
+use super::sum::ExactSum;
+use crate::data::Targets;
 
 /// The mean loss over rows, from the mean losses of batches.
 ///
@@ -31,5 +38,70 @@ impl MeanLoss {
     /// Forgets all rows.
     pub fn reset(&mut self) {
         *self = Self::default();
+    }
+}
+
+/// The mean of minus the logarithm of the probability of the right class (cross-entropy), or its exponential, the
+/// perplexity.
+///
+/// ```
+/// use wengert_core::Tensor;
+/// use wengert_train::data::Targets;
+/// use wengert_train::metrics::{LogLoss, Metric};
+///
+/// let (mut loss, mut perplexity) = (LogLoss::default(), LogLoss::perplexity());
+/// let (logits, tokens) = (Tensor::zeros([2, 3, 5]), Targets::Tokens([[0, 4, 1], [3, 3, 3]].into()));
+/// loss.update(&logits, &tokens);
+/// perplexity.update(&logits, &tokens);
+/// assert!((loss.value() - 5.0f64.ln()).abs() < 1e-15);
+/// assert!((perplexity.value() - 5.0).abs() < 1e-14); // As good as a choice among five.
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct LogLoss {
+    sum: ExactSum,
+    rows: u64,
+    exponential: bool,
+}
+
+impl LogLoss {
+    /// Makes the metric that is the exponential of the mean.
+    pub fn perplexity() -> Self {
+        Self { exponential: true, ..Self::default() }
+    }
+}
+
+impl Metric for LogLoss {
+    fn name(&self) -> &str {
+        if self.exponential { "perplexity" } else { "log_loss" }
+    }
+
+    fn accepts(&self, targets: &Targets) -> bool {
+        matches!(targets, Targets::Classes { .. } | Targets::Tokens(_))
+    }
+
+    #[track_caller]
+    fn update(&mut self, output: &Tensor<f32>, targets: &Targets) {
+        for (logits, label) in Logits::new(self.name(), output, targets).rows() {
+            let log_probability = match *logits {
+                // Class 0 has the logit 0.
+                [logit] => log_softmax(&[0.0, logit]).nth(label),
+                _ => log_softmax(logits).nth(label),
+            };
+            self.sum.add(-log_probability.expect("a label below the number of classes"));
+            self.rows += 1;
+        }
+    }
+
+    fn value(&self) -> f64 {
+        let mean = self.sum.value() / self.rows as f64;
+        if self.exponential { mean.exp() } else { mean }
+    }
+
+    fn reset(&mut self) {
+        *self = Self { exponential: self.exponential, ..Self::default() };
+    }
+
+    fn larger_is_better(&self) -> bool {
+        false
     }
 }

@@ -1,17 +1,25 @@
 //! Metrics of predictions, streaming: batch by batch, with the value of all rows at once.
 
 mod accuracy;
+mod auc;
+mod confusion;
 mod loss;
 mod output;
+mod regression;
+mod sum;
 
 use std::fmt::Debug;
 
 use wengert_core::Tensor;
 
+use crate::DataError;
 use crate::data::Targets;
 
-pub use accuracy::Accuracy;
-pub use loss::MeanLoss;
+pub use accuracy::{Accuracy, TopK};
+pub use auc::RocAuc;
+pub use confusion::{Average, ClassScore, ConfusionMatrix};
+pub use loss::{LogLoss, MeanLoss};
+pub use regression::ValueError;
 
 /// A number that tells how well predictions fit targets.
 ///
@@ -44,4 +52,65 @@ pub trait Metric: Debug + Send {
     fn larger_is_better(&self) -> bool {
         true
     }
+}
+
+/// Names of metrics. In place of `top_5` there may be any number, and in place of `macro` the number of a class.
+const NAMES: [&str; 14] = [
+    "accuracy",
+    "top_5",
+    "precision_micro",
+    "precision_macro",
+    "recall_micro",
+    "recall_macro",
+    "f1_micro",
+    "f1_macro",
+    "roc_auc",
+    "log_loss",
+    "perplexity",
+    "mae",
+    "rmse",
+    "r2",
+];
+
+/// Returns the metric of this name: `accuracy`, `top_5` and other numbers, `precision_micro`, `precision_macro`,
+/// `precision_2` for class 2, likewise `recall_..` and `f1_..`, `roc_auc`, `log_loss`, `perplexity`, `mae`, `rmse`, `r2`.
+///
+/// # Errors
+/// If there is no such metric; the message has the nearest name.
+///
+/// ```
+/// use wengert_train::metrics;
+///
+/// assert_eq!(metrics::named("top_3")?.name(), "top_3");
+/// let error = metrics::named("acuracy").unwrap_err().to_string();
+/// assert!(error.starts_with("unknown metric `acuracy`; did you mean `accuracy`?"));
+/// # Ok::<(), wengert_train::DataError>(())
+/// ```
+pub fn named(name: &str) -> Result<Box<dyn Metric>, DataError> {
+    let unknown = || DataError::unknown("metric", name, &NAMES);
+    Ok(match name {
+        "accuracy" => Box::new(Accuracy::default()),
+        "roc_auc" => Box::new(RocAuc::default()),
+        "log_loss" => Box::new(LogLoss::default()),
+        "perplexity" => Box::new(LogLoss::perplexity()),
+        "mae" => Box::new(ValueError::mae()),
+        "rmse" => Box::new(ValueError::rmse()),
+        "r2" => Box::new(ValueError::r2()),
+        _ => {
+            let (kind, detail) = name.split_once('_').ok_or_else(unknown)?;
+            let number = detail.parse().ok().filter(|_| detail.bytes().all(|b| b.is_ascii_digit()));
+            let average = match (detail, number) {
+                ("micro", _) => Some(Average::Micro),
+                ("macro", _) => Some(Average::Macro),
+                (_, number) => number.map(Average::Class),
+            };
+            match (kind, number, average) {
+                ("top", Some(k @ 1..), _) => Box::new(TopK::new(k)),
+                ("precision", _, Some(average)) => Box::new(ClassScore::precision(average)),
+                ("recall", _, Some(average)) => Box::new(ClassScore::recall(average)),
+                ("f1", _, Some(average)) => Box::new(ClassScore::f1(average)),
+                _ => return Err(unknown()),
+            }
+        }
+    })
 }

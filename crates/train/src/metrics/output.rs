@@ -65,3 +65,14 @@ pub(super) fn predicted(logits: &[f32]) -> usize {
         }
     }
 }
+
+/// Returns the logarithm of the probability of each class. Logits in another order give equal numbers in that order,
+/// so that ties stay ties.
+pub(super) fn log_softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
+    let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let mut exponentials: Vec<f64> =
+        logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).collect();
+    exponentials.sort_unstable_by(f64::total_cmp);
+    let log_sum = exponentials.iter().sum::<f64>().ln();
+    logits.iter().map(move |&logit| f64::from(logit) - largest - log_sum)
+}

@@ -66,13 +66,13 @@ pub use wengert_train as train;
 
 pub use wengert_core::{
     Against, Arithmetic, Axes, AxisList, BinaryOp, BinaryOps, Buffer, Check, Checked, ConvOptions,
-    Cotangent, Elementwise, Float, Flow, Gradients, IndexOp, IndexOps, Indices, LayerName,
-    LayerTrace, Leaf, LeafMut, ManyOp, MatmulOps, Mismatch, MovementOps, NotFinite, Op, Operand,
-    Outputs, Padding, Param, ParamId, Params, Path, Pooling, Random, ReduceOps, ReshapeTo, Seeded,
-    Shape, ShapeError, ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps,
-    check_gradients, check_model, einsum, empty_cache, eval_shape, evaluate, grad, gradients,
-    gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, rand, seeded, vectorized,
-    vjp,
+    Cotangent, Elementwise, Float, Flow, Gradients, IndexOp, IndexOps, Indices, Input, InputLeaf,
+    InputTape, LayerName, LayerTrace, Leaf, LeafMut, ManyOp, MatmulOps, Mismatch, MovementOps,
+    NotFinite, Op, Operand, Outputs, Padding, Param, ParamId, Params, Path, Pooling, Program,
+    Random, ReduceOps, ReshapeTo, Seeded, SeededProgram, Shape, ShapeError, ShapeTrace, Tape,
+    Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps, check_gradients, check_model, einsum,
+    empty_cache, eval_shape, evaluate, grad, gradients, gradients_checked, gradients_with, hessian,
+    hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::optim::Optimizer;
 pub use wengert_nn::{
@@ -99,7 +99,7 @@ macro_rules! contents {
          | --- | --- |\n\
          | tensors | [`Tensor`], [`tensor!`](tensor), [`Indices`], [`Shape`] |\n\
          | their methods | [`UnaryOps`], [`BinaryOps`], [`MatmulOps`], [`ReduceOps`], [`MovementOps`], [`IndexOps`], [`WindowOps`], [`einsum`] |\n\
-         | derivatives | [`gradients`], [`evaluate`], [`seeded`], [`Gradients`]; [`Tape`], [`Var`], [`grad`], [`vjp`], [`jvp`], [`hvp`], [`jacobian`], [`hessian`] |\n\
+         | derivatives | [`gradients`], [`evaluate`], [`seeded`], [`Gradients`], [`Program`]; [`Tape`], [`Var`], [`grad`], [`vjp`], [`jvp`], [`hvp`], [`jacobian`], [`hessian`] |\n\
          | models | [`Param`], [`Buffer`], [`params!`](params), [`Params`], [`Module`], [`Sequential`], [`init`], [`summary`](summary()), [`check_shapes`] |\n\
          | layers | [`Linear`], [`Conv2d`], [`BatchNorm2d`], [`Dropout`], [`Embedding`], [`Lstm`], [`MultiHeadAttention`], [`TransformerBlock`] and more below |\n\
          | losses | the methods of [`Loss`], and structs with their settings, such as [`CrossEntropy`] |\n\
@@ -123,6 +123,12 @@ macro_rules! precision {
             "Variable on a tape.\n\nThis is [`core::Var`](crate::core::Var) for `", stringify!($F), "`."
         )]
         pub type Var<'t> = crate::core::Var<'t, $F>;
+
+        #[doc = concat!(
+            "Training step that is recorded once and run again.\n\nThis is [`core::Program`](crate::core::Program) for `",
+            stringify!($F), "`.",
+        )]
+        pub type Program<'a, M, I> = crate::core::Program<'a, M, I, $F>;
 
         pub use crate::core::{
             BinaryOps, ConvOptions, IndexOps, Indices, MatmulOps, MovementOps, Padding, Params,

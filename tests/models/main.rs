@@ -8,5 +8,6 @@ mod from_pytorch;
 mod layers;
 mod modes;
 mod outside_rules;
+mod programs;
 mod summary;
 mod unreached;

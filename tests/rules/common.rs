@@ -50,7 +50,41 @@ fn both_ways(f: &dyn for<'t> Fn(&[Var<'t>]) -> Var<'t>, inputs: &[Tensor]) -> Ou
         },
         inputs,
     );
-    beside.map(drop).map_err(|error| format!("beside other uses of its inputs: {error}"))
+    beside.map(drop).map_err(|error| format!("beside other uses of its inputs: {error}"))?;
+    repeats(f, inputs)
+}
+
+/// Checks that a program runs `f` and its derivative again with the bits of a new recording: with these inputs, and with
+/// their elements in the other order.
+fn repeats(f: &dyn for<'t> Fn(&[Var<'t>]) -> Var<'t>, inputs: &[Tensor]) -> Outcome {
+    let loss = |x: &[Var<'_>]| {
+        let y = bend(f(x)).sum();
+        grad(y, x).iter().fold(y, |sum, g| sum + g.square().sum())
+    };
+    let loss: &dyn for<'t> Fn(&[Var<'t>]) -> Var<'t> = &loss;
+    let mut params = inputs.iter().cloned().map(Param::from).collect::<Vec<_>>();
+    let mut step = Program::<Vec<Param>, ()>::new(|params, tape, ()| {
+        loss(&params.iter().map(|param| tape.param(param)).collect::<Vec<_>>())
+    });
+    for run in 1..=5 {
+        let (value, grads) = gradients(|tape| {
+            loss(&params.iter().map(|param| tape.param(param)).collect::<Vec<_>>())
+        });
+        let (again, repeated) = step.gradients(&params, ());
+        if bits(value, &grads) != bits(again, repeated) {
+            return Err(format!("run {run} of a program has other bits than a new recording"));
+        }
+        for param in &mut params {
+            param.value_mut().as_mut_slice().reverse();
+        }
+    }
+    Ok(())
+}
+
+/// The bits of a loss and its gradients.
+fn bits(loss: f64, grads: &Gradients) -> Vec<u64> {
+    let grads = grads.as_slice().iter().flat_map(|(_, g)| g.as_slice());
+    [&loss].into_iter().chain(grads).map(|x| x.to_bits()).collect()
 }
 
 pub(crate) fn bend(y: Var<'_>) -> Var<'_> {

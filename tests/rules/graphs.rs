@@ -4,8 +4,10 @@
 
 use crate::common::{Outcome, property};
 use crate::program::{Program, programs};
-use wengert::core::{Param, Tape};
-use wengert::{Check, Float, ReduceOps, Tensor, check_model, gradients, jvp, vjp};
+use wengert::core::{Param, Program as Repeated, Tape, Var};
+use wengert::{
+    Check, Float, Gradients, ReduceOps, Tensor, UnaryOps, check_model, grad, gradients, jvp, vjp,
+};
 
 fn every_program(check: impl Fn(&Program) -> Outcome) {
     property("a random program", programs(), |program| check(&program));
@@ -95,6 +97,39 @@ fn single_precision_agrees_with_double() {
         }
         Ok(())
     });
+}
+
+/// Programs of the library repeat each of these programs, its gradients and their derivatives on other inputs.
+#[test]
+fn a_recording_runs_again_with_the_same_bits() {
+    fn loss<'t, F: Float>(program: &Program, x: &[Var<'t, F>]) -> Var<'t, F> {
+        let y = program.run(x).sum();
+        grad(y, x).iter().fold(y, |sum, g| sum + g.square().sum())
+    }
+    fn repeats<F: Float>(program: &Program) -> Outcome {
+        let mut params = params::<F>(program);
+        let mut step = Repeated::<Vec<Param<F>>, (), F>::new(|params, tape, ()| {
+            loss(program, &params.iter().map(|param| tape.param(param)).collect::<Vec<_>>())
+        });
+        for run in 1..=7 {
+            let (value, grads) = gradients(|tape| {
+                loss(program, &params.iter().map(|param| tape.param(param)).collect::<Vec<_>>())
+            });
+            let (again, repeated) = step.gradients(&params, ());
+            let bits = |loss: F, grads: &Gradients<F>| {
+                let grads = grads.as_slice().iter().flat_map(|(_, g)| g.as_slice());
+                [&loss].into_iter().chain(grads).map(|x| x.to_f64().to_bits()).collect::<Vec<_>>()
+            };
+            if bits(value, &grads) != bits(again, repeated) {
+                return Err(format!("run {run} has other bits"));
+            }
+            for param in &mut params {
+                param.value_mut().as_mut_slice().reverse();
+            }
+        }
+        Ok(())
+    }
+    every_program(|program| repeats::<f32>(program).and_then(|()| repeats::<f64>(program)));
 }
 
 #[test]

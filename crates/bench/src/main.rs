@@ -2,12 +2,14 @@
 //! user would write them.
 //!
 //! `peer --workload W3 --threads 1 --steps 500` trains on fixed synthetic data and prints one line
-//! of JSON: median and least time of a step, first and last loss, peak memory.
+//! of JSON: median and least time of a step, first and last loss, peak memory. With `--replay` the step is a
+//! `Program`, which is recorded once.
 
 mod nets;
 
 use std::time::Instant;
 
+use wengert::Input;
 use wengert::prelude::*;
 
 use nets::{LeNet, Recurrent, Transformer, linear};
@@ -42,63 +44,66 @@ fn main() {
     // Before the first parallel loop, which makes the pool.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global();
     pool.expect("the first pool");
+    let replay = arguments.replay;
     let mut step: Workload = match arguments.workload.as_str() {
         "W1" => {
             let (x, y) = (uniform(1, [2, 2], -1.0, 1.0), uniform(2, [2, 2], 0.0, 1.0));
             train(
                 Mlp::new(&[2, 3, 2], |x| x.relu()),
                 "kind = 'sgd'\nlr = 0.01",
-                move |net, tape| net.forward(tape.constant(&x)).sigmoid().half_sse(&y) * 0.5,
+                replay,
+                (x, y),
+                |net, _, (x, y)| net.forward(x).sigmoid().half_sse(y) * 0.5,
             )
         }
         "W2" => {
             let (x, y) = (uniform(1, [32, 16], -1.0, 1.0), uniform(2, [32, 1], -1.0, 1.0));
             let net = Mlp::new(&[16, 32, 32, 1], |x| x.tanh());
-            train(net, "kind = 'adam'\nlr = 1e-3", move |net, tape| {
-                net.forward(tape.constant(&x)).mse(&y)
+            train(net, "kind = 'adam'\nlr = 1e-3", replay, (x, y), |net, _, (x, y)| {
+                net.forward(x).mse(y)
             })
         }
         "W3" => {
             let (x, y) = (uniform(1, [64, 784], 0.0, 1.0), labels(2, 64, 10));
             let net = Mlp::new(&[784, 128, 10], |x| x.relu());
-            train(net, "kind = 'momentum'\nlr = 0.01", move |net, tape| {
-                net.forward(tape.constant(&x)).cross_entropy(&y)
+            train(net, "kind = 'momentum'\nlr = 0.01", replay, (x, y), |net, _, (x, y)| {
+                net.forward(x).cross_entropy(y)
             })
         }
         "W4" => {
             let (x, y) = (uniform(1, [256, 1024], -1.0, 1.0), labels(2, 256, 10));
             let net = Mlp::new(&[1024, 1024, 1024, 10], |x| x.relu());
-            train(net, "kind = 'adam'\nlr = 1e-4", move |net, tape| {
-                net.forward(tape.constant(&x)).cross_entropy(&y)
+            train(net, "kind = 'adam'\nlr = 1e-4", replay, (x, y), |net, _, (x, y)| {
+                net.forward(x).cross_entropy(y)
             })
         }
         "W5" => {
             let (x, y) = (uniform(1, [64, 1, 28, 28], 0.0, 1.0), labels(2, 64, 10));
-            train(LeNet::new(), "kind = 'adam'\nlr = 1e-3", move |net, tape| {
-                net.forward(tape.constant(&x)).cross_entropy(&y)
+            train(LeNet::new(), "kind = 'adam'\nlr = 1e-3", replay, (x, y), |net, _, (x, y)| {
+                net.forward(x).cross_entropy(y)
             })
         }
         "W6" => {
             let tokens = Indices::from_vec(labels(1, 1024, 65).as_slice().to_vec(), [16, 64]);
             let y = labels(2, 1024, 65);
             let recipe = "kind = 'adamw'\nlr = 1e-3\nweight_decay = 0.01";
-            train(Transformer::new(), recipe, move |net, tape| {
-                net.logits(tape, &tokens).cross_entropy(&y)
+            train(Transformer::new(), recipe, replay, (tokens, y), |net, tape, (tokens, y)| {
+                net.logits(tape, &tokens).cross_entropy(y)
             })
         }
-        "W7" => elementwise(),
+        "W7" => elementwise(replay),
         "W8" => adam(),
         "W9" => {
             let (x, y) = (uniform(1, [48, 300], -1.0, 1.0), labels(2, 48, 7));
             let net = Mlp::new(&[300, 200, 100, 7], |x| x.silu());
-            train(net, "kind = 'rmsprop'\nlr = 1e-3", move |net, tape| {
-                net.forward(tape.constant(&x)).cross_entropy(&y)
+            train(net, "kind = 'rmsprop'\nlr = 1e-3", replay, (x, y), |net, _, (x, y)| {
+                net.forward(x).cross_entropy(y)
             })
         }
         "W10" => {
             let (x, y) = (uniform(1, [16, 50, 32], -1.0, 1.0), labels(2, 16, 10));
-            train(Recurrent::new(), "kind = 'adam'\nlr = 1e-3", move |net, tape| {
-                net.forward(tape.constant(&x)).cross_entropy(&y)
+            train(Recurrent::new(), "kind = 'adam'\nlr = 1e-3", replay, (x, y), |net, _, (x, y)| {
+                net.forward(x).cross_entropy(y)
             })
         }
         other => {
@@ -109,35 +114,55 @@ fn main() {
     measure(&arguments, &mut step);
 }
 
-/// One training step after another on the same batch.
-fn train<N: Params + 'static>(
+/// One training step after another on the same batch: recorded each time, or once.
+fn train<N: Params + 'static, A: Given, B: Given>(
     mut net: N,
     recipe: &str,
-    loss: impl for<'t> Fn(&N, &'t Tape) -> Var<'t> + 'static,
+    replay: bool,
+    (x, y): (A, B),
+    loss: impl for<'t> Fn(&N, &'t Tape, (A::Recorded<'t>, B::Recorded<'t>)) -> Var<'t> + 'static,
 ) -> Workload {
     let mut optimizer = Optimizer::from_toml(recipe).expect("a valid recipe");
+    if !replay {
+        return Box::new(move || {
+            let (value, grads) =
+                gradients(|tape| loss(&net, tape, tape.inputs::<(A, B)>((&x, &y))));
+            optimizer.step(&mut net, &grads);
+            value
+        });
+    }
+    let mut step = Program::<N, (A, B)>::new(loss);
     Box::new(move || {
-        let (value, grads) = gradients(|tape| loss(&net, tape));
-        optimizer.step(&mut net, &grads);
+        let (value, grads) = step.gradients(&net, (&x, &y));
+        optimizer.step(&mut net, grads);
         value
     })
 }
 
+/// An input that a program is given by reference: a tensor or indices.
+trait Given: for<'a> Input<Given<'a> = &'a Self> + 'static {}
+impl<I: for<'a> Input<Given<'a> = &'a I> + 'static> Given for I {}
+
 /// Gradients of a million elements; the last loss of the warm-up is the sum of all of them.
-fn elementwise() -> Workload {
+fn elementwise(replay: bool) -> Workload {
     let leaves = [1, 2, 3].map(|stream| Param::from(uniform(stream, [1_000_000], -1.0, 1.0)));
-    let mut step = 0;
+    fn loss<'t>(leaves: &[Param; 3], tape: &'t Tape, (): ()) -> Var<'t> {
+        let [x, a, b] = leaves.each_ref().map(|leaf| tape.param(leaf));
+        ((x * a + b).tanh() * x.sigmoid()).mean()
+    }
+    let sum_at_the_end = |step: usize, y: f32, leaves: &[Param; 3], grads: &Gradients| {
+        let sum = |leaf| grads.get(leaf).expect("a gradient").sum().item();
+        if step == WARM_UP { leaves.iter().map(sum).sum() } else { y }
+    };
+    let (mut step, mut program) = (0, Program::<[Param; 3], ()>::new(loss));
     Box::new(move || {
-        let (y, grads) = gradients(|tape| {
-            let [x, a, b] = leaves.each_ref().map(|leaf| tape.param(leaf));
-            ((x * a + b).tanh() * x.sigmoid()).mean()
-        });
         step += 1;
-        if step == WARM_UP {
-            leaves.iter().map(|leaf| grads.get(leaf).expect("a gradient").sum().item()).sum()
-        } else {
-            y
+        if replay {
+            let (y, grads) = program.gradients(&leaves, ());
+            return sum_at_the_end(step, y, &leaves, grads);
         }
+        let (y, grads) = gradients(|tape| loss(&leaves, tape, ()));
+        sum_at_the_end(step, y, &leaves, &grads)
     })
 }
 
@@ -187,20 +212,27 @@ struct Arguments {
     workload: String,
     threads: usize,
     steps: usize,
+    replay: bool,
 }
 
 impl Arguments {
     fn parse() -> Self {
-        let mut arguments = Self { workload: "W1".into(), threads: 1, steps: 0 };
+        let mut arguments = Self { workload: "W1".into(), threads: 1, steps: 0, replay: false };
         let mut words = std::env::args().skip(1);
         while let Some(key) = words.next() {
+            if key == "--replay" {
+                arguments.replay = true;
+                continue;
+            }
             let value = words.next().unwrap_or_else(|| fail(&format!("{key} needs a value")));
             let number = || value.parse().unwrap_or_else(|_| fail(&format!("{key}: {value}?")));
             match key.as_str() {
                 "--workload" => arguments.workload = value,
                 "--threads" => arguments.threads = number(),
                 "--steps" => arguments.steps = number(),
-                _ => fail(&format!("{key} is not known (--workload, --threads, --steps)")),
+                _ => {
+                    fail(&format!("{key} is not known (--workload, --threads, --steps, --replay)"))
+                }
             }
         }
         if arguments.steps == 0 {

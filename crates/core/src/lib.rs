@@ -34,6 +34,7 @@ mod mutants;
 mod op;
 pub mod ops;
 mod params;
+mod program;
 mod shape;
 mod tape;
 mod tensor;
@@ -56,6 +57,8 @@ pub use ops::{
 };
 pub use params::param::{Buffer, Param, ParamId};
 pub use params::{Leaf, LeafMut, Params, Path};
+pub use program::inputs::{Input, InputLeaf, InputTape};
+pub use program::{Program, SeededProgram};
 pub use rand;
 pub use shape::reshape::ReshapeTo;
 pub use shape::{Axes, AxisList, MAX_NUMEL, MAX_RANK, Shape, Strides};

@@ -59,6 +59,13 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
         into.add(self.vjp(i, x, y, g));
     }
 
+    /// Computes the value of [`Op::forward`] into `y`, which has its shape and arbitrary elements. A
+    /// [`Program`](crate::Program) that runs again calls this. An override for speed writes to
+    /// [`y.overwrite()`](Tensor::overwrite), allocates nothing, and must give the same bits.
+    fn forward_into<F: Float>(&self, x: [&Tensor<F>; N], y: &mut Tensor<F>) {
+        *y = self.forward(x, y.shape());
+    }
+
     entry_points!(Op<N>);
 }
 
@@ -192,7 +199,11 @@ impl<F: Float> Value for Tensor<F> {
         Self::full(shape, F::of(value))
     }
 
+    #[track_caller]
     fn indices(&self, indices: Indices) -> Indices {
+        if indices.is_input() {
+            indices.refuse_reading();
+        }
         indices
     }
 }
@@ -202,11 +213,22 @@ impl<F: Float> Value for Tensor<F> {
 pub struct Cotangent<'a, F: Float> {
     shape: Shape,
     gathered: &'a mut Option<Tensor<F>>,
+    /// Memory of this size that the first contribution may use.
+    spare: Option<&'a mut Option<Tensor<F>>>,
 }
 
 impl<'a, F: Float> Cotangent<'a, F> {
     pub(crate) fn new(shape: Shape, gathered: &'a mut Option<Tensor<F>>) -> Self {
-        Self { shape, gathered }
+        Self { shape, gathered, spare: None }
+    }
+
+    /// A cotangent whose first contribution may use the memory of `spare`, which has its size.
+    pub(crate) fn with_spare(
+        shape: Shape,
+        gathered: &'a mut Option<Tensor<F>>,
+        spare: &'a mut Option<Tensor<F>>,
+    ) -> Self {
+        Self { shape, gathered, spare: Some(spare) }
     }
 
     /// Adds a contribution. Axes along which the input was broadcast are summed here, and only here.
@@ -233,8 +255,28 @@ impl<'a, F: Float> Cotangent<'a, F> {
     /// it must add to the slice, and `false` if it must overwrite arbitrary values.
     pub fn write(self, f: impl FnOnce(&mut [F], bool)) {
         match self.gathered {
-            None => *self.gathered = Some(Tensor::written(self.shape, |out| f(out, false))),
             Some(sum) => f(sum.as_mut_slice(), true),
+            None => {
+                let sum = match self.spare.and_then(Option::take) {
+                    Some(mut spare) => {
+                        spare.set_shape(self.shape);
+                        spare
+                    }
+                    None => Tensor::scratch(self.shape),
+                };
+                f(self.gathered.insert(sum).overwrite(), false);
+            }
+        }
+    }
+
+    /// Lets `f` write the contribution in row-major order, over arbitrary values. It is added if others have
+    /// arrived.
+    pub fn fill(self, f: impl FnOnce(&mut [F])) {
+        if self.gathered.is_none() {
+            self.write(|out, _| f(out));
+        } else {
+            let shape = self.shape;
+            self.add(Tensor::written(shape, f));
         }
     }
 

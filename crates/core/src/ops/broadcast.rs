@@ -1,6 +1,7 @@
 //! Reshaping, broadcasting, and the sum that undoes a broadcast.
 
-use crate::op::{Op, Value};
+use crate::kernels;
+use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
 use crate::tensor::reduce::sum;
 use crate::{Float, Shape, ShapeError, Tensor};
@@ -74,8 +75,30 @@ impl Op<1> for Sum {
     fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
         sum(x, self.axes).with_shape(out)
     }
+    fn forward_into<F: Float>(&self, [x]: [&Tensor<F>; 1], y: &mut Tensor<F>) {
+        let shape = x.shape();
+        match self.axes.run() {
+            Some(run) if shape.around(run.clone()).1 != 1 => {
+                let (outer, n, inner) = shape.around(run);
+                kernels::sum(x.as_slice(), outer, n, inner, y.overwrite(), false);
+            }
+            _ => *y = self.forward([x], y.shape()),
+        }
+    }
     fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], _: &V, g: &V) -> V {
         spread(g, self.axes, x.shape())
+    }
+    fn vjp_into<F: Float>(
+        &self,
+        _: usize,
+        [x]: [&Tensor<F>; 1],
+        _: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let to = x.shape();
+        let strides = self.axes.kept(to).strides_in(&to);
+        into.fill(|out| kernels::broadcast1(out, &to, g.as_slice(), &strides));
     }
 }
 

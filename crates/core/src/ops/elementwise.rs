@@ -202,14 +202,18 @@ impl<E: UnaryOp> Op<1> for E {
     }
 
     fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
-        Tensor::written(out, |y| {
-            zip1(
-                y,
-                x.as_slice(),
-                #[inline(always)]
-                |y, x| *y = self.value(x),
-            )
-        })
+        let mut y = Tensor::scratch(out);
+        self.forward_into([x], &mut y);
+        y
+    }
+
+    fn forward_into<F: Float>(&self, [x]: [&Tensor<F>; 1], y: &mut Tensor<F>) {
+        zip1(
+            y.overwrite(),
+            x.as_slice(),
+            #[inline(always)]
+            |y, x| *y = self.value(x),
+        );
     }
 
     fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
@@ -225,8 +229,7 @@ impl<E: UnaryOp> Op<1> for E {
         into: Cotangent<'_, F>,
     ) {
         let (x, y, g) = (x.as_slice(), y.as_slice(), g.as_slice());
-        let shape = into.shape();
-        into.add(Tensor::written(shape, |out| {
+        into.fill(|out| {
             zip3(
                 out,
                 x,
@@ -235,7 +238,7 @@ impl<E: UnaryOp> Op<1> for E {
                 #[inline(always)]
                 |out, x, y, g| *out = scalar_vjp(g, self.derivative(&Scalar(x), &Scalar(y))),
             );
-        }));
+        });
     }
 }
 
@@ -247,12 +250,18 @@ impl<B: BinaryOp> Op<2> for B {
     }
 
     fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
+        let mut y = Tensor::scratch(out);
+        self.forward_into(x, &mut y);
+        y
+    }
+
+    fn forward_into<F: Float>(&self, x: [&Tensor<F>; 2], y: &mut Tensor<F>) {
         map_pairs(
             x,
-            out,
+            y,
             #[inline(always)]
             |a, b| self.value(a, b),
-        )
+        );
     }
 
     fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
@@ -271,8 +280,7 @@ impl<B: BinaryOp> Op<2> for B {
             return into.add(self.vjp(i, [a, b], y, g));
         }
         let (a, b, g) = (a.as_slice(), b.as_slice(), g.as_slice());
-        let shape = into.shape();
-        into.add(Tensor::written(shape, |out| {
+        into.fill(|out| {
             zip3(
                 out,
                 a,
@@ -281,7 +289,7 @@ impl<B: BinaryOp> Op<2> for B {
                 #[inline(always)]
                 |out, a, b, g| *out = scalar_vjp(g, self.derivative(i, &Scalar(a), &Scalar(b))),
             );
-        }));
+        });
     }
 }
 
@@ -291,26 +299,21 @@ fn scalar_vjp<F: Float>(g: F, derivative: Scalar<F>) -> F {
     Scalar(g).mul_no_nan(&derivative).0
 }
 
-/// `f` of each pair of elements, the operands broadcast to `out`.
-fn map_pairs<F: Float>(
-    [a, b]: [&Tensor<F>; 2],
-    out: Shape,
-    f: impl Fn(F, F) -> F + Sync,
-) -> Tensor<F> {
-    Tensor::written(out, |y| {
-        if a.shape() == b.shape() {
-            zip2(
-                y,
-                a.as_slice(),
-                b.as_slice(),
-                #[inline(always)]
-                |y, a, b| *y = f(a, b),
-            );
-        } else {
-            let (a_strides, b_strides) = (a.shape().strides_in(&out), b.shape().strides_in(&out));
-            broadcast2(y, &out, a.as_slice(), &a_strides, b.as_slice(), &b_strides, f);
-        }
-    })
+/// Writes `f` of each pair of elements to `y`, to whose shape the operands broadcast.
+fn map_pairs<F: Float>([a, b]: [&Tensor<F>; 2], y: &mut Tensor<F>, f: impl Fn(F, F) -> F + Sync) {
+    let out = y.shape();
+    if a.shape() == b.shape() {
+        zip2(
+            y.overwrite(),
+            a.as_slice(),
+            b.as_slice(),
+            #[inline(always)]
+            |y, a, b| *y = f(a, b),
+        );
+    } else {
+        let (a_strides, b_strides) = (a.shape().strides_in(&out), b.shape().strides_in(&out));
+        broadcast2(y.overwrite(), &out, a.as_slice(), &a_strides, b.as_slice(), &b_strides, f);
+    }
 }
 
 /// The product of a cotangent `a` and a derivative `b`: `a * b`, but 0 where `a` is 0, even if `b` is infinite or NaN.
@@ -335,10 +338,16 @@ impl Op<2> for MulNoNan {
     }
 
     fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
+        let mut y = Tensor::scratch(out);
+        self.forward_into(x, &mut y);
+        y
+    }
+
+    fn forward_into<F: Float>(&self, x: [&Tensor<F>; 2], y: &mut Tensor<F>) {
         if self.either {
-            map_pairs(x, out, |a, b| if b == F::ZERO { b } else { mul_no_nan(a, b) })
+            map_pairs(x, y, |a, b| if b == F::ZERO { b } else { mul_no_nan(a, b) });
         } else {
-            map_pairs(x, out, mul_no_nan)
+            map_pairs(x, y, mul_no_nan);
         }
     }
 
@@ -403,7 +412,12 @@ impl Op<2> for Add {
         a.broadcast(b)
     }
     fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        map_pairs(x, out, |a, b| a + b)
+        let mut y = Tensor::scratch(out);
+        self.forward_into(x, &mut y);
+        y
+    }
+    fn forward_into<F: Float>(&self, x: [&Tensor<F>; 2], y: &mut Tensor<F>) {
+        map_pairs(x, y, |a, b| a + b);
     }
     fn vjp<V: Value>(&self, _: usize, _: [&V; 2], _: &V, g: &V) -> V {
         g.clone()
@@ -421,7 +435,12 @@ impl Op<2> for Sub {
         a.broadcast(b)
     }
     fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        map_pairs(x, out, |a, b| a - b)
+        let mut y = Tensor::scratch(out);
+        self.forward_into(x, &mut y);
+        y
+    }
+    fn forward_into<F: Float>(&self, x: [&Tensor<F>; 2], y: &mut Tensor<F>) {
+        map_pairs(x, y, |a, b| a - b);
     }
     fn vjp<V: Value>(&self, i: usize, _: [&V; 2], _: &V, g: &V) -> V {
         if i == 0 { g.clone() } else { -g.clone() }

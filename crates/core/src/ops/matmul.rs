@@ -258,6 +258,10 @@ impl Op<2> for Matmul {
         Tensor::written(out, |y| self.multiply(a, b, out, y, false))
     }
 
+    fn forward_into<F: Float>(&self, [a, b]: [&Tensor<F>; 2], y: &mut Tensor<F>) {
+        self.multiply(a, b, y.shape(), y.overwrite(), false);
+    }
+
     fn multiply_adds(&self, [a, _]: [Shape; 2], out: Shape) -> u64 {
         (out.numel() as u64).saturating_mul(matrix(a, self.transpose_a).1 as u64)
     }
@@ -315,13 +319,17 @@ impl Op<3> for Linear {
         }
     }
 
-    fn forward<F: Float>(&self, [x, weight, bias]: [&Tensor<F>; 3], out: Shape) -> Tensor<F> {
-        let bias = bias.as_slice();
-        Tensor::written(out, |y| {
-            y.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
-            let (m, n, k) = (out[0], out[1], x.shape()[1]);
-            kernels::matmul(m, n, k, x.as_slice(), false, weight.as_slice(), true, y, true);
-        })
+    fn forward<F: Float>(&self, x: [&Tensor<F>; 3], out: Shape) -> Tensor<F> {
+        let mut y = Tensor::scratch(out);
+        self.forward_into(x, &mut y);
+        y
+    }
+
+    fn forward_into<F: Float>(&self, [x, weight, bias]: [&Tensor<F>; 3], y: &mut Tensor<F>) {
+        let (bias, out, k) = (bias.as_slice(), y.shape(), x.shape()[1]);
+        let y = y.overwrite();
+        y.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
+        kernels::matmul(out[0], out[1], k, x.as_slice(), false, weight.as_slice(), true, y, true);
     }
 
     fn multiply_adds(&self, [x, ..]: [Shape; 3], out: Shape) -> u64 {

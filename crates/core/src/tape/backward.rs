@@ -137,7 +137,7 @@ impl<F: Float> Seeded<F> {
         let (loss, aux) = f(&tape);
         let id = loss.on_tape(&tape);
         check_scalar(loss.shape());
-        let value = loss.item();
+        let value = loss.value_once().item();
         let sweep = Sweep { loss: id, release: true, watch: None };
         let gradients = F::run::<Backward>((tape.record.get_mut(), sweep));
         return_tape(tape);
@@ -174,6 +174,7 @@ impl<F: Float> Var<'_, F> {
     /// If this has more than one element.
     #[track_caller]
     pub fn backward(self) -> Gradients<F> {
+        self.tape.refuse_reading("backward");
         check_scalar(self.shape());
         let sweep = Sweep { loss: self.id, release: false, watch: None };
         F::run::<Backward>((&mut *self.tape.record.borrow_mut(), sweep))
@@ -307,7 +308,7 @@ impl<F: Float> Record<F> {
     }
 
     /// The new values of buffers, which leave with the gradients.
-    fn buffer_updates(&self) -> Vec<(ParamId, Tensor<F>)> {
+    pub(crate) fn buffer_updates(&self) -> Vec<(ParamId, Tensor<F>)> {
         let value = |&(id, node): &(_, u32)| (id, self.nodes[node as usize].value().clone());
         self.updates.iter().map(value).collect()
     }

@@ -107,10 +107,12 @@ impl<F: Float> Tape<F> {
             }
         }
         drop(recording);
-        let (mut values, line) = (values.into_iter(), Location::caller());
+        let (mut values, line) = (values.into_iter().zip(numbers), Location::caller());
         outputs.map_vars(&mut |_| {
-            let value = values.next().expect("as many values as variables");
-            self.leaf_at(value, false, line)
+            let (value, source) = values.next().expect("as many values as variables");
+            let var = self.leaf_at(value, false, line);
+            self.note_copy(var, source);
+            var
         })
     }
 
@@ -268,10 +270,14 @@ impl<F: Float> Record<F> {
             // A tape that infers shapes keeps the nodes, whose figures count.
             return;
         }
-        self.nodes.truncate(start.nodes);
+        if self.repeat.is_some() {
+            self.keep_temporary(start.nodes);
+        } else {
+            self.nodes.truncate(start.nodes);
+            self.indices.truncate(start.indices);
+            self.randoms.truncate(start.randoms);
+        }
         self.variables.truncate(start.variables);
-        self.indices.truncate(start.indices);
-        self.randoms.truncate(start.randoms);
         self.params.truncate(start.params);
         let kept = |node: &u32| (*node as usize) < start.nodes;
         for slot in &mut self.params {

@@ -112,14 +112,14 @@ impl<F: Float> Record<F> {
         }
     }
 
-    /// Drops a value after its last reader: for good if it is dead; to be computed again if it is large, and was
+    /// Drops a value after its last reader: for good if it is dead, and not a constant of a recording that repeats; to be computed again if it is large, and was
     /// computed just now for the first time.
     fn drop_read(&mut self, id: u32, dead: bool, fresh: bool) {
         /// Number of elements of a value that is worth dropping.
         const LARGE: usize = 1 << 14;
         let node = &mut self.nodes[id as usize];
         let Content::Value(value) = &node.content else { return };
-        if dead {
+        if dead && (node.kind == Kind::Op || self.repeat.is_none()) {
             node.content = Content::Released;
         } else if fresh && node.kind == Kind::Op && value.numel() >= LARGE {
             node.content = Content::Deferred { shape: value.shape(), again: true };

@@ -26,6 +26,15 @@ trait AnyOp: Debug + Clone + Send + 'static {
         index: Option<&Indices>,
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError>;
+    fn forward_into<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        y: &mut Tensor<F>,
+    ) -> Result<(), ShapeError> {
+        *y = self.forward(x, index, y.shape())?;
+        Ok(())
+    }
     fn multiply_adds(&self, _: &[&Shape], _: Shape) -> u64 {
         0
     }
@@ -68,6 +77,15 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError> {
         AnyOp::forward(self, x, index, out)
+    }
+
+    fn forward_into(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        y: &mut Tensor<F>,
+    ) -> Result<(), ShapeError> {
+        AnyOp::forward_into(self, x, index, y)
     }
 
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
@@ -142,6 +160,16 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError> {
         entry::of_shape(self.0.forward(fixed(x), out), out)
+    }
+    fn forward_into<F: Float>(
+        &self,
+        x: &[&Tensor<F>],
+        _: Option<&Indices>,
+        y: &mut Tensor<F>,
+    ) -> Result<(), ShapeError> {
+        let out = y.shape();
+        self.0.forward_into(fixed(x), y);
+        entry::has_shape(y, out)
     }
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
         self.0.multiply_adds(fixed(x).map(|x: &Shape| *x), out)

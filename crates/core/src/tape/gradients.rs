@@ -171,6 +171,14 @@ impl<F: Float> Gradients<F> {
         self.params.iter().all(|(_, g)| g.is_finite())
     }
 
+    /// Drops all gradients and keeps their list.
+    pub(crate) fn forget(&mut self) {
+        self.params.clear();
+        self.variables.clear();
+        self.updates.clear();
+        self.recording = 0;
+    }
+
     fn scale(&mut self, by: f64) {
         let params = self.params.iter_mut().map(|(_, g)| g);
         for g in params.chain(self.variables.iter_mut().map(|(_, g)| g)) {

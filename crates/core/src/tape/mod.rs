@@ -11,6 +11,7 @@ mod mode;
 pub(crate) mod outputs;
 pub(crate) mod random;
 pub(crate) mod record;
+pub(crate) mod repeat;
 mod replay;
 pub(crate) mod reuse;
 pub(crate) mod var;
@@ -79,8 +80,12 @@ impl<F: Float> Tape<F> {
         drop(record);
         let tracked = self.mode.get().tracking && !param.is_frozen();
         let var = self.leaf(param.value().clone(), tracked);
-        let slot = &mut self.record.borrow_mut().params[slot];
+        let record = &mut *self.record.borrow_mut();
+        let slot = &mut record.params[slot];
         (slot.leaf, slot.bound) = (Some(var.id), Some(var.id));
+        if let Some(repeat) = &mut record.repeat {
+            repeat.params.push((param.id(), var.id));
+        }
         var
     }
 
@@ -118,7 +123,8 @@ impl<F: Float> Tape<F> {
     /// Adds a leaf of indices, such as labels.
     #[track_caller]
     pub fn indices(&self, indices: impl Into<Indices>) -> IndexVar<'_, F> {
-        let indices = indices.into();
+        let mut indices = indices.into();
+        self.note_input(&mut indices);
         let content = Content::Shape(indices.shape());
         let place = push(&mut self.record.borrow_mut().indices, indices);
         let id = self.push(content, Kind::Indices(place), Inputs::new(), false);
@@ -212,6 +218,7 @@ impl<F: Float> Tape<F> {
         record.readers.clear();
         record.checkpoints.clear();
         record.layers.clear();
+        record.repeat = None;
         record.origin = None;
         record.cursor = 0;
         record.next_draw = 0;

@@ -17,7 +17,7 @@ pub enum Random {
 }
 
 /// A draw of a tape: its distribution, and its number among all draws of the tape.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Draw {
     pub(crate) distribution: Random,
     pub(crate) number: u64,

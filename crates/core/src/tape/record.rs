@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use crate::op::{Cotangent, Flow};
 use crate::params::param::ParamId;
 use crate::tape::random::Draw;
+use crate::tape::repeat::Repeat;
 use crate::tensor::indices::Indices;
 use crate::tensor::pool;
 use crate::{Float, Shape, ShapeError, Tensor};
@@ -134,6 +135,8 @@ pub(crate) struct Record<F: Float> {
     pub(crate) origin: Option<&'static Location<'static>>,
     /// Present on a tape that infers shapes and computes no values.
     pub(crate) trace: Option<Box<Trace>>,
+    /// Present on a tape that a program records, to run it again.
+    pub(crate) repeat: Option<Box<Repeat>>,
 }
 
 /// A parameter on a tape.
@@ -188,7 +191,7 @@ pub(crate) enum Kind {
 }
 
 /// A stretch of nodes without their values; a sweep computes them again when it gets there.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) nodes: Range<u32>,
     /// The nodes whose values stay.
@@ -262,6 +265,13 @@ pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send {
         index: Option<&Indices>,
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError>;
+    /// Computes the value into `y`, which has its shape; an error if the operation computes another.
+    fn forward_into(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        y: &mut Tensor<F>,
+    ) -> Result<(), ShapeError>;
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64;
     /// Gathers the cotangent of input `i`.
     fn vjp_into(
@@ -367,6 +377,7 @@ impl<F: Float> Record<F> {
             layers: Vec::new(),
             origin: None,
             trace: None,
+            repeat: None,
         }
     }
 

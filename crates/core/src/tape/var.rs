@@ -12,9 +12,17 @@ impl<'t, F: Float> Var<'t, F> {
     /// Returns the value, whose memory is shared.
     ///
     /// # Panics
-    /// If the value was released, or if the tape infers shapes only.
+    /// If the value was released, or if the tape infers shapes only, or is recorded for a
+    /// [`Program`](crate::Program).
     #[track_caller]
     pub fn value(&self) -> Tensor<F> {
+        self.tape.refuse_reading("value");
+        self.value_once()
+    }
+
+    /// The value, also on a tape that a program records. What depends on it must not depend on its numbers.
+    #[track_caller]
+    pub(crate) fn value_once(self) -> Tensor<F> {
         let id = self.on_tape(self.tape);
         let record = &mut *self.tape.record.borrow_mut();
         if let Content::Deferred { .. } = record.nodes[id as usize].content {
@@ -38,7 +46,8 @@ impl<'t, F: Float> Var<'t, F> {
     /// If the value does not have exactly one element.
     #[track_caller]
     pub fn item(&self) -> F {
-        self.value().item()
+        self.tape.refuse_reading("item");
+        self.value_once().item()
     }
 
     /// Returns the tape that this variable is on.
@@ -60,7 +69,7 @@ impl<F: Float> Debug for Var<'_, F> {
             Content::Released => f.write_str("released"),
             Content::Deferred { .. } => {
                 drop(record);
-                write!(f, "{:?}", self.value())
+                write!(f, "{:?}", self.value_once())
             }
         }
     }

@@ -214,6 +214,17 @@ impl<F: Float> Tensor<F> {
         &self.shape
     }
 
+    /// Changes the shape in place, to one with as many elements.
+    pub(crate) fn set_shape(&mut self, shape: Shape) {
+        debug_assert_eq!(shape.numel(), self.numel());
+        self.shape = shape;
+    }
+
+    /// Whether two tensors have their elements in the same memory.
+    pub(crate) fn shares_memory(&self, other: &Self) -> bool {
+        self.storage.is_shared_with(&other.storage)
+    }
+
     /// Returns the number of elements.
     #[inline]
     pub fn numel(&self) -> usize {
@@ -260,6 +271,12 @@ impl<F: Float> Tensor<F> {
             panic!("at: index {index:?} is out of range in {shape:?}");
         }
         self.as_slice()[index.iter().zip(&*shape.strides()).map(|(i, s)| i * s).sum::<usize>()]
+    }
+
+    /// Returns the elements in row-major order, for writing all of them: their contents are arbitrary. The memory is
+    /// used again if it is not shared.
+    pub fn overwrite(&mut self) -> &mut [F] {
+        self.storage.overwrite(self.len)
     }
 
     /// The elements in row-major order under another shape. The memory is shared.

@@ -32,6 +32,22 @@ impl<F: Float> Storage<F> {
         self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        matches!((&self.0, &other.0), (Some(own), Some(other)) if Arc::ptr_eq(own, other))
+    }
+
+    /// The first `len` numbers for writing, with arbitrary contents. A shared buffer is left to the others.
+    pub(crate) fn overwrite(&mut self, len: usize) -> &mut [F] {
+        if self.0.as_ref().is_some_and(|shared| Arc::strong_count(shared) > 1) {
+            *self = Self::scratch(len).expect("memory for another tensor of this size");
+        }
+        let own = self.make_mut(len);
+        if cfg!(debug_assertions) {
+            own.fill(F::NAN);
+        }
+        own
+    }
+
     /// The first `len` numbers for writing; they are copied first if the buffer is shared.
     pub(crate) fn make_mut(&mut self, len: usize) -> &mut [F] {
         // Nobody holds weak references. Reading the count is cheaper than a second `get_mut`, which locks.

@@ -150,7 +150,7 @@ impl<const AXES: usize, F: Float> BatchNorm<AXES, F> {
         let norm = deviation.stop_gradient().norm_axes(2.0, batch_axes(shape), false);
         let batch_var = norm.square().mul_scalar(((count - 1) as f64).recip());
         let batches = self.num_batches_tracked.as_ref().map(|counter| {
-            let batches = tape.constant(counter.value()).add_scalar(1.0);
+            let batches = tape.buffer(counter).add_scalar(1.0);
             tape.update_buffer(counter, batches);
             batches
         });
@@ -159,7 +159,7 @@ impl<const AXES: usize, F: Float> BatchNorm<AXES, F> {
             (momentum, _) => tape.constant(&Tensor::scalar(F::of(momentum.unwrap_or(0.0)))),
         };
         for (running, batch) in [(mean, batch_mean), (var, batch_var)] {
-            let kept = tape.constant(running.value()) * momentum.neg().add_scalar(1.0);
+            let kept = tape.buffer(running) * momentum.neg().add_scalar(1.0);
             tape.update_buffer(running, kept + batch * momentum);
         }
     }
@@ -184,7 +184,7 @@ impl<const AXES: usize, F: Float> Module<F> for BatchNorm<AXES, F> {
         let y = match (&self.running_mean, &self.running_var) {
             (Some(mean), Some(var)) if !tape.is_training() => {
                 let [mean, var] =
-                    [mean, var].map(|buffer| along_channels(tape.constant(buffer.value()), shape));
+                    [mean, var].map(|buffer| along_channels(tape.buffer(buffer), shape));
                 let scale = var.add_scalar(self.eps).rsqrt();
                 (x - mean) * weight.map_or(scale, |weight| weight * scale)
             }

@@ -2,7 +2,7 @@
 
 use wengert_core::{
     BinaryOps, Elementwise, Float, IndexOps, Indices, MovementOps, Param, ReduceOps, Shape,
-    ShapeError, Tensor, UnaryOps, Var,
+    ShapeError, Tensor, UnaryOps, Value, Var, ops::PlaceOneHot,
 };
 
 use super::Reduction;
@@ -166,12 +166,17 @@ fn nll_of_labels<'t, F: Float>(
     labels: Indices,
     CrossEntropy { weight, ignore_index, label_smoothing, reduction }: CrossEntropy<F>,
 ) -> Var<'t, F> {
-    let (labels, kept) = mask_ignored(labels, ignore_index);
+    let all = labels;
+    // An ignored label need not be a class; class 0 stands for it.
+    let labels = ignore_index.map_or_else(|| all.clone(), |ignored| all.replaced(ignored, 0));
     let classes = classes_of(name, x.shape(), &labels);
     if weight.is_none() && ignore_index.is_none() && label_smoothing == 0.0 {
         return -reduction.apply(x.pick(labels));
     }
-    let kept = x.tape().constant(&kept.unwrap_or_else(|| Tensor::ones(labels.shape())));
+    let kept = match ignore_index {
+        None => x.tape().constant(&Tensor::ones(labels.shape())),
+        Some(ignored) => kept_rows(x, &all, ignored, classes),
+    };
     let weight = x.tape().constant(&class_weight(name, weight, classes));
     let shares = weight.index_select(0, &labels);
     // A class of weight 0 adds nothing, even if its logarithm is -inf.
@@ -226,7 +231,9 @@ pub(super) fn multi_margin<'t, F: Float>(
 ) -> Var<'t, F> {
     let labels = labels.into();
     let classes = classes_of("multi_margin", x.shape(), &labels);
-    let own = x.tape().constant(&Tensor::one_hot(&labels, classes));
+    let ones = x.tape().constant(&Tensor::ones(labels.shape()));
+    let rows = x.tape().indices(&labels);
+    let own = Var::apply_indexed(PlaceOneHot { n: classes }, &ones, &rows);
     let gaps = (x - x.pick(&labels).unsqueeze(-1) + margin).relu().powi(p);
     let losses = own.where_cond(0.0, gaps).sum_axes(-1, false) * (classes as f64).recip();
     match weight {
@@ -238,16 +245,16 @@ pub(super) fn multi_margin<'t, F: Float>(
     }
 }
 
-/// Replaces ignored labels, which need not be a class, by class 0, and returns a mask of the others if
-/// some may be ignored.
-fn mask_ignored<F: Float>(labels: Indices, ignored: Option<usize>) -> (Indices, Option<Tensor<F>>) {
-    let (shape, all) = (labels.shape(), labels.as_slice());
-    let Some(ignored) = ignored else {
-        return (labels, None);
-    };
-    let inside = all.iter().map(|&label| if label == ignored { 0 } else { label }).collect();
-    let kept = Tensor::from_fn(shape, |i| if all[i] == ignored { F::ZERO } else { F::ONE });
-    (Indices::from_vec(inside, shape), Some(kept))
+/// Records a mask of the labels that are not ignored. A table is looked up, and the labels are not read, so that a
+/// `Program` can run it again on other labels.
+fn kept_rows<'t, F: Float>(
+    x: Var<'t, F>,
+    labels: &Indices,
+    ignored: usize,
+    classes: usize,
+) -> Var<'t, F> {
+    let kept = Tensor::from_fn([classes + 1], |i| if i < classes { F::ONE } else { F::ZERO });
+    x.tape().constant(&kept).index_select(0, labels.replaced(ignored, classes))
 }
 
 /// Returns the number of classes if there is a label for each row, and each label is a class.
@@ -260,7 +267,9 @@ fn classes_of(name: &str, x: Shape, labels: &Indices) -> usize {
         let (expected, found) = (Shape::from(rows), labels.shape());
         mistake(name, format!("{x:?} needs labels of shape {expected:?}, found {found:?}"));
     }
-    if let Some(i) = labels.as_slice().iter().position(|&label| label >= classes) {
+    if labels.check_below(classes).is_err()
+        && let Some(i) = labels.as_slice().iter().position(|&label| label >= classes)
+    {
         let (label, shape) = (labels.as_slice()[i], labels.shape());
         let along = |(stride, extent): (&usize, &usize)| i / stride % extent;
         let row = match shape.rank() {

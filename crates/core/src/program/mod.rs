@@ -1,0 +1,222 @@
+//! A training step that is recorded once and run again.
+
+mod compare;
+mod engine;
+mod examples;
+pub(crate) mod inputs;
+mod plan;
+mod recorded;
+mod replay;
+
+use std::fmt::{self, Debug};
+use std::sync::{Arc, Mutex};
+
+use smallvec::SmallVec;
+
+use crate::program::engine::{Call, Engine, RunProgram};
+use crate::program::examples::RunExamples;
+use crate::program::inputs::{Input, InputLeaf, InputTape};
+use crate::tape::record::{Mode, Tape, Var};
+use crate::tensor::indices::InputNotes;
+use crate::{Float, Gradients, Params, Tensor};
+
+/// A computation that is recorded at its first run and repeated at every further one, without recording: a small
+/// training step then takes a fraction of the time.
+///
+/// It is made of the closure that [`gradients`](crate::gradients) would take, with two more arguments: the model and
+/// the inputs. `Program::<Net, (Tensor, Indices)>::new(|net, tape, (x, y)| ..)` names the types of both. The results
+/// have the same bits as a new recording at each run.
+///
+/// ```
+/// use wengert_core::{MatmulOps, Param, Program, ReduceOps, Tensor, UnaryOps, gradients};
+///
+/// let mut weight = Param::new(Tensor::<f32>::from([[0.5], [-1.0]]));
+/// let mut step = Program::<Param<f32>, (Tensor<f32>, Tensor<f32>)>::new(|weight, _, (x, y)| {
+///     (x.matmul(weight) - y).square().mean()
+/// });
+/// for batch in 0..10 {
+///     let x = Tensor::from([[1.0, batch as f32], [2.0, -1.0]]);
+///     let y = Tensor::from([[1.0], [0.0]]);
+///     let (loss, grads) = step.gradients(&weight, (&x, &y));
+///     let again = gradients(|tape| (tape.constant(&x).matmul(&weight) - &y).square().mean());
+///     assert_eq!((loss, grads.get(&weight)), (again.0, again.1.get(&weight)));
+///     let change = grads.get(&weight).unwrap() * 0.01;
+///     *weight.value_mut() = weight.value() - &change;
+/// }
+/// ```
+///
+/// # What changes from run to run
+///
+/// * The inputs. In the closure a tensor is a constant; [`Var::to_variable`] makes it a variable, to differentiate
+///   with respect to it. Indices can be used wherever [`Indices`](crate::Indices) can.
+/// * Parameters of the model, and buffers that are read with [`Tape::buffer`].
+/// * Random numbers, by the key: `step.seeded(key).gradients(..)`.
+///
+/// Everything else is as at the first run. What the closure captures cannot change, because it is borrowed. A closure
+/// that records another computation from run to run is refused: the second run, the fourth, the eighth and so on
+/// record again and compare.
+///
+/// Inputs of another shape are recorded anew, and so is a model with other parameters, or with parameters of another
+/// shape or frozen state. The last few recordings are kept, so the last batch of an epoch may be smaller.
+///
+/// # Panics
+/// While the closure records, reading a value ([`Var::value`], [`Var::item`], [`Var::backward`],
+/// [`Indices::as_slice`](crate::Indices::as_slice)) panics at that line, since the next run has another. So does a
+/// parameter that is not in the model. Shape mistakes panic as on every tape.
+pub struct Program<'a, M, I: Input<F>, F: Float = f32> {
+    record: Box<Closure<'a, M, I, F>>,
+    engine: Engine<F>,
+}
+
+/// The closure of a program.
+type Closure<'a, M, I, F> =
+    dyn for<'t> Fn(&M, &'t Tape<F>, <I as Input<F>>::Recorded<'t>) -> Var<'t, F> + 'a;
+
+impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
+    /// Makes a program that has not run yet.
+    pub fn new(
+        record: impl for<'t> Fn(&M, &'t Tape<F>, I::Recorded<'t>) -> Var<'t, F> + 'a,
+    ) -> Self {
+        Self { record: Box::new(record), engine: Engine::new() }
+    }
+
+    /// Computes the loss and its gradients as [`gradients`](crate::gradients) does.
+    ///
+    /// # Panics
+    /// If the loss has more than one element, and as the [type](Program) says.
+    #[track_caller]
+    pub fn gradients(&mut self, model: &M, inputs: I::Given<'_>) -> (F, &Gradients<F>) {
+        let loss = self.run(Mode::training(None), model, inputs).item();
+        (loss, self.engine.gradients())
+    }
+
+    /// Computes the value of the result as [`evaluate`](crate::evaluate) does: layers evaluate and do not train.
+    ///
+    /// # Panics
+    /// As the [type](Program) says.
+    #[track_caller]
+    pub fn evaluate(&mut self, model: &M, inputs: I::Given<'_>) -> Tensor<F> {
+        self.run(Mode::evaluation(None), model, inputs)
+    }
+
+    /// Gives the next run a key for random layers; see [`seeded`](crate::seeded()).
+    ///
+    /// ```
+    /// use wengert_core::{Param, Program, Random, ReduceOps, Tensor, seeded};
+    ///
+    /// let scale = Param::new(Tensor::<f32>::scalar(2.0));
+    /// let mut noise = Program::<Param<f32>, ()>::new(|scale, tape, ()| {
+    ///     (tape.random([100], Random::Normal) * scale).sum()
+    /// });
+    /// for key in 0..10 {
+    ///     let again = seeded(key).evaluate(|tape| (tape.random([100], Random::Normal) * &scale).sum());
+    ///     assert_eq!(noise.seeded(key).evaluate(&scale, ()), again);
+    /// }
+    /// ```
+    pub fn seeded(&mut self, key: u64) -> SeededProgram<'_, 'a, M, I, F> {
+        SeededProgram { program: self, key }
+    }
+
+    #[track_caller]
+    fn run(&mut self, mode: Mode, model: &M, given: I::Given<'_>) -> Tensor<F> {
+        let mut inputs = SmallVec::<[_; 4]>::new();
+        I::visit(given, &mut |leaf: InputLeaf<'_, F>| inputs.push(leaf));
+        let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, example| {
+            let recorded = I::record(given, &mut InputTape::new(tape, notes, example));
+            (self.record)(model, tape, recorded).on_tape(tape)
+        };
+        let call = Call { mode, model, inputs: &inputs, example: None, record: &record };
+        F::run::<RunProgram<'_>>((&mut self.engine, &call))
+    }
+
+    /// Computes the loss and the gradients of each example of a batch by itself, on all threads, and collects what `f`
+    /// makes of them, in the order of the examples.
+    ///
+    /// An example is a batch of one: each input has an axis of examples in front, which the closure sees with extent 1.
+    /// `f` is given the number of the example, its loss and its gradients, with the bits of a run on that example alone.
+    /// Its calls come in any order and from several threads.
+    ///
+    /// ```
+    /// use wengert_core::{Gradients, MatmulOps, Param, Program, ReduceOps, Tensor, UnaryOps};
+    ///
+    /// let weight = Param::new(Tensor::<f64>::from([[2.0], [1.0]]));
+    /// let mut step = Program::<_, Tensor<f64>, f64>::new(|weight: &Param<f64>, _, x| {
+    ///     x.matmul(weight).square().sum()
+    /// });
+    /// let x = Tensor::from([[1.0, 0.0], [0.0, 3.0]]);
+    /// let norms = step.per_example(&weight, &x, |_, _, grads| grads.global_norm());
+    /// assert_eq!(norms, [4.0, 18.0]);
+    ///
+    /// // Gradients clipped one by one and summed, as for differentially private training.
+    /// let clipped = step.per_example(&weight, &x, |_, _, grads| {
+    ///     grads.clone() * (1.0 / grads.global_norm().max(1.0))
+    /// });
+    /// let sum = clipped.iter().fold(Gradients::from_params(Vec::new()), |mut sum, grads| {
+    ///     sum += grads;
+    ///     sum
+    /// });
+    /// assert_eq!(sum.get(&weight), Some(&Tensor::from([[1.0], [1.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the inputs have no axis of examples, or differ in its extent; and as [`gradients`](Self::gradients).
+    #[track_caller]
+    pub fn per_example<R: Send>(
+        &mut self,
+        model: &M,
+        inputs: I::Given<'_>,
+        f: impl Fn(usize, F, &Gradients<F>) -> R + Sync,
+    ) -> Vec<R> {
+        let (given, mut inputs) = (inputs, SmallVec::<[_; 4]>::new());
+        I::visit(given, &mut |leaf: InputLeaf<'_, F>| inputs.push(leaf));
+        let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, example| {
+            let recorded = I::record(given, &mut InputTape::new(tape, notes, example));
+            (self.record)(model, tape, recorded).on_tape(tape)
+        };
+        let mode = Mode::training(None);
+        let call = Call { mode, model, inputs: &inputs, example: None, record: &record };
+        let results = Mutex::new(Vec::new());
+        let visit = |example: usize, loss: F, grads: &Gradients<F>| {
+            let result = f(example, loss, grads);
+            results.lock().expect("no panic inside").push((example, result));
+        };
+        F::run::<RunExamples<'_>>((&mut self.engine, call, &visit));
+        let mut results = results.into_inner().expect("no panic inside");
+        results.sort_unstable_by_key(|(example, _)| *example);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+impl<M, I: Input<F>, F: Float> Debug for Program<'_, M, I, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Program, {:?}", self.engine)
+    }
+}
+
+/// A [`Program`] with the key of its next run; see [`Program::seeded`].
+#[derive(Debug)]
+pub struct SeededProgram<'p, 'a, M, I: Input<F>, F: Float = f32> {
+    program: &'p mut Program<'a, M, I, F>,
+    key: u64,
+}
+
+impl<'p, M: Params<F>, I: Input<F>, F: Float> SeededProgram<'p, '_, M, I, F> {
+    /// Computes the loss and its gradients with this key; see [`Program::gradients`].
+    ///
+    /// # Panics
+    /// As [`Program::gradients`].
+    #[track_caller]
+    pub fn gradients(self, model: &M, inputs: I::Given<'_>) -> (F, &'p Gradients<F>) {
+        let loss = self.program.run(Mode::training(Some(self.key)), model, inputs).item();
+        (loss, self.program.engine.gradients())
+    }
+
+    /// Computes the value of the result with this key; see [`Program::evaluate`].
+    ///
+    /// # Panics
+    /// As [`Program::evaluate`].
+    #[track_caller]
+    pub fn evaluate(self, model: &M, inputs: I::Given<'_>) -> Tensor<F> {
+        self.program.run(Mode::evaluation(Some(self.key)), model, inputs)
+    }
+}

@@ -1,0 +1,342 @@
+//! The steps of a recording that runs again, worked out once: what is computed, which derivatives are wanted, and whose
+//! memory each cotangent takes over.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use smallvec::SmallVec;
+
+use crate::error::rethrow;
+use crate::op::Cotangent;
+use crate::params::param::ParamId;
+use crate::tape::record::{Content, Kind, Record, TapeView};
+use crate::tape::repeat::Repeat;
+use crate::{Float, Gradients, Shape, Tensor};
+
+/// Values of up to this number of elements stay where they are between runs. Larger ones go back to the pool as soon as
+/// they are not needed, as on every tape.
+const SMALL: usize = 1 << 12;
+
+/// The steps of a training step without checkpoints and temporary recordings.
+pub(crate) struct Plan<F: Float> {
+    forward: Vec<Forward>,
+    backward: Vec<Backward>,
+    /// The parameters that gradients arrive at, and their leaves, in the order of the gradients.
+    params: Vec<(ParamId, u32)>,
+    /// The cotangents that have arrived, by node.
+    arrived: Vec<Option<Tensor<F>>>,
+    /// Memory of cotangents.
+    slots: Vec<Option<Tensor<F>>>,
+}
+
+/// A value to be computed.
+#[derive(Clone)]
+struct Forward {
+    node: u32,
+    how: How,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    /// Into the memory of the last run.
+    InPlace,
+    /// Into new memory: a large value, or one that shares the memory of another.
+    Anew,
+    Draw,
+    /// From this node.
+    Copy(u32),
+}
+
+/// A node that the sweep passes.
+#[derive(Clone)]
+struct Backward {
+    node: u32,
+    /// The inputs that want a cotangent: the place among the inputs, the node, and the slot of its memory.
+    wanted: SmallVec<[(u32, u32, u32); 2]>,
+    /// The slot that the memory of this node's cotangent goes to.
+    slot: u32,
+    /// Whether the value is dropped here.
+    drops: bool,
+}
+
+impl<F: Float> Plan<F> {
+    /// Plans a recording, if it is a training step without checkpoints and temporary recordings.
+    pub(crate) fn new(
+        record: &Record<F>,
+        repeat: &Repeat,
+        shapes: &[Shape],
+        output: u32,
+    ) -> Option<Self> {
+        if !record.checkpoints.is_empty() || !repeat.temporaries.is_empty() {
+            return None;
+        }
+        let computed = computed(record, repeat, output);
+        let source = |id: u32| repeat.copies.iter().find(|copy| copy.0 == id).map(|copy| copy.1);
+        let mut forward = Vec::new();
+        let stays = |id: u32| {
+            let node = &record.nodes[id as usize];
+            let value = node.value_if_held();
+            let shares = |&input: &u32| {
+                let input = record.nodes[input as usize].value_if_held();
+                matches!((value, input), (Some(y), Some(x)) if y.shares_memory(x))
+            };
+            shapes[id as usize].numel() <= SMALL && !node.inputs.iter().any(shares)
+        };
+        for node in (0..record.nodes.len() as u32).filter(|&id| computed[id as usize]) {
+            let how = match record.nodes[node as usize].kind {
+                Kind::Op if stays(node) => How::InPlace,
+                Kind::Op => How::Anew,
+                Kind::Random(_) => How::Draw,
+                Kind::Leaf => match source(node) {
+                    Some(source) => How::Copy(source),
+                    None => continue,
+                },
+                Kind::Indices(_) => continue,
+            };
+            forward.push(Forward { node, how });
+        }
+        let leaves = record.params.iter().filter_map(|slot| Some((slot.id, slot.leaf?)));
+        let leaves = leaves.filter(|&(_, leaf)| record.nodes[leaf as usize].tracked);
+        let leaves = leaves.collect::<Vec<_>>();
+        let mut slots = Slots::default();
+        let backward = backward(record, shapes, output, &leaves, &forward, &mut slots);
+        Some(Self {
+            forward,
+            backward,
+            params: leaves,
+            arrived: (0..record.nodes.len()).map(|_| None).collect(),
+            slots: (0..slots.count).map(|_| None).collect(),
+        })
+    }
+
+    /// Computes all values.
+    #[track_caller]
+    pub(crate) fn compute(&self, record: &mut Record<F>, shapes: &[Shape], key: Option<u64>) {
+        let mut current = 0;
+        let computed = catch_unwind(AssertUnwindSafe(|| {
+            for &Forward { node, how } in &self.forward {
+                let id = node as usize;
+                let value = match how {
+                    How::InPlace => {
+                        current = id;
+                        record.forward_in_place(id, shapes[id]);
+                        continue;
+                    }
+                    How::Anew => {
+                        current = id;
+                        record.forward_again(id, shapes[id])
+                    }
+                    How::Draw => record.draw_again(id, shapes[id], key),
+                    How::Copy(source) => record.nodes[source as usize].value().clone(),
+                };
+                record.nodes[id].content = Content::Value(value);
+            }
+        }));
+        if let Err(panic) = computed {
+            let (op, line) = (record.op(current).name(), record.nodes[current].location);
+            rethrow(panic, "computing", &op, line);
+        }
+    }
+
+    /// Runs the sweep.
+    #[track_caller]
+    pub(crate) fn differentiate(
+        &mut self,
+        record: &mut Record<F>,
+        output: u32,
+        gradients: &mut Gradients<F>,
+    ) {
+        let mut current = output as usize;
+        let swept = catch_unwind(AssertUnwindSafe(|| {
+            self.start(record, output);
+            for step in &self.backward {
+                let id = step.node as usize;
+                if let Some(g) = self.arrived[id].take() {
+                    current = id;
+                    let node = &record.nodes[id];
+                    let (op, view) = (record.op(id), record.view());
+                    let (values, index) = view.split(&node.inputs);
+                    let x = view.values(values);
+                    for &(i, input, slot) in &step.wanted {
+                        let (arrived, slot) =
+                            (&mut self.arrived[input as usize], &mut self.slots[slot as usize]);
+                        let shape = *record.nodes[input as usize].shape();
+                        let into = Cotangent::with_spare(shape, arrived, slot);
+                        op.vjp_into(i as usize, &x, index, node.value(), &g, into);
+                    }
+                    if g.numel() <= SMALL {
+                        self.slots[step.slot as usize] = Some(g);
+                    }
+                }
+                if step.drops {
+                    record.nodes[id].content = Content::Released;
+                }
+            }
+        }));
+        if let Err(panic) = swept {
+            let (op, line) = (record.op(current).name(), record.nodes[current].location);
+            rethrow(panic, "differentiating", &op, line);
+        }
+        for &(id, leaf) in &self.params {
+            if let Some(g) = self.arrived[leaf as usize].take() {
+                gradients.params.push((id, g));
+            }
+        }
+    }
+
+    /// Puts the cotangent of the loss in its place.
+    fn start(&mut self, record: &Record<F>, output: u32) {
+        let node = &record.nodes[output as usize];
+        if let Some(first) = self.backward.first()
+            && first.node == output
+            && node.tracked
+        {
+            let shape = *node.shape();
+            let arrived = &mut self.arrived[output as usize];
+            let into = Cotangent::with_spare(shape, arrived, &mut self.slots[first.slot as usize]);
+            into.write(|g, _| g.fill(F::ONE));
+        }
+    }
+
+    /// Takes the memory of the gradients of the last run, if that was one of this recording.
+    pub(crate) fn reuse(&mut self, gradients: &mut Gradients<F>, recording: u64) {
+        let own = gradients.recording == recording;
+        let mut places = self.params.iter().enumerate();
+        for (id, g) in gradients.params.drain(..) {
+            if own
+                && g.numel() <= SMALL
+                && let Some((place, _)) = places.find(|(_, param)| param.0 == id)
+            {
+                // The first slots are those of the parameters.
+                self.slots[place] = Some(g);
+            }
+        }
+        gradients.recording = recording;
+        gradients.updates.clear();
+    }
+
+    /// The same steps with memory of their own.
+    pub(crate) fn copy(&self) -> Self {
+        let nothing = |list: &[Option<Tensor<F>>]| list.iter().map(|_| None).collect();
+        Self {
+            forward: self.forward.clone(),
+            backward: self.backward.clone(),
+            params: self.params.clone(),
+            arrived: nothing(&self.arrived),
+            slots: nothing(&self.slots),
+        }
+    }
+
+    /// Whether the value of a node stays between runs.
+    pub(crate) fn keeps(&self, node: u32) -> bool {
+        let found = self.forward.binary_search_by_key(&node, |step| step.node);
+        found.is_ok_and(|place| matches!(self.forward[place].how, How::InPlace))
+    }
+}
+
+/// Which nodes are read, directly or not, by the output or by the new value of a buffer.
+fn computed<F: Float>(record: &Record<F>, repeat: &Repeat, output: u32) -> Vec<bool> {
+    let mut computed = vec![false; record.nodes.len()];
+    let results = record.updates.iter().map(|&(_, node)| node).chain([output]);
+    results.for_each(|id| computed[id as usize] = true);
+    let mut copies = repeat.copies.iter().rev().peekable();
+    for id in (0..record.nodes.len()).rev() {
+        let copy = copies.next_if(|copy| copy.0 as usize == id);
+        if computed[id] {
+            let inputs = record.nodes[id].inputs.iter().chain(copy.map(|copy| &copy.1));
+            inputs.for_each(|&input| computed[input as usize] = true);
+        }
+    }
+    computed
+}
+
+/// The nodes that the sweep passes, the last one first.
+fn backward<F: Float>(
+    record: &Record<F>,
+    shapes: &[Shape],
+    output: u32,
+    params: &[(ParamId, u32)],
+    forward: &[Forward],
+    slots: &mut Slots,
+) -> Vec<Backward> {
+    let count = record.nodes.len();
+    let (mut wants, mut slot_of) = (vec![false; count], vec![None; count]);
+    for &(_, leaf) in params {
+        wants[leaf as usize] = true;
+        slot_of[leaf as usize] = Some(slots.new_slot());
+    }
+    for (id, node) in record.nodes.iter().enumerate().filter(|(_, node)| node.kind == Kind::Op) {
+        wants[id] = node.tracked && node.inputs.iter().any(|&input| wants[input as usize]);
+    }
+    let mut anew = vec![false; count];
+    let is_anew = |step: &&Forward| matches!(step.how, How::Anew);
+    forward.iter().filter(is_anew).for_each(|step| anew[step.node as usize] = true);
+    let size = |id: u32| shapes[id as usize].numel();
+    if wants[output as usize] {
+        slot_of[output as usize] = Some(slots.take(size(output)));
+    }
+    let mut backward = Vec::new();
+    for id in (0..=output).rev() {
+        let node = &record.nodes[id as usize];
+        let drops = anew[id as usize];
+        let slot = slot_of[id as usize].filter(|_| node.kind == Kind::Op);
+        let mut wanted = SmallVec::new();
+        if slot.is_some() {
+            for (i, &input) in node.inputs.iter().enumerate() {
+                if wants[input as usize] {
+                    let slot =
+                        *slot_of[input as usize].get_or_insert_with(|| slots.take(size(input)));
+                    wanted.push((i as u32, input, slot));
+                }
+            }
+        }
+        if let Some(slot) = slot {
+            slots.give(slot, size(id));
+        }
+        if slot.is_some() || drops {
+            backward.push(Backward { node: id, wanted, slot: slot.unwrap_or(0), drops });
+        }
+    }
+    backward
+}
+
+/// Memory of cotangents, given from one to the next of its size.
+#[derive(Default)]
+struct Slots {
+    count: u32,
+    free: HashMap<usize, Vec<u32>>,
+}
+
+impl Slots {
+    fn new_slot(&mut self) -> u32 {
+        self.count += 1;
+        self.count - 1
+    }
+
+    fn take(&mut self, size: usize) -> u32 {
+        self.free.get_mut(&size).and_then(Vec::pop).unwrap_or_else(|| self.new_slot())
+    }
+
+    fn give(&mut self, slot: u32, size: usize) {
+        self.free.entry(size).or_default().push(slot);
+    }
+}
+
+impl<F: Float> Record<F> {
+    /// Computes a value of the last run again, in its memory.
+    fn forward_in_place(&mut self, id: usize, shape: Shape) {
+        let (before, rest) = self.nodes.split_at_mut(id);
+        let node = &mut rest[0];
+        let (op, view) = (&self.ops[id], TapeView { nodes: before, indices: &self.indices });
+        let op = op.as_deref().expect("an operation");
+        let (values, index) = view.split(&node.inputs);
+        let x = view.values(values);
+        let outcome = match &mut node.content {
+            Content::Value(y) => op.forward_into(&x, index, y),
+            content => op.forward(&x, index, shape).map(|y| *content = Content::Value(y)),
+        };
+        if let Err(mistake) = outcome {
+            resume_unwind(Box::new(mistake.in_operation(&op.name())));
+        }
+    }
+}

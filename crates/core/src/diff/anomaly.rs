@@ -65,6 +65,7 @@ fn checked<F: Float>(
     f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
 ) -> Result<(F, Gradients<F>), NotFinite> {
     tape.mode.set(Mode { keeps_all: true, ..tape.mode.get() });
+    tape.record.get_mut().layer_log = Some(Vec::new());
     let loss = f(&tape);
     let id = loss.on_tape(&tape);
     check_scalar(loss.shape());
@@ -118,6 +119,8 @@ pub struct NotFinite {
     pub param: Option<ParamId>,
     /// Line that recorded the operation or leaf.
     pub location: &'static Location<'static>,
+    /// Place and kind of the layer that recorded it, such as `2 (Linear)`. Empty outside of layers.
+    pub layer: String,
     /// The input whose cotangent is not finite; `None` if the operation's value is not.
     pub cotangent: Option<usize>,
     /// The NaN or infinity.
@@ -259,6 +262,7 @@ impl<F: Float> Record<F> {
             is_leaf: true,
             param,
             location: node.location,
+            layer: self.layer_of(at),
             cotangent: None,
             number: value.as_slice()[flat].to_f64(),
             position: value.shape().position(flat),
@@ -279,6 +283,7 @@ impl<F: Float> Record<F> {
             is_leaf: false,
             param: None,
             location: node.location,
+            layer: self.layer_of(at),
             cotangent,
             number: found.as_slice()[flat].to_f64(),
             position: found.shape().position(flat),

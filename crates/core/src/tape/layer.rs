@@ -1,6 +1,6 @@
 //! The layer that is being recorded: named in the messages of shape mistakes, listed by `eval_shape`.
 
-use crate::tape::record::{LayerMark, LayerName, Tape, Var};
+use crate::tape::record::{LayerMark, LayerName, Record, Tape, Var};
 use crate::{Float, ShapeError};
 
 impl<F: Float> Tape<F> {
@@ -27,6 +27,7 @@ impl<F: Float> Tape<F> {
         let place = record.layers.last().copied().filter(|around| !around.is_kind());
         let depth = record.layers.len();
         record.layers.push(name);
+        record.log_layers();
         let mut mark = None;
         if let (Some(trace), LayerName::Kind(kind)) = (&mut record.trace, name) {
             let start = record.nodes.len();
@@ -87,10 +88,26 @@ impl<F: Float> Drop for LayerGuard<'_, F> {
     fn drop(&mut self) {
         let record = &mut *self.tape.record.borrow_mut();
         record.layers.truncate(self.depth);
+        record.log_layers();
         if let (Some(mark), Some(trace)) = (self.mark, &mut record.trace) {
             trace.open -= 1;
             trace.layers[mark].nodes.end = record.nodes.len();
         }
+    }
+}
+
+impl<F: Float> Record<F> {
+    fn log_layers(&mut self) {
+        if let Some(log) = &mut self.layer_log {
+            log.push((self.nodes.len(), self.layers.clone()));
+        }
+    }
+
+    /// Returns the place and kind of the layer that recorded a node, such as `2 (Linear)`. Empty outside of layers, and
+    /// if they were not logged.
+    pub(crate) fn layer_of(&self, node: usize) -> String {
+        let before = self.layer_log.iter().flatten().rev().find(|(nodes, _)| *nodes <= node);
+        before.map_or(String::new(), |(_, layers)| place(layers))
     }
 }
 
@@ -112,19 +129,25 @@ impl ShapeError {
             [around @ .., own] if is_known(own) => around,
             all => all,
         };
-        let joined = |names: &[LayerName], joint: &str| {
-            names.iter().map(LayerName::to_string).collect::<Vec<_>>().join(joint)
-        };
-        let first_kind = layers.iter().rposition(|name| !name.is_kind()).map_or(0, |last| last + 1);
-        let (around, kinds) = layers.split_at(first_kind);
-        let places: Vec<_> = around.iter().copied().filter(|name| !name.is_kind()).collect();
-        let (path, kinds) = (joined(&places, "."), joined(kinds, " > "));
-        let place = match (path.is_empty(), kinds.is_empty()) {
-            (true, true) => return self,
-            (true, false) => kinds,
-            (false, true) => path,
-            (false, false) => format!("{path} ({kinds})"),
-        };
-        Self::new(format!("{self}, in {place}"))
+        match place(layers) {
+            place if place.is_empty() => self,
+            place => Self::new(format!("{self}, in {place}")),
+        }
+    }
+}
+
+/// Returns the place as in the names of parameters, and the kinds of the layers there: `2 (Linear)`.
+fn place(layers: &[LayerName]) -> String {
+    let joined = |names: &[LayerName], joint: &str| {
+        names.iter().map(LayerName::to_string).collect::<Vec<_>>().join(joint)
+    };
+    let first_kind = layers.iter().rposition(|name| !name.is_kind()).map_or(0, |last| last + 1);
+    let (around, kinds) = layers.split_at(first_kind);
+    let places: Vec<_> = around.iter().copied().filter(|name| !name.is_kind()).collect();
+    let (path, kinds) = (joined(&places, "."), joined(kinds, " > "));
+    match (path.is_empty(), kinds.is_empty()) {
+        (true, _) => kinds,
+        (false, true) => path,
+        (false, false) => format!("{path} ({kinds})"),
     }
 }

@@ -131,6 +131,8 @@ pub(crate) struct Record<F: Float> {
     pub(crate) checkpoints: Vec<Checkpoint>,
     /// Layers that have begun and not ended, outermost first.
     pub(crate) layers: Vec<LayerName>,
+    /// Each change of `layers`, with the number of nodes before it. Present while the checked sweep looks for a layer.
+    pub(crate) layer_log: Option<Vec<(usize, Vec<LayerName>)>>,
     /// While a sweep is recorded: the line of the operation that is being differentiated.
     pub(crate) origin: Option<&'static Location<'static>>,
     /// Present on a tape that infers shapes and computes no values.
@@ -376,6 +378,7 @@ impl<F: Float> Record<F> {
             checkpoints: Vec::new(),
             layers: Vec::new(),
             origin: None,
+            layer_log: None,
             trace: None,
             repeat: None,
         }

@@ -177,7 +177,7 @@ impl Transform {
     }
 
     /// Returns whether this is a solver, which takes the place of a whole chain.
-    pub(crate) fn is_solver(&self) -> bool {
+    pub fn is_solver(&self) -> bool {
         matches!(self.single, Work::Solver(_))
     }
 

@@ -69,6 +69,16 @@ impl Batches {
         self
     }
 
+    /// Returns the number of rows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Returns the number of batches of an epoch.
     pub fn per_epoch(&self) -> usize {
         match self.drop_last {

@@ -35,6 +35,16 @@ impl MeanLoss {
         self.sum / self.rows as f64
     }
 
+    /// Returns the sum of the rows' losses, and the number of rows: the state of a mean in a file.
+    pub fn parts(&self) -> (f64, u64) {
+        (self.sum, self.rows)
+    }
+
+    /// Restores a mean from its [`parts`](Self::parts).
+    pub fn from_parts(sum: f64, rows: u64) -> Self {
+        Self { sum, rows }
+    }
+
     /// Forgets all rows.
     pub fn reset(&mut self) {
         *self = Self::default();

@@ -3,7 +3,7 @@
 //! The report is one file that opens offline: curves of all metrics, norms of gradients and weights by layer, the
 //! confusion matrix, samples with their predictions, the model, the configuration, and the machine.
 
-mod axis;
+pub(crate) mod axis;
 mod chart;
 mod folder;
 mod heat;

@@ -237,8 +237,8 @@ impl Rate {
         }
     }
 
-    /// Returns whether the rate depends on a metric.
-    pub(crate) fn follows_a_metric(&self) -> bool {
+    /// Returns whether the rate depends on a metric, as that of [`Plateau`] does.
+    pub fn follows_a_metric(&self) -> bool {
         !self.state().is_empty()
     }
 

@@ -12,7 +12,7 @@ use super::overrides::Texts;
 use super::plans::tables;
 use super::read::{in_file, recipe_of};
 use super::registry::Registry;
-use super::table::{Table, refuse_others};
+use super::table::{Table, flag, refuse_others, whole};
 use crate::optim::error::{ConfigError, Diagnostic, Problem};
 use crate::optim::range::InvalidSetting;
 use crate::optim::recipe::Recipe;
@@ -40,16 +40,14 @@ use crate::optim::value::{Entries, Key, Value};
 /// root.finish(&[])?;
 /// assert_eq!(data.batch_size, 64);
 ///
-/// let mut root = ConfigTable::read("[data]\nbatch = 32", &[""; 0])?;
+/// let mut root = ConfigTable::read("[data]\nbatchsize = 32", &[""; 0])?;
 /// let error = root.take_table("data")?.unwrap().make(|data: Data| Ok(data)).err().unwrap();
 /// assert_eq!((error.line(), error.column()), (2, 1));
-/// assert!(error.message().starts_with("unknown key `batch`; did you mean `batch_size`?"));
+/// assert!(error.message().starts_with("unknown key `batchsize`; did you mean `batch_size`?"));
 /// # Ok::<(), wengert_nn::optim::ConfigError>(())
 /// ```
 pub struct ConfigTable {
     table: Table,
-    /// The names that were asked for.
-    asked: Vec<&'static str>,
     origin: Arc<Origin>,
 }
 
@@ -122,7 +120,7 @@ impl ConfigTable {
             Ok(entries)
         });
         let entries = entries.map_err(|diagnostic| origin.error(diagnostic))?;
-        Ok(Self { table: Table::new(entries, 0..0), asked: Vec::new(), origin })
+        Ok(Self { table: Table::new(entries, 0..0), origin })
     }
 
     /// Returns the text, without overrides.
@@ -133,6 +131,36 @@ impl ConfigTable {
     /// Returns whether the table has this key.
     pub fn has(&self, key: &str) -> bool {
         self.table.entries.contains(key)
+    }
+
+    /// Takes out a text, if it is there.
+    ///
+    /// # Errors
+    /// If the value is no text.
+    pub fn take_text(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
+        let Some((_, value)) = self.take(key) else { return Ok(None) };
+        let text = value.as_text().ok_or_else(|| value.unlike(key, "a string"));
+        text.map(|text| Some(text.to_owned())).map_err(|d| self.origin.error(d))
+    }
+
+    /// Takes out a whole number of at least 0, if it is there.
+    ///
+    /// # Errors
+    /// If the value is no such number.
+    pub fn take_whole(&mut self, key: &'static str) -> Result<Option<u64>, ConfigError> {
+        let entry = self.take(key);
+        let number = entry.map(|(_, value)| whole(key, &value, 0)).transpose();
+        number.map_err(|d| self.origin.error(d))
+    }
+
+    /// Takes out `true` or `false`, if it is there.
+    ///
+    /// # Errors
+    /// If the value is neither.
+    pub fn take_flag(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
+        let entry = self.take(key);
+        let flag = entry.map(|(_, value)| flag(key, &value)).transpose();
+        flag.map_err(|d| self.origin.error(d))
     }
 
     /// Takes out a table, if it is there.
@@ -207,7 +235,7 @@ impl ConfigTable {
     /// # Errors
     /// If there is another key.
     pub fn finish(&self, known: &[&'static str]) -> Result<(), ConfigError> {
-        let valid = || self.asked.iter().chain(known).copied();
+        let valid = || self.table.also.iter().chain(known).copied();
         refuse_others(&self.table.entries, |key| known.contains(&key), valid)
             .map_err(|d| self.origin.error(d))
     }
@@ -218,12 +246,12 @@ impl ConfigTable {
     }
 
     fn take(&mut self, key: &'static str) -> Option<(Key, Value)> {
-        self.asked.push(key);
+        self.table.also.push(key);
         self.table.entries.remove(key)
     }
 
     fn child(&self, table: Table) -> Self {
-        Self { table, asked: Vec::new(), origin: Arc::clone(&self.origin) }
+        Self { table, origin: Arc::clone(&self.origin) }
     }
 }
 

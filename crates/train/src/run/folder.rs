@@ -1,0 +1,118 @@
+//! The folder of a run and its lock.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::RunError;
+
+/// Folder of a run, locked as long as this value or its process lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Name of the file that is locked.
+const LOCK: &str = ".lock";
+
+impl Folder {
+    /// Creates the folder of a new run with this configuration. A folder appears together with its configuration, so
+    /// that a process killed at any moment leaves either a run that can be resumed or nothing.
+    pub(super) fn create(path: &Path, config: &str) -> Result<Self, RunError> {
+        if path.exists() {
+            let folder = Self::lock(path)?;
+            folder.refuse_old_run()?;
+            folder.write("config.toml", config)?;
+            return Ok(folder);
+        }
+        let parent = path.parent().filter(|parent| *parent != Path::new(""));
+        let parent = parent.unwrap_or(Path::new("."));
+        let failed = |error| RunError::file(path, "cannot be created", error);
+        fs::create_dir_all(parent).map_err(failed)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".wengert-run-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        let new = builder.tempdir_in(parent).map_err(failed)?;
+        let folder = Self::lock(new.path())?;
+        folder.write("config.toml", config)?;
+        match fs::rename(new.path(), path) {
+            Ok(()) => {
+                let _ = new.keep();
+                Ok(Self { path: path.to_owned(), ..folder })
+            }
+            // Another process was faster.
+            Err(_) if path.exists() => Err(Self::held(path)),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Creates `runs/NAME-N` with the first number that is free.
+    pub(super) fn create_numbered(name: &str, config: &str) -> Result<Self, RunError> {
+        let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+        let name: String = name.chars().map(plain).collect();
+        let free = (1..).map(|n| Path::new("runs").join(format!("{name}-{n}")));
+        let free = free.into_iter().find(|path| !path.exists());
+        Self::create(&free.expect("numbers do not end"), config)
+    }
+
+    /// Opens the folder of a run that was begun.
+    pub(super) fn open(path: &Path) -> Result<Self, RunError> {
+        if !path.join("config.toml").is_file() {
+            let path = path.display();
+            return Err(RunError::Refused(format!(
+                "{path} holds no run: begin one with `train --config FILE --out {path}`"
+            )));
+        }
+        Self::lock(path)
+    }
+
+    fn lock(path: &Path) -> Result<Self, RunError> {
+        let lock = File::options().create(true).append(true).open(path.join(LOCK));
+        let lock = lock.map_err(|error| RunError::file(path, "cannot be written", error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let path = path.display();
+                return Err(RunError::Refused(format!("{path}: another process trains there")));
+            }
+            // Some file systems have no locks.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => {
+                return Err(RunError::file(path, "cannot be locked", error));
+            }
+        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    fn refuse_old_run(&self) -> Result<(), RunError> {
+        let old = ["config.toml", "metrics.jsonl", "checkpoints", "model.safetensors"];
+        match old.iter().any(|name| self.path.join(name).exists()) {
+            true => Err(Self::held(&self.path)),
+            false => Ok(()),
+        }
+    }
+
+    fn held(path: &Path) -> RunError {
+        let path = path.display();
+        RunError::Refused(format!(
+            "{path} already holds a run: go on with `train --resume {path}`, or choose another folder"
+        ))
+    }
+
+    /// Returns the path of the folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the path of a file in the folder.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Replaces a file of the folder atomically.
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<(), RunError> {
+        Ok(wengert_io::replace_file(self.file(name), content.as_ref())?)
+    }
+}

@@ -308,6 +308,9 @@ fn finish(
     if let Some(preparation) = &plan.data.preparation {
         folder.write("preparation.json", preparation.to_json())?;
     }
+    if let Some(vocabulary) = &plan.data.vocabulary {
+        folder.write("vocabulary.txt", vocabulary.characters())?;
+    }
     write_report(folder)
 }
 

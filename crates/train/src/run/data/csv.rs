@@ -1,115 +1,16 @@
-//! The data that a configuration names.
+//! Rows of a CSV file.
 
 use serde::{Deserialize, Serialize};
-use wengert_core::{Indices, Tensor};
-use wengert_nn::optim::{ConfigPlace, ConfigTable, InvalidSetting, range};
+use wengert_nn::optim::{ConfigPlace, InvalidSetting, range};
 
-use super::RunError;
-use super::config::written;
-use crate::data::{Dataset, Fill, Inputs, Parts, Preparation, Split, Table, Targets, digits};
-
-/// Data of a run, in parts.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) train: Dataset,
-    pub(super) validation: Option<Dataset>,
-    /// The way from raw rows to inputs, for a file of rows.
-    pub(super) preparation: Option<Preparation>,
-}
-
-impl Prepared {
-    /// Returns the number of different tokens; 0 for data that are numbers.
-    pub(super) fn tokens(&self) -> usize {
-        0
-    }
-
-    /// Returns a checksum of the data to train on.
-    pub(super) fn checksum(&self) -> String {
-        let mut crc = flate2::Crc::new();
-        match &self.train.inputs {
-            Inputs::Numbers(inputs) => numbers(inputs, &mut crc),
-            Inputs::Tokens(tokens) => indices(tokens, &mut crc),
-        }
-        match &self.train.targets {
-            Targets::Values(values) => numbers(values, &mut crc),
-            Targets::Classes { labels, .. } | Targets::Tokens(labels) => indices(labels, &mut crc),
-            Targets::None => {}
-        }
-        format!("{:08x}", crc.sum())
-    }
-}
-
-fn numbers(numbers: &Tensor<f32>, crc: &mut flate2::Crc) {
-    numbers.as_slice().iter().for_each(|number| crc.update(&number.to_le_bytes()));
-}
-
-fn indices(indices: &Indices, crc: &mut flate2::Crc) {
-    indices.as_slice().iter().for_each(|&index| crc.update(&(index as u64).to_le_bytes()));
-}
-
-/// Kinds of data.
-const KINDS: [&str; 2] = ["csv", "digits"];
-
-/// Loads the data of the table `[data]`. Returns it with all settings, as lines of TOML.
-pub(super) fn prepare(mut table: ConfigTable, seed: u64) -> Result<(Prepared, String), RunError> {
-    let place = table.place();
-    let kind = table.take_kind("data", &KINDS)?;
-    let (prepared, settings) = match kind {
-        "csv" => {
-            let csv = table.make(Csv::checked)?;
-            (csv.prepare(&place, seed)?, written(&csv))
-        }
-        "digits" => {
-            let held_out = table.make(HeldOut::checked)?;
-            (held_out.prepare(digits(), seed), written(&held_out))
-        }
-        _ => unreachable!("one of the kinds"),
-    };
-    if prepared.train.is_empty() {
-        return Err(place.error("no rows are left to train on").into());
-    }
-    Ok((prepared, format!("kind = \"{kind}\"\n{settings}")))
-}
-
-fn a_fifth() -> f64 {
-    0.2
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Share of the rows that are held out for validation.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HeldOut {
-    #[serde(default = "a_fifth")]
-    validation: f64,
-    #[serde(default = "yes")]
-    stratified: bool,
-}
-
-impl HeldOut {
-    fn checked(self) -> Result<Self, InvalidSetting> {
-        range::fraction("validation", self.validation)?;
-        Ok(self)
-    }
-
-    fn prepare(&self, all: Dataset, seed: u64) -> Prepared {
-        let mut split = Split::new(all.len()).seed(seed);
-        if let (true, Targets::Classes { labels, .. }) = (self.stratified, &all.targets) {
-            split = split.stratified(labels.as_slice());
-        }
-        let Parts { train, held_out } = split.share(self.validation);
-        let validation = (!held_out.is_empty()).then(|| all.take_rows(&held_out));
-        Prepared { train: all.take_rows(&train), validation, preparation: None }
-    }
-}
+use super::{Prepared, a_fifth, yes};
+use crate::data::{Fill, Parts, Preparation, Split, Table};
+use crate::run::RunError;
 
 /// A file of rows. `target` is a column of classes, `values` are columns of numbers.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Csv {
+pub(super) struct Csv {
     path: String,
     target: Option<String>,
     values: Option<Vec<String>>,
@@ -154,7 +55,7 @@ impl From<Missing> for Fill {
 }
 
 impl Csv {
-    fn checked(self) -> Result<Self, InvalidSetting> {
+    pub(super) fn checked(self) -> Result<Self, InvalidSetting> {
         range::fraction("validation", self.validation)?;
         if self.target.is_some() && self.values.is_some() {
             return Err(InvalidSetting::new("values", "expected it or `target`, not both"));
@@ -162,7 +63,7 @@ impl Csv {
         Ok(self)
     }
 
-    fn prepare(&self, place: &ConfigPlace, seed: u64) -> Result<Prepared, RunError> {
+    pub(super) fn prepare(&self, place: &ConfigPlace, seed: u64) -> Result<Prepared, RunError> {
         let table = Table::read(&self.path)?;
         let in_file = |error: crate::DataError| error.in_file(self.path.as_ref());
         let Parts { train, held_out } = self.parts(&table, seed).map_err(in_file)?;
@@ -179,7 +80,7 @@ impl Csv {
             false => Some(preparation.apply(&table.take_rows(&held_out)).map_err(in_file)?),
         };
         let validation = validation.filter(|rows| !rows.is_empty());
-        Ok(Prepared { train, validation, preparation: Some(preparation) })
+        Ok(Prepared { validation, preparation: Some(preparation), ..Prepared::of(train) })
     }
 
     /// Divides the rows by group, by class, or at random.

@@ -66,13 +66,14 @@ pub use wengert_train as train;
 
 pub use wengert_core::{
     Against, Arithmetic, Axes, AxisList, BinaryOp, BinaryOps, Buffer, Check, Checked, ConvOptions,
-    Cotangent, Elementwise, Float, Flow, Gradients, IndexOp, IndexOps, Indices, Input, InputLeaf,
-    InputTape, LayerName, LayerTrace, Leaf, LeafMut, ManyOp, MatmulOps, Mismatch, MovementOps,
-    NotFinite, Op, Operand, Outputs, Padding, Param, ParamId, Params, Path, Pooling, Program,
-    Random, ReduceOps, ReshapeTo, Seeded, SeededProgram, Shape, ShapeError, ShapeTrace, Tape,
-    Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps, check_gradients, check_model, einsum,
-    empty_cache, eval_shape, evaluate, grad, gradients, gradients_checked, gradients_with, hessian,
-    hvp, jacobian, jvp, ops, rand, seeded, vectorized, vjp,
+    CostSum, Cotangent, Elementwise, Float, Flow, Gradients, IndexOp, IndexOps, Indices, Input,
+    InputLeaf, InputTape, LayerName, LayerTrace, Leaf, LeafMut, LeafNode, ManyOp, MatmulOps,
+    Mismatch, MovementOps, NotFinite, Op, OpCost, Operand, Outputs, Padding, Param, ParamId,
+    Params, Path, Pooling, Profile, Program, Random, ReduceOps, ReshapeTo, Seeded, SeededProgram,
+    Shape, ShapeError, ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps,
+    check_gradients, check_model, einsum, empty_cache, eval_shape, evaluate, grad, gradients,
+    gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, profile, rand, seeded,
+    vectorized, vjp,
 };
 pub use wengert_nn::optim::Optimizer;
 pub use wengert_nn::{

@@ -20,6 +20,7 @@ mod magnitudes;
 mod math;
 mod operators;
 mod panics;
+mod profile;
 mod program;
 mod random_calls;
 mod repeat;

@@ -45,6 +45,7 @@ pub use diff::anomaly::{NotFinite, gradients_checked};
 pub use diff::check::{Check, check_gradients, check_model};
 pub use diff::higher_order::{grad, hessian, hvp, jacobian, jvp, vjp};
 pub use diff::mismatch::{Against, Checked, Mismatch};
+pub use diff::profile::{CostSum, LeafNode, OpCost, Profile, profile};
 pub use error::{ShapeError, at_caller};
 pub use float::{Float, PerPrecision};
 pub use kernels::vectorized;

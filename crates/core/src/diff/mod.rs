@@ -5,4 +5,6 @@ pub(crate) mod check;
 mod differences;
 pub(crate) mod higher_order;
 pub(crate) mod mismatch;
+pub(crate) mod profile;
+mod profile_text;
 pub(crate) mod sweep;

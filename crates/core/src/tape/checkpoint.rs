@@ -266,9 +266,12 @@ impl<F: Float> Record<F> {
         self.checkpoints.truncate(start.checkpoints);
         self.layers.truncate(start.layers);
         self.cursor = start.cursor;
-        if self.trace.is_some() {
+        if self.infers() {
             // A tape that infers shapes keeps the nodes, whose figures count.
             return;
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.layers.retain(|mark| mark.nodes.end <= start.nodes);
         }
         if self.repeat.is_some() {
             self.keep_temporary(start.nodes);

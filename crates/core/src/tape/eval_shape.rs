@@ -75,6 +75,12 @@ pub fn eval_shape<F: Float>(
 }
 
 impl<F: Float> Record<F> {
+    /// Whether this tape infers shapes and computes no values.
+    #[inline]
+    pub(crate) fn infers(&self) -> bool {
+        self.trace.as_ref().is_some_and(|trace| !trace.computes)
+    }
+
     fn shape_trace(&self, output: u32) -> ShapeTrace {
         let trace = self.trace.as_deref().expect("a tape that infers shapes");
         let all = 0..self.nodes.len();
@@ -133,8 +139,8 @@ impl<F: Float> Tape<F> {
     pub fn placeholder(&self, shape: impl Into<Shape>) -> Var<'_, F> {
         let shape = shape.into();
         match &mut self.record.borrow_mut().trace {
-            Some(trace) => trace.inputs += shape.numel(),
-            None => panic!(
+            Some(trace) if !trace.computes => trace.inputs += shape.numel(),
+            _ => panic!(
                 "placeholder: this tape computes values, so a leaf needs one: `tape.constant(&x)`"
             ),
         }
@@ -143,7 +149,7 @@ impl<F: Float> Tape<F> {
 
     /// Whether this tape infers shapes and computes no values.
     pub(crate) fn infers(&self) -> bool {
-        self.record.borrow().trace.is_some()
+        self.record.borrow().infers()
     }
 }
 

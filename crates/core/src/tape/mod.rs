@@ -351,7 +351,7 @@ impl<F: Float> Record<F> {
         }
         let (op, view) = (self.op(self.nodes.len()), self.view());
         let (values, index) = view.split(&inputs);
-        let content = if self.trace.is_some() {
+        let content = if self.infers() {
             op.shape(&view.shapes(values), index).map(Content::Shape)
         } else if defers && !needed {
             let deferred = |shape| Content::Deferred { shape, again: false };

@@ -135,7 +135,7 @@ pub(crate) struct Record<F: Float> {
     pub(crate) layer_log: Option<Vec<(usize, Vec<LayerName>)>>,
     /// While a sweep is recorded: the line of the operation that is being differentiated.
     pub(crate) origin: Option<&'static Location<'static>>,
-    /// Present on a tape that infers shapes and computes no values.
+    /// Present on a tape that infers shapes and computes no values, and on one that is profiled.
     pub(crate) trace: Option<Box<Trace>>,
     /// Present on a tape that a program records, to run it again.
     pub(crate) repeat: Option<Box<Repeat>>,
@@ -223,9 +223,11 @@ pub enum LayerName {
     Field(&'static str),
 }
 
-/// The layers and inputs that a tape records when it infers shapes.
+/// The layers and inputs that a tape records when it infers shapes, and when it is profiled.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
+    /// Whether the tape computes values, and does not only infer shapes.
+    pub(crate) computes: bool,
     pub(crate) layers: Vec<LayerMark>,
     /// Layers of these that have begun and not ended.
     pub(crate) open: usize,

@@ -28,6 +28,19 @@ impl Scale {
         scale.with_ticks((first as i64..=last as i64).map(|i| i as f64 * step), step)
     }
 
+    /// A scale that ends at the least and the greatest number.
+    pub(crate) fn tight(values: impl Iterator<Item = f64>, pixels: (f64, f64)) -> Self {
+        let (low, high) = extent(values);
+        if low > 0.0 && high / low > 30.0 {
+            return Self::log(low, high, pixels);
+        }
+        let margin = if low == high { 0.5 * low.abs().max(1.0) } else { 0.0 };
+        let step = round_step((high - low + 2.0 * margin) / 5.0);
+        let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+        let scale = Self::linear(low - margin, high + margin, pixels);
+        scale.with_ticks((first..=last).map(|i| i as f64 * step), step)
+    }
+
     /// A linear scale between these ends, with ticks at whole numbers.
     pub(crate) fn of_counts(values: impl Iterator<Item = f64>, pixels: (f64, f64)) -> Self {
         let (low, high) = extent(values);

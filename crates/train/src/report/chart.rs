@@ -8,16 +8,22 @@ use super::html::escape;
 /// Lines over one axis, with labels at their ends.
 pub(crate) struct Chart<'a> {
     pub(crate) title: &'a str,
-    /// What the horizontal axis counts.
+    /// Name of the horizontal axis.
     pub(crate) over: &'a str,
     pub(crate) lines: Vec<Line<'a>>,
     /// A place on the horizontal axis, with its name.
     pub(crate) mark: Option<(f64, &'a str)>,
+    /// Whether the horizontal axis counts steps or epochs, and does not have numbers of any size.
+    pub(crate) counts: bool,
+    /// Width of the picture in units of which a line of text has 14.
+    pub(crate) width: f64,
 }
 
 pub(crate) struct Line<'a> {
     pub(crate) name: &'a str,
     pub(crate) points: &'a [(f64, f64)],
+    /// Half the height of a bar at each point; empty for none.
+    pub(crate) whiskers: &'a [f64],
     /// Number of the colour, 0 to 7.
     pub(crate) colour: usize,
 }
@@ -25,7 +31,10 @@ pub(crate) struct Line<'a> {
 /// The number of colours in the style.
 pub(crate) const COLOURS: usize = 8;
 
-const WIDTH: f64 = 400.0;
+/// Width of a chart of which three stand side by side.
+pub(crate) const NARROW: f64 = 400.0;
+/// Width of a chart of which two stand side by side.
+pub(crate) const WIDE: f64 = 560.0;
 const HEIGHT: f64 = 236.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = HEIGHT - 26.0;
@@ -58,14 +67,20 @@ impl Chart<'_> {
         let widest =
             labels.iter().map(|label| text_width(label)).fold(text_width(self.over), f64::max);
         let points = || self.lines.iter().flat_map(|line| line.points);
-        let mut y = Scale::of_values(points().map(|point| point.1), (BOTTOM, TOP));
+        let ends = self.lines.iter().flat_map(Line::ends_of_whiskers);
+        let mut y = Scale::of_values(points().map(|point| point.1).chain(ends), (BOTTOM, TOP));
         let left = 12.0 + y.ticks.iter().map(|(_, label)| text_width(label)).fold(16.0, f64::max);
-        let right = WIDTH - widest - 12.0;
-        let mut x = Scale::of_counts(points().map(|point| point.0), (left, right));
+        let right = self.width - widest - 12.0;
+        let at = points().map(|point| point.0);
+        let mut x = match self.counts {
+            true => Scale::of_counts(at, (left, right)),
+            false => Scale::tight(at, (left, right)),
+        };
         let mut svg = format!(
             "<figure class=\"chart\">\n<figcaption>{}</figcaption>\n\
-             <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{0}\" data-over=\"{}\">\n",
+             <svg viewBox=\"0 0 {} {HEIGHT}\" role=\"img\" aria-label=\"{0}\" data-over=\"{}\">\n",
             escape(self.title),
+            self.width,
             escape(self.over),
         );
         for (at, label) in y.ticks.drain(..) {
@@ -163,6 +178,11 @@ fn vertical(svg: &mut String, at: f64, name: &str, class: &str) {
 }
 
 impl Line<'_> {
+    /// The numbers at the ends of the bars.
+    fn ends_of_whiskers(&self) -> impl Iterator<Item = f64> {
+        self.points.iter().zip(self.whiskers).flat_map(|((_, y), half)| [y - half, y + half])
+    }
+
     fn draw(&self, svg: &mut String, x: &Scale, y: &Scale) {
         let (mut path, mut data, mut pen_down) = (String::new(), String::new(), false);
         let mut last = None;
@@ -178,6 +198,12 @@ impl Line<'_> {
             (last, pen_down) = (Some(at), true);
         }
         let Some((cx, cy)) = last else { return };
+        for ((px, py), half) in self.points.iter().zip(self.whiskers) {
+            if py.is_finite() && half.is_finite() {
+                let (at, low, high) = (x.at(*px), y.at(py - half), y.at(py + half));
+                let _ = write!(path, "M{at:.1} {low:.1}V{high:.1}");
+            }
+        }
         let _ = writeln!(
             svg,
             "<g class=\"line c{}\" data-name=\"{}\" data-points=\"{data}\"><path d=\"{path}\"/>\
@@ -227,13 +253,14 @@ mod tests {
     #[test]
     fn a_gap_stands_where_a_number_is_missing() {
         let points = [(1.0, 1.0), (2.0, f64::NAN), (3.0, 2.0)];
-        let lines = vec![Line { name: "<a>", points: &points, colour: 0 }];
-        let figure = Chart { title: "Loss", over: "epoch", lines, mark: None }.figure();
+        let lines = vec![Line { name: "<a>", points: &points, whiskers: &[], colour: 0 }];
+        let chart =
+            Chart { title: "Loss", over: "epoch", lines, mark: None, counts: true, width: NARROW };
+        let figure = chart.figure();
         assert_eq!(figure.matches(">not finite<").count(), 1);
         assert_eq!(figure.matches("&lt;a&gt;").count(), 3);
         assert!(!figure.contains("NaN") && !figure.contains("<a>"));
-        let empty = Chart { title: "Loss", over: "epoch", lines: vec![], mark: None };
-        assert_eq!(empty.figure(), "");
+        assert_eq!(Chart { lines: vec![], ..chart }.figure(), "");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::history::History;
+use super::profile::ProfileTable;
 use super::results::{Machine, Results};
 
 /// A run as its folder tells it. Files that are not there leave their part empty.
@@ -18,6 +19,7 @@ pub(crate) struct RunFolder {
     pub(crate) history: History,
     pub(crate) results: Option<Results>,
     pub(crate) machine: Option<Machine>,
+    pub(crate) profile: Option<ProfileTable>,
     /// The explanation of a run that diverged.
     pub(crate) postmortem: String,
     /// Seconds of training.
@@ -50,6 +52,7 @@ impl RunFolder {
         }
         let results = parsed("results.json", text("results.json")?, &mut problems);
         let machine = parsed("machine.json", text("machine.json")?, &mut problems);
+        let profile = parsed("profile.json", text("profile.json")?, &mut problems);
         let real = folder.canonicalize();
         let name = real.as_deref().unwrap_or(folder).file_name().unwrap_or_default();
         Ok(Self {
@@ -58,6 +61,7 @@ impl RunFolder {
             history,
             results,
             machine,
+            profile,
             postmortem: text("postmortem.txt")?.unwrap_or_default(),
             seconds: text("timing.jsonl")?.and_then(|timing| seconds(&timing)),
             problems,

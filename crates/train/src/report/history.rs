@@ -25,7 +25,8 @@ pub struct History {
 pub struct Curve {
     /// Name of the number, such as `loss`, `lr` or `grad_norm`.
     pub quantity: String,
-    /// The split, such as `train`; in [`History::layers`] the parameter.
+    /// The split, such as `train`, or `one batch` for the losses of single steps; empty for the learning rate. In
+    /// [`History::layers`] the parameter.
     pub of: String,
     /// Epochs or steps, with the number there. A number that JSON does not have is NaN.
     pub points: Vec<(f64, f64)>,
@@ -111,16 +112,19 @@ impl History {
     /// assert_eq!(history.curves[0].points, [(1.0, 0.7), (2.0, 0.4)]);
     /// ```
     pub fn parse(text: &str) -> Self {
-        let texts = text.lines().filter(|line| !line.trim().is_empty());
-        let (read, unread): (Vec<_>, Vec<_>) =
-            texts.map(Line::parse).partition(|line| line.is_some());
-        let lines = read.into_iter().flatten().collect::<Vec<_>>();
-        let mut history = Self {
-            over: if once_in_an_epoch(&lines) { "epoch" } else { "step" },
-            unread: unread.len(),
-            ..Self::default()
-        };
-        for line in &lines {
+        let (lines, unread) = lines(text);
+        Self::of(&lines, if once_in_an_epoch(&lines) { "epoch" } else { "step" }, unread)
+    }
+
+    /// Reads the text of a `metrics.jsonl` as curves over the numbers of this key.
+    pub(crate) fn over(text: &str, key: &'static str) -> Self {
+        let (lines, unread) = lines(text);
+        Self::of(&lines, key, unread)
+    }
+
+    fn of(lines: &[Line], over: &'static str, unread: usize) -> Self {
+        let mut history = Self { over, unread, ..Self::default() };
+        for line in lines {
             history.add(line);
         }
         history
@@ -139,8 +143,13 @@ impl History {
                     }
                 }
                 field => {
+                    let of = match (&**key, line.text("kind")) {
+                        ("lr", _) => "",
+                        (_, "step") => "one batch",
+                        _ => line.text("split"),
+                    };
                     if let Some(number) = field.number() {
-                        add_point(&mut self.curves, key, line.text("split"), (x, number));
+                        add_point(&mut self.curves, key, of, (x, number));
                     }
                 }
             }
@@ -157,6 +166,14 @@ impl History {
         }
         names
     }
+}
+
+/// The lines, and the number of those that cannot be read.
+fn lines(text: &str) -> (Vec<Line>, usize) {
+    let texts = text.lines().filter(|line| !line.trim().is_empty());
+    let parsed = texts.map(Line::parse).collect::<Vec<_>>();
+    let unread = parsed.iter().filter(|line| line.is_none()).count();
+    (parsed.into_iter().flatten().collect(), unread)
 }
 
 fn once_in_an_epoch(lines: &[Line]) -> bool {
@@ -204,6 +221,8 @@ mod tests {
                     {\"epoch\":1,\"step\":20,\"split\":\"train\",\"loss\":0.5}\n";
         let history = History::parse(text);
         assert_eq!(history.over, "step");
-        assert_eq!(history.curves[0].points, [(10.0, 1.0), (20.0, 0.5)]);
+        let curves = history.curves.iter().map(|curve| (&*curve.of, &*curve.points));
+        let expected = [("one batch", &[(10.0, 1.0)][..]), ("train", &[(20.0, 0.5)])];
+        assert_eq!(curves.collect::<Vec<_>>(), expected);
     }
 }

@@ -11,21 +11,30 @@ mod history;
 mod html;
 mod matrix;
 mod png;
+mod profile;
 mod results;
 mod run;
 mod samples;
+mod tensorboard;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) use axis::significant;
+pub(crate) use chart::{COLOURS, Chart, Line, WIDE};
+pub(crate) use folder::in_file;
 pub use history::{Curve, History};
+pub(crate) use html::{escape, page, section};
+pub use profile::{CostRow, ProfileTable};
 pub use results::{Confusion, Machine, Results, Sample};
+pub(crate) use run::title;
+pub use tensorboard::tensorboard;
 
 /// Writes `report.html` to the folder of a run, and returns its path.
 ///
 /// The report shows what the folder has: `config.toml`, `metrics.jsonl`, `results.json` ([`Results`]), `machine.json`
-/// ([`Machine`]), `timing.jsonl` and `postmortem.txt`. A run that still trains, diverged or was killed has a report, too.
+/// ([`Machine`]), `profile.json` ([`ProfileTable`]), `timing.jsonl` and `postmortem.txt`. A run that still trains, diverged or was killed has a report, too.
 ///
 /// ```
 /// let folder = tempfile::tempdir()?;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::axis::significant;
-use super::chart::{COLOURS, Chart, Line};
+use super::chart::{COLOURS, Chart, Line, NARROW};
 use super::folder::RunFolder;
 use super::heat::heat_map;
 use super::history::{Curve, History};
 use super::html::{escape, page, section};
-use super::{matrix, samples};
+use super::{matrix, profile, samples};
 
 pub(crate) fn html(run: &RunFolder) -> String {
     let results = run.results.clone().unwrap_or_default();
@@ -20,6 +20,8 @@ pub(crate) fn html(run: &RunFolder) -> String {
     if !parts.is_empty() {
         body += &section("Predictions", &format!("<div class=\"split\">\n{parts}</div>\n"));
     }
+    body +=
+        &section("Cost of a step", &run.profile.as_ref().map(profile::html).unwrap_or_default());
     let model = section("Model", &preformatted(&results.summary));
     let configuration = section("Configuration", &preformatted(&run.config));
     let _ = write!(body, "<div class=\"split\">\n{model}{configuration}</div>\n");
@@ -96,22 +98,22 @@ fn curves(run: &RunFolder) -> Vec<String> {
     let best = best.filter(|_| history.over == "epoch").map(|epoch| (epoch as f64, "best"));
     let chart = |quantity: &&str| {
         let of = history.curves.iter().filter(|curve| curve.quantity == **quantity);
-        let line =
-            |curve| Line { name: label(curve), colour: colour(curve), points: points(curve) };
+        fn line(curve: &Curve) -> Line<'_> {
+            Line { name: &curve.of, colour: colour(curve), points: &curve.points, whiskers: &[] }
+        }
         let lines = of.map(line).collect::<Vec<_>>();
         let mark = best.filter(|_| lines.iter().any(|line| line.name == "validation"));
-        Chart { title: &title(quantity), over: history.over, lines, mark }.figure()
+        Chart {
+            title: &title(quantity),
+            over: history.over,
+            lines,
+            mark,
+            counts: true,
+            width: NARROW,
+        }
+        .figure()
     };
     quantities.iter().map(chart).collect()
-}
-
-fn points(curve: &Curve) -> &[(f64, f64)] {
-    &curve.points
-}
-
-/// What stands at the end of a line; the rate belongs to no split.
-fn label(curve: &Curve) -> &str {
-    if curve.quantity == "lr" { "" } else { &curve.of }
 }
 
 /// The same colour for a split in every chart.
@@ -120,6 +122,7 @@ fn colour(curve: &Curve) -> usize {
         ("lr", _) => 2,
         (_, "train") => 0,
         (_, "validation") => 1,
+        (_, "one batch") => 5,
         _ => 3,
     }
 }
@@ -133,12 +136,21 @@ fn layers(history: &History) -> Vec<String> {
         if curves.len() > COLOURS {
             return heat_map(&title, history.over, &curves);
         }
-        let line =
-            |(colour, curve): (usize, &&'_ Curve)| (colour, curve.of.clone(), curve.points.clone());
-        let owned = curves.iter().enumerate().map(line).collect::<Vec<_>>();
-        let lines =
-            owned.iter().map(|(colour, name, points)| Line { name, points, colour: *colour });
-        Chart { title: &title, over: history.over, lines: lines.collect(), mark: None }.figure()
+        let lines = curves.iter().enumerate().map(|(colour, curve)| Line {
+            name: &curve.of,
+            points: &curve.points,
+            whiskers: &[],
+            colour,
+        });
+        Chart {
+            title: &title,
+            over: history.over,
+            lines: lines.collect(),
+            mark: None,
+            counts: true,
+            width: NARROW,
+        }
+        .figure()
     };
     History::quantities(&history.layers).iter().map(picture).collect()
 }
@@ -178,7 +190,7 @@ fn preformatted(text: &str) -> String {
 }
 
 /// The title of a quantity's chart.
-fn title(quantity: &str) -> String {
+pub(crate) fn title(quantity: &str) -> String {
     match quantity {
         "lr" => "Learning rate".to_owned(),
         "grad_norm" => "Gradient norm".to_owned(),

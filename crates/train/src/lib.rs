@@ -8,6 +8,7 @@ mod error;
 pub mod metrics;
 pub mod report;
 pub mod run;
+pub mod sweep;
 pub mod trainer;
 
 pub use error::DataError;

@@ -42,8 +42,8 @@
 //! # Guides
 //!
 //! The pages of [`guide`] are the documents of the repository: [everything by task](guide::api), [coming
-//! from PyTorch](guide::from_pytorch), [optimizers](guide::optimizers), [extending](guide::extending) and
-//! [design decisions](guide::design).
+//! from PyTorch](guide::from_pytorch), [optimizers](guide::optimizers), [training from a file](guide::training),
+//! [extending](guide::extending) and [design decisions](guide::design).
 #![doc = concat!("The [examples](", env!("CARGO_PKG_REPOSITORY"), "/tree/main/examples) are a course.")]
 //!
 //! # Features
@@ -215,6 +215,7 @@ pub mod guide {
             #[doc = concat!(
                 "[extending.md]: crate::guide::extending\n",
                 "[optimizers.md]: crate::guide::optimizers\n",
+                "[training.md]: crate::guide::training\n",
                 "[math.md]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/math.md\n",
                 "[CONTRIBUTING.md]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/CONTRIBUTING.md\n",
                 "[recipe.schema.json]: ",
@@ -252,6 +253,7 @@ pub mod guide {
     page!(api, "../docs/api.md");
     page!(from_pytorch, "../docs/from_pytorch.md");
     page!(optimizers, "../docs/optimizers.md");
+    page!(training, "../docs/training.md");
     page!(extending, "../docs/extending.md");
     page!(design, "../docs/design.md");
 }

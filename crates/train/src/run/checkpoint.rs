@@ -1,10 +1,10 @@
 //! Checkpoints: one file each, whose damage is recognized.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use wengert_core::Tensor;
 use wengert_io::safetensors;
 use wengert_nn::optim::OptimizerState;
 
@@ -160,20 +160,25 @@ impl Checkpoints {
         Self { folder: folder.file("checkpoints"), keep, last: None }
     }
 
+    fn create(&self) -> Result<(), RunError> {
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| RunError::file(&self.folder, "cannot be written", error))
+    }
+
     /// Writes a checkpoint. The one before keeps its content under the name of its step.
     pub(super) fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), RunError> {
         let failed = |error| RunError::file(&self.folder, "cannot be written", error);
-        fs::create_dir_all(&self.folder).map_err(failed)?;
+        self.create()?;
         let bytes = checkpoint.to_bytes()?;
         let last = self.folder.join(LAST);
         if let Some(step) = self.last.filter(|step| self.keep > 1 && *step != checkpoint.step()) {
             let old = self.folder.join(format!("step-{step}.safetensors"));
-            match fs::hard_link(&last, &old) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                // A file system without links.
-                Err(_) => drop(fs::copy(&last, &old).map_err(failed)?),
-                Ok(()) => {}
-            }
+            // There may be a damaged one.
+            let _ = fs::remove_file(&old);
+            // Some file systems have no links.
+            fs::hard_link(&last, &old)
+                .or_else(|_| fs::copy(&last, &old).map(drop))
+                .map_err(failed)?;
         }
         wengert_io::replace_file(&last, &bytes)?;
         self.last = Some(checkpoint.step());
@@ -189,15 +194,21 @@ impl Checkpoints {
     /// Writes the weights of the best evaluation, which `step` names.
     pub(super) fn save_best(
         &self,
-        weights: Vec<(String, wengert_core::Tensor<f32>)>,
+        weights: Vec<(String, Tensor<f32>)>,
         step: u64,
     ) -> Result<(), RunError> {
-        let failed = |error| RunError::file(&self.folder, "cannot be written", error);
-        fs::create_dir_all(&self.folder).map_err(failed)?;
+        self.create()?;
         let step = step.to_string();
         let metadata = [("checksum", NO_CHECKSUM), ("step", step.as_str())];
         let bytes = safetensors::to_bytes_with(&weights.into_iter().collect(), &metadata)?;
         Ok(wengert_io::replace_file(self.folder.join(BEST), &sealed(bytes))?)
+    }
+
+    /// Writes the weights before a step that went wrong.
+    pub(super) fn save_good(&self, weights: Vec<(String, Tensor<f32>)>) -> Result<(), RunError> {
+        self.create()?;
+        let path = self.folder.join("good.safetensors");
+        Ok(safetensors::write(path, &weights.into_iter().collect())?)
     }
 
     /// Returns the bytes of the best weights and their step.

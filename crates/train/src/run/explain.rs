@@ -48,15 +48,17 @@ pub(super) fn post_mortem(
 ) -> Result<(), RunError> {
     let Explanation { text, weights } = of_step(plan, checkpoints, diverged.step)?;
     folder.write("postmortem.txt", format!("{diverged}\n\n{text}"))?;
-    let weights = weights.into_iter().collect();
-    Ok(wengert_io::safetensors::write(folder.file("checkpoints/good.safetensors"), &weights)?)
+    checkpoints.save_good(weights)
 }
 
 /// Runs from the nearest checkpoint to a step, or to the first step that makes a weight infinite or NaN.
 fn of_step(plan: &Plan, checkpoints: &Checkpoints, step: u64) -> Result<Explanation, RunError> {
     let mut trainer = plan.trainer().norms_every(crate::trainer::Every::Steps(1));
-    let usable =
-        |checkpoint: &Checkpoint| checkpoint.step() < step && checkpoint.about.config == plan.text;
+    let usable = |checkpoint: &Checkpoint| {
+        checkpoint.step() < step
+            && checkpoint.about.config == plan.text
+            && checkpoint.state.tensors.values().all(Tensor::is_finite)
+    };
     let read = checkpoints.paths().into_iter().filter_map(|path| Checkpoint::read(&path).ok());
     let from = match read.into_iter().find(usable) {
         None => 0,
@@ -86,7 +88,8 @@ fn of_step(plan: &Plan, checkpoints: &Checkpoints, step: u64) -> Result<Explanat
         return Err(RunError::Refused(format!("the run ended after step {last} ({stop:?})")));
     }
     let mut text = String::new();
-    let at = outcome.as_ref().map_or(step, |overflow| overflow.step);
+    let next = (step, trainer.optimizer().lr());
+    let at = outcome.as_ref().map_or(next, |overflow| (overflow.step, overflow.lr));
     describe(&mut text, plan, &trainer, at);
     let norms = match outcome {
         Some(overflow) => {
@@ -114,14 +117,14 @@ fn of_step(plan: &Plan, checkpoints: &Checkpoints, step: u64) -> Result<Explanat
     Ok(Explanation { text, weights })
 }
 
-fn describe(text: &mut String, plan: &Plan, trainer: &Trainer<Network>, step: u64) {
+fn describe(text: &mut String, plan: &Plan, trainer: &Trainer<Network>, (step, lr): (u64, f64)) {
     let per_epoch = trainer.steps_per_epoch();
     let (epoch, batch) = ((step - 1) / per_epoch + 1, (step - 1) % per_epoch + 1);
     let rows = trainer.rows(step - 1);
     let rows = rows.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
     let _ = writeln!(text, "step: {step}");
     let _ = writeln!(text, "epoch: {epoch}, batch {batch} of {per_epoch}");
-    let _ = writeln!(text, "rate: {}", trainer.optimizer().lr());
+    let _ = writeln!(text, "rate: {lr:?}");
     let _ = writeln!(text, "loss function: {}", plan.loss.name());
     let _ = writeln!(text, "rows of the training data, counted from 0: {rows}");
 }

@@ -42,6 +42,9 @@ pub fn find_lr(
     let mut trainer = Plan::load(path, &overrides, kinds)?.trainer();
     let (mut points, mut mean, mut least) = (Vec::new(), 0.0, f64::INFINITY);
     for i in 1..=STEPS {
+        if trainer.stopped().is_some() {
+            break;
+        }
         let Ok(step) = trainer.step() else { break };
         mean = SMOOTHING * mean + (1.0 - SMOOTHING) * f64::from(step.loss);
         let loss = mean / (1.0 - SMOOTHING.powi(i as i32));

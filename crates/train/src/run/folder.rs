@@ -13,6 +13,9 @@ pub(super) struct Folder {
     _lock: File,
 }
 
+/// Beginning of the name of a folder that is not yet that of a run.
+const UNFINISHED: &str = ".wengert-run-";
+
 /// Name of the file that is locked.
 const LOCK: &str = ".lock";
 
@@ -30,8 +33,9 @@ impl Folder {
         let parent = parent.unwrap_or(Path::new("."));
         let failed = |error| RunError::file(path, "cannot be created", error);
         fs::create_dir_all(parent).map_err(failed)?;
+        remove_abandoned(parent);
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".wengert-run-");
+        builder.prefix(UNFINISHED);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         let new = builder.tempdir_in(parent).map_err(failed)?;
@@ -114,5 +118,16 @@ impl Folder {
     /// Replaces a file of the folder atomically.
     pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<(), RunError> {
         Ok(wengert_io::replace_file(self.file(name), content.as_ref())?)
+    }
+}
+
+/// Removes folders that processes which were killed left behind.
+fn remove_abandoned(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED));
+        let is_free = |lock: File| lock.try_lock().is_ok();
+        if is_ours && File::open(entry.path().join(LOCK)).is_ok_and(is_free) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }

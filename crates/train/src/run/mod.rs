@@ -201,7 +201,7 @@ fn latest(
     reporter: &mut dyn Reporter,
 ) -> Result<Option<(Checkpoint, PathBuf)>, RunError> {
     let length = Metrics::length(folder);
-    let best = checkpoints.best();
+    let best = checkpoints.best().map(|(_, step)| step);
     // The step of the best weights that are lost: a checkpoint after it could not restore them.
     let mut lost = None;
     for path in checkpoints.paths() {
@@ -225,9 +225,11 @@ fn latest(
             pass_over("metrics.jsonl lacks lines that it had");
             continue;
         }
-        if let (Some(step), Err(reason)) = (checkpoint.best_step(), &best)
+        if let Some(step) = checkpoint.best_step()
+            && !best.as_ref().is_ok_and(|best| *best >= step)
             && *lost.get_or_insert(step) == step
         {
+            let reason = best.as_ref().map_or_else(String::as_str, |_| "they are older");
             pass_over(&format!("its best weights are lost: {reason}"));
             continue;
         }

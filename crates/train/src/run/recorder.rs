@@ -69,7 +69,8 @@ impl<'a> Recorder<'a> {
 
     /// Writes the best weights if they are new, then a checkpoint.
     fn save(&mut self, trainer: &mut Trainer<Network>) -> Result<(), RunError> {
-        if !is_finite(trainer.model()) {
+        // Not at other checkpoints, whose time may be chance: a run must end in the same way each time.
+        if trainer.stopped().is_some() && !is_finite(trainer.model()) {
             let Progress { step, .. } = trainer.progress();
             let epoch = step.div_ceil(trainer.steps_per_epoch());
             let (lr, loss) = (trainer.optimizer().lr(), f32::NAN);

@@ -1,9 +1,11 @@
 //! The program `train` from outside: killed, resumed, refused.
 
 mod disk;
+mod docs;
 mod explain;
 mod folder;
 mod kill;
+mod layers;
 mod predict;
 
 use std::fs;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::tape::backward::{Sweep, check_scalar};
-use crate::tape::record::{Kind, Mode, Record};
+use crate::tape::record::{Kind, Mode, Record, Trace};
 use crate::{Float, Gradients, Leaf, ParamId, Params, Path, Seeded, Tape, Tensor, Var};
 
 /// Computes a loss and its gradients like [`gradients`](crate::gradients), and fails at the first operation
@@ -65,7 +65,7 @@ fn checked<F: Float>(
     f: impl for<'t> FnOnce(&'t Tape<F>) -> Var<'t, F>,
 ) -> Result<(F, Gradients<F>), NotFinite> {
     tape.mode.set(Mode { keeps_all: true, ..tape.mode.get() });
-    tape.record.get_mut().layer_log = Some(Vec::new());
+    tape.record.get_mut().trace = Some(Box::new(Trace { computes: true, ..Trace::default() }));
     let loss = f(&tape);
     let id = loss.on_tape(&tape);
     check_scalar(loss.shape());
@@ -119,7 +119,7 @@ pub struct NotFinite {
     pub param: Option<ParamId>,
     /// Line that recorded the operation or leaf.
     pub location: &'static Location<'static>,
-    /// Place and kind of the layer that recorded it, such as `2 (Linear)`. Empty outside of layers.
+    /// Place and kind of the layer that recorded it, such as `2 Linear`. Empty outside of layers.
     pub layer: String,
     /// The input whose cotangent is not finite; `None` if the operation's value is not.
     pub cotangent: Option<usize>,

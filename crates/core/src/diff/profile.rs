@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::float::PerPrecision;
 use crate::tape::backward::{Sweep, check_scalar};
-use crate::tape::record::{Content, Kind, LayerMark, Mode, Record, Trace};
+use crate::tape::record::{Content, Kind, Mode, Record, Trace};
 use crate::{Float, Leaf, ParamId, Params, Path, Seeded, Shape, Tape, Tensor, Var};
 
 /// Measures the operations of a loss and of its gradients: the time of each, forward and backward, its shapes, and the
@@ -305,7 +305,7 @@ impl<F: Float> Record<F> {
             node: at,
             name: self.name(at).unwrap_or_default(),
             location: node.location,
-            layer: self.trace.as_ref().map_or(String::new(), |trace| layer_of(&trace.layers, at)),
+            layer: self.layer_of(at),
             reads: node.inputs.iter().map(|&id| id as usize).collect(),
             inputs: node.inputs.iter().map(|&id| *self.nodes[id as usize].shape()).collect(),
             output: *node.shape(),
@@ -331,18 +331,6 @@ impl<F: Float> Record<F> {
             LeafNode { node: at, name: name.to_owned(), param, shape }
         };
         (0..self.nodes.len()).filter(|&at| self.name(at).is_none() && read(at)).map(leaf).collect()
-    }
-}
-
-/// The places of the layers around a node, joined as in the names of parameters, and the kind of the innermost.
-fn layer_of(layers: &[LayerMark], node: usize) -> String {
-    let around = || layers.iter().filter(|mark| mark.nodes.contains(&node));
-    let places = around().filter_map(|mark| mark.place).map(|place| place.to_string());
-    let path = places.collect::<Vec<_>>().join(".");
-    match around().next_back() {
-        None => path,
-        Some(mark) if path.is_empty() => mark.kind.to_owned(),
-        Some(mark) => format!("{path} {}", mark.kind),
     }
 }
 

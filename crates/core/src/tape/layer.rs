@@ -27,7 +27,6 @@ impl<F: Float> Tape<F> {
         let place = record.layers.last().copied().filter(|around| !around.is_kind());
         let depth = record.layers.len();
         record.layers.push(name);
-        record.log_layers();
         let mut mark = None;
         if let (Some(trace), LayerName::Kind(kind)) = (&mut record.trace, name) {
             let start = record.nodes.len();
@@ -88,7 +87,6 @@ impl<F: Float> Drop for LayerGuard<'_, F> {
     fn drop(&mut self) {
         let record = &mut *self.tape.record.borrow_mut();
         record.layers.truncate(self.depth);
-        record.log_layers();
         if let (Some(mark), Some(trace)) = (self.mark, &mut record.trace) {
             trace.open -= 1;
             trace.layers[mark].nodes.end = record.nodes.len();
@@ -97,17 +95,18 @@ impl<F: Float> Drop for LayerGuard<'_, F> {
 }
 
 impl<F: Float> Record<F> {
-    fn log_layers(&mut self) {
-        if let Some(log) = &mut self.layer_log {
-            log.push((self.nodes.len(), self.layers.clone()));
-        }
-    }
-
-    /// Returns the place and kind of the layer that recorded a node, such as `2 (Linear)`. Empty outside of layers, and
-    /// if they were not logged.
+    /// Returns the places of the layers around a node, joined as in the names of parameters, and the kind of the innermost:
+    /// `2 Linear`. Empty without a trace.
     pub(crate) fn layer_of(&self, node: usize) -> String {
-        let before = self.layer_log.iter().flatten().rev().find(|(nodes, _)| *nodes <= node);
-        before.map_or(String::new(), |(_, layers)| place(layers))
+        let layers = self.trace.as_ref().map_or(&[][..], |trace| &trace.layers);
+        let around = || layers.iter().filter(|mark| mark.nodes.contains(&node));
+        let places = around().filter_map(|mark| mark.place).map(|place| place.to_string());
+        let path = places.collect::<Vec<_>>().join(".");
+        match around().next_back() {
+            None => path,
+            Some(mark) if path.is_empty() => mark.kind.to_owned(),
+            Some(mark) => format!("{path} {}", mark.kind),
+        }
     }
 }
 
@@ -129,25 +128,19 @@ impl ShapeError {
             [around @ .., own] if is_known(own) => around,
             all => all,
         };
-        match place(layers) {
-            place if place.is_empty() => self,
-            place => Self::new(format!("{self}, in {place}")),
-        }
-    }
-}
-
-/// Returns the place as in the names of parameters, and the kinds of the layers there: `2 (Linear)`.
-fn place(layers: &[LayerName]) -> String {
-    let joined = |names: &[LayerName], joint: &str| {
-        names.iter().map(LayerName::to_string).collect::<Vec<_>>().join(joint)
-    };
-    let first_kind = layers.iter().rposition(|name| !name.is_kind()).map_or(0, |last| last + 1);
-    let (around, kinds) = layers.split_at(first_kind);
-    let places: Vec<_> = around.iter().copied().filter(|name| !name.is_kind()).collect();
-    let (path, kinds) = (joined(&places, "."), joined(kinds, " > "));
-    match (path.is_empty(), kinds.is_empty()) {
-        (true, _) => kinds,
-        (false, true) => path,
-        (false, false) => format!("{path} ({kinds})"),
+        let joined = |names: &[LayerName], joint: &str| {
+            names.iter().map(LayerName::to_string).collect::<Vec<_>>().join(joint)
+        };
+        let first_kind = layers.iter().rposition(|name| !name.is_kind()).map_or(0, |last| last + 1);
+        let (around, kinds) = layers.split_at(first_kind);
+        let places: Vec<_> = around.iter().copied().filter(|name| !name.is_kind()).collect();
+        let (path, kinds) = (joined(&places, "."), joined(kinds, " > "));
+        let place = match (path.is_empty(), kinds.is_empty()) {
+            (true, true) => return self,
+            (true, false) => kinds,
+            (false, true) => path,
+            (false, false) => format!("{path} ({kinds})"),
+        };
+        Self::new(format!("{self}, in {place}"))
     }
 }

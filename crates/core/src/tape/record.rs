@@ -131,11 +131,9 @@ pub(crate) struct Record<F: Float> {
     pub(crate) checkpoints: Vec<Checkpoint>,
     /// Layers that have begun and not ended, outermost first.
     pub(crate) layers: Vec<LayerName>,
-    /// Each change of `layers`, with the number of nodes before it. Present while the checked sweep looks for a layer.
-    pub(crate) layer_log: Option<Vec<(usize, Vec<LayerName>)>>,
     /// While a sweep is recorded: the line of the operation that is being differentiated.
     pub(crate) origin: Option<&'static Location<'static>>,
-    /// Present on a tape that infers shapes and computes no values, and on one that is profiled.
+    /// Present on a tape that infers shapes and computes no values, and on one that is profiled or checked.
     pub(crate) trace: Option<Box<Trace>>,
     /// Present on a tape that a program records, to run it again.
     pub(crate) repeat: Option<Box<Repeat>>,
@@ -223,7 +221,7 @@ pub enum LayerName {
     Field(&'static str),
 }
 
-/// The layers and inputs that a tape records when it infers shapes, and when it is profiled.
+/// The layers and inputs that a tape records when it infers shapes, and when it is profiled or checked.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     /// Whether the tape computes values, and does not only infer shapes.
@@ -380,7 +378,6 @@ impl<F: Float> Record<F> {
             checkpoints: Vec::new(),
             layers: Vec::new(),
             origin: None,
-            layer_log: None,
             trace: None,
             repeat: None,
         }

@@ -154,7 +154,7 @@ fn mistake(text: &mut String, plan: &Plan, error: &NotFinite) {
     }
 }
 
-/// Returns the line of the configuration that describes a layer such as `2 (Linear)`.
+/// Returns the line of the configuration that describes a layer such as `2 Linear`.
 fn config_line(config: &str, layer: &str) -> Option<usize> {
     let index: usize = layer.split([' ', '.']).next()?.parse().ok()?;
     let lines = config.lines().enumerate();

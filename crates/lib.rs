@@ -216,6 +216,7 @@ pub mod guide {
                 "[extending.md]: crate::guide::extending\n",
                 "[optimizers.md]: crate::guide::optimizers\n",
                 "[training.md]: crate::guide::training\n",
+                "[cluster.md]: crate::guide::cluster\n",
                 "[math.md]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/math.md\n",
                 "[CONTRIBUTING.md]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/CONTRIBUTING.md\n",
                 "[recipe.schema.json]: ",
@@ -255,6 +256,7 @@ pub mod guide {
     page!(optimizers, "../docs/optimizers.md");
     page!(training, "../docs/training.md");
     page!(extending, "../docs/extending.md");
+    page!(cluster, "../docs/cluster.md");
     page!(design, "../docs/design.md");
 }
 

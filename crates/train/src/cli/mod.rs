@@ -1,12 +1,15 @@
 //! The programs `train` and `predict`: their command lines, the progress bar, Ctrl-C.
 
 mod progress;
+mod sweep;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser};
+
+pub use sweep::sweep;
 
 use crate::run::{self, Kinds, Outcome, Plan, RunError};
 use crate::trainer::{Reporter, Stop};
@@ -16,7 +19,7 @@ use crate::trainer::{Reporter, Stop};
 #[command(name = "train")]
 struct TrainArgs {
     /// Configuration file
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["resume", "explain"])]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["resume", "explain", "profile", "events"])]
     config: Option<PathBuf>,
     /// Replaces a setting, such as `training.epochs=5`; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
@@ -39,6 +42,12 @@ struct TrainArgs {
     /// Folder of a run, of which a step is explained
     #[arg(long, value_name = "DIR", requires = "at_step")]
     explain: Option<PathBuf>,
+    /// Measures what a step of the run in this folder costs, and adds it to the report
+    #[arg(long, value_name = "DIR")]
+    profile: Option<PathBuf>,
+    /// Writes the metrics of the run in this folder as TensorBoard event files, to `DIR/events`
+    #[arg(long, value_name = "DIR")]
+    events: Option<PathBuf>,
     /// Prints nothing but errors
     #[arg(long)]
     quiet: bool,
@@ -66,16 +75,8 @@ pub fn train(kinds: &Kinds) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { BAD_INPUT } else { 0 });
         }
     };
-    let interrupted = || {
-        // A second Ctrl-C leaves at once.
-        if INTERRUPT.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
-        }
-    };
     let mut reporter = progress::reporter(args.quiet);
-    let outcome = ctrlc::set_handler(interrupted)
-        .map_err(|error| RunError::Refused(format!("Ctrl-C cannot be handled: {error}")))
-        .and_then(|()| run(&args, kinds, reporter.as_mut()));
+    let outcome = handle_ctrl_c().and_then(|()| run(&args, kinds, reporter.as_mut()));
     match outcome {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(Outcome { folder, stop: Stop::Hook })) => {
@@ -95,6 +96,17 @@ pub fn train(kinds: &Kinds) -> ExitCode {
     }
 }
 
+/// Lets the first Ctrl-C ask the program to stop, and a second one leave at once.
+fn handle_ctrl_c() -> Result<(), RunError> {
+    let interrupted = || {
+        if INTERRUPT.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+    };
+    ctrlc::set_handler(interrupted)
+        .map_err(|error| RunError::Refused(format!("Ctrl-C cannot be handled: {error}")))
+}
+
 fn run(
     args: &TrainArgs,
     kinds: &Kinds,
@@ -106,6 +118,17 @@ fn run(
     }
     if let (Some(folder), Some(step)) = (&args.explain, args.at_step) {
         progress::print(&run::explain(folder, step, kinds)?);
+        return Ok(None);
+    }
+    if let Some(folder) = &args.profile {
+        progress::print(&run::profile(folder, kinds)?.to_string());
+        return Ok(None);
+    }
+    if let Some(folder) = &args.events {
+        let files = crate::report::tensorboard(folder, folder.join("events"));
+        for file in files.map_err(|error| RunError::Refused(error.to_string()))? {
+            progress::print(&format!("{}\n", file.display()));
+        }
         return Ok(None);
     }
     if let (true, Some(config)) = (args.find_lr, &args.config) {

@@ -26,6 +26,7 @@ mod lines;
 mod metrics;
 mod network;
 mod predict;
+mod profile;
 mod recorder;
 mod results;
 
@@ -51,6 +52,7 @@ pub use layers::{LayerKind, Layers, Site};
 use lines::Metrics;
 pub use network::Network;
 pub use predict::{Predictions, predict};
+pub use profile::profile;
 use recorder::Recorder;
 
 /// A run that cannot begin or go on. The message is one line, or a line of a file with a caret.
@@ -189,7 +191,7 @@ pub fn start_or_resume(
     resume(path, &[""; 0], kinds, interrupt, reporter)
 }
 
-fn read(path: &Path) -> Result<String, RunError> {
+pub(crate) fn read(path: &Path) -> Result<String, RunError> {
     std::fs::read_to_string(path).map_err(|error| RunError::file(path, "cannot be read", error))
 }
 
@@ -239,7 +241,7 @@ fn latest(
 }
 
 /// Refuses to go on under a configuration that is not the one of the run.
-fn changed(new: &str, old: &str, folder: &Path) -> Result<(), RunError> {
+pub(crate) fn changed(new: &str, old: &str, folder: &Path) -> Result<(), RunError> {
     if new == old {
         return Ok(());
     }

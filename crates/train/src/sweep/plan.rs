@@ -183,9 +183,17 @@ fn listed_setting(keys: &BTreeMap<String, Value>) -> Result<Setting, InvalidSett
     };
     let mut overrides = Vec::new();
     for (key, value) in keys.iter().filter(|(key, _)| *key != "name") {
-        flatten(key, value, &mut |key, value| overrides.push(format!("{key}={value}")));
+        flatten(key, value, &mut |key, value| overrides.push(format!("{key}={}", toml_of(value))));
     }
     Ok(Setting { name: name.clone(), grid: Vec::new(), overrides })
+}
+
+/// A value as TOML; floats with an exponent where that is shorter.
+fn toml_of(value: &Value) -> String {
+    match value {
+        Value::Float(number) if number.is_finite() => format!("{number:?}"),
+        value => value.to_string(),
+    }
 }
 
 /// Calls `f` with the dotted key of each value that is not a table.
@@ -212,7 +220,7 @@ fn combinations(
             let message = format!("`{key}` needs a list of values, found {values}");
             return Err(InvalidSetting::new("grid", message));
         };
-        let values = values.iter().map(Value::to_string).collect::<Vec<_>>();
+        let values = values.iter().map(toml_of).collect::<Vec<_>>();
         let values = distinct("grid", &values)
             .map_err(|error| InvalidSetting::new("grid", format!("`{key}`: {error}")))?;
         let with = |before: &Vec<(String, String)>| {
@@ -256,7 +264,7 @@ mod tests {
             "base = 'digits.toml'\nseeds = [7, 0]\nmetric = 'accuracy'\n\
              [[settings]]\nname = 'momentum'\noptimizer.kind = 'sgd'\noptimizer.momentum = 0.9\n\
              [[settings]]\nname = 'adam'\n'optimizer.kind' = 'adam'\n\
-             [grid]\noptimizer.lr = [0.1, 1e-3]\ntraining.batch_size = [32]\n",
+             [grid]\noptimizer.lr = [0.1, 1e-5]\ntraining.batch_size = [32]\n",
         );
         let sweep = sweep.unwrap();
         assert_eq!(sweep.base, Path::new("configs/digits.toml"));
@@ -264,13 +272,13 @@ mod tests {
         let folders: Vec<_> = cells.iter().map(|cell| &*cell.folder).collect();
         assert_eq!(folders.len(), 8);
         assert_eq!(folders[1], "momentum,optimizer.lr=0.1,training.batch_size=32,seed=0");
-        assert_eq!(folders[6], "adam,optimizer.lr=0.001,training.batch_size=32,seed=7");
+        assert_eq!(folders[6], "adam,optimizer.lr=1e-5,training.batch_size=32,seed=7");
         assert_eq!(
             sweep.overrides(&cells[3]),
             [
                 "optimizer.kind=\"sgd\"",
                 "optimizer.momentum=0.9",
-                "optimizer.lr=0.001",
+                "optimizer.lr=1e-5",
                 "training.batch_size=32",
                 "seed=0"
             ]

@@ -363,6 +363,15 @@ impl<M: Model> Trainer<M> {
         let (loss, gradients) = checked.map_err(|error| error.in_model(&self.model))?;
         Ok((loss, norms(&self.model, &gradients)))
     }
+
+    /// Measures the operations of the next step with [`profile`](wengert_core::profile()), and changes nothing.
+    pub fn profile_step(&self) -> wengert_core::Profile {
+        let at = self.progress.step;
+        let batch = self.data.take_rows(&self.rows(at));
+        let profile = seeded(key(self.seed, at))
+            .profile(|tape| self.loss.of(self.model.outputs(tape, &batch.inputs), &batch));
+        profile.in_model(&self.model)
+    }
 }
 
 /// Returns the key of random layers at a step: an output of the generator SplitMix64.

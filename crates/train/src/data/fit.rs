@@ -119,31 +119,21 @@ impl PreparationBuilder {
     /// If a column is not there or mixes numbers and text, a value is missing that is neither dropped nor filled, a
     /// column has no value at all or more than 1,000 categories, or a label is none of the given classes.
     pub fn fit(&self, table: &Table) -> Result<Preparation, DataError> {
-        for name in self
-            .ignored
-            .iter()
-            .chain(&self.categories)
-            .chain(self.missing_in.iter().map(|(name, _)| name))
-        {
-            table.categories(name)?;
+        let filled = self.missing_in.iter().map(|(name, _)| name);
+        for name in self.ignored.iter().chain(&self.categories).chain(filled) {
+            table.index(name)?;
         }
-        let mut preparation = Preparation {
-            inputs: Vec::new(),
-            target: self.target(table)?,
-            drop_missing: self.missing == Fill::Drop,
-            allow_unknown: self.allow_unknown,
+        let target = self.target(table)?;
+        let names = self.input_names(table, target.columns());
+        let drop_missing = self.missing == Fill::Drop;
+        let kept = match drop_missing {
+            true => table.take_rows(&table.complete_rows(names.iter().chain(target.columns()))?),
+            false => table.clone(),
         };
-        let names = self.input_names(table, preparation.target.columns());
-        // Names the columns whose missing values drop a row; the encodings follow from the rows that stay.
-        let unfitted = |name: &String| Input {
-            name: name.clone(),
-            encoding: Encoding::Category { fill: None, categories: Vec::new() },
-        };
-        preparation.inputs = names.iter().map(unfitted).collect();
-        let kept = table.take_rows(&preparation.kept_rows(table)?);
-        for input in &mut preparation.inputs {
-            input.encoding = self.encoding(&kept, &input.name)?;
-        }
+        let input = |name: String| Ok(Input { encoding: self.encoding(&kept, &name)?, name });
+        let inputs = names.into_iter().map(input).collect::<Result<_, DataError>>()?;
+        let allow_unknown = self.allow_unknown;
+        let preparation = Preparation { inputs, target, drop_missing, allow_unknown };
         // Finds every mistake in the training rows now.
         preparation.apply(table)?;
         Ok(preparation)

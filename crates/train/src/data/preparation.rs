@@ -126,14 +126,11 @@ impl Preparation {
     }
 
     fn kept(&self, table: &Table, targets: &[String]) -> Result<Vec<usize>, DataError> {
-        let mut kept = vec![true; table.len()];
-        if self.drop_missing {
-            for name in self.inputs.iter().map(|input| &input.name).chain(targets) {
-                let fields = table.categories(name)?;
-                kept.iter_mut().zip(fields).for_each(|(kept, field)| *kept &= field.is_some());
-            }
+        let inputs = self.inputs.iter().map(|input| &input.name);
+        match self.drop_missing {
+            true => table.complete_rows(inputs.chain(targets)),
+            false => Ok((0..table.len()).collect()),
         }
-        Ok((0..table.len()).filter(|&row| kept[row]).collect())
     }
 
     /// Returns the inputs and targets of a table.

@@ -124,6 +124,22 @@ impl Table {
         missing
     }
 
+    /// Returns the rows that have no missing value in these columns.
+    ///
+    /// # Errors
+    /// If there is no such column.
+    pub fn complete_rows<S: AsRef<str>>(
+        &self,
+        columns: impl IntoIterator<Item = S>,
+    ) -> Result<Vec<usize>, DataError> {
+        let mut rows: Vec<usize> = (0..self.len()).collect();
+        for name in columns {
+            let column = self.index(name.as_ref())?;
+            rows.retain(|&row| self.field(row, column).is_some());
+        }
+        Ok(rows)
+    }
+
     /// Returns a column, as numbers or as categories.
     ///
     /// # Errors
@@ -188,7 +204,7 @@ impl Table {
         self.cells.field(self.rows[row], column)
     }
 
-    fn index(&self, name: &str) -> Result<usize, DataError> {
+    pub(super) fn index(&self, name: &str) -> Result<usize, DataError> {
         let names = self.names();
         names.iter().position(|column| column == name).ok_or_else(|| {
             let error = DataError::absent("column", name, names);

@@ -1,4 +1,12 @@
 //! Metrics of predictions, streaming: batch by batch, with the value of all rows at once.
+//!
+//! | of | metrics |
+//! | --- | --- |
+//! | classes, tokens | [`Accuracy`], [`TopK`], [`ClassScore`] (precision, recall, F1), [`LogLoss`] and perplexity, [`ConfusionMatrix`] |
+//! | classes | [`RocAuc`] |
+//! | values | [`ValueError`]: mean absolute error, root mean square error, R2 |
+//!
+//! The values are those of scikit-learn. [`named`] finds a metric by the name that a configuration has.
 
 mod accuracy;
 mod auc;

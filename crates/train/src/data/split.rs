@@ -62,8 +62,8 @@ impl Split {
         self
     }
 
-    /// Holds out the last rows instead of random ones, for a series in time; folds are consecutive rows. With
-    /// classes, the last ones of each class.
+    /// Holds out the last rows instead of random ones, for a series in time; folds are consecutive rows, and groups
+    /// those that appear last. With classes, rows at equal distances in each class.
     pub fn in_order(mut self) -> Self {
         self.shuffled = false;
         self

@@ -85,7 +85,7 @@ pub fn train(kinds: &Kinds) -> ExitCode {
             ExitCode::from(INTERRUPTED)
         }
         Ok(Some(Outcome { folder, .. })) => {
-            reporter.note(&format!("done: {}", folder.display()));
+            reporter.note(&format!("done: {}", folder.join("report.html").display()));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -67,7 +67,9 @@ impl Reporter for Bar {
             self.line = found;
         }
         self.bar.set_position(step.step);
-        self.bar.set_message(format!("epoch {}  loss {:.4}  {}", step.epoch, step.loss, self.line));
+        let Step { epoch, loss, lr, .. } = step;
+        self.bar
+            .set_message(format!("epoch {epoch}  loss {loss:.4}  rate {lr:.2e}  {}", self.line));
     }
 
     fn note(&mut self, text: &str) {

@@ -160,7 +160,8 @@ impl Checkpoints {
         Self { folder: folder.file("checkpoints"), keep, last: None }
     }
 
-    fn create(&self) -> Result<(), RunError> {
+    /// Creates their folder.
+    pub(super) fn create(&self) -> Result<(), RunError> {
         fs::create_dir_all(&self.folder)
             .map_err(|error| RunError::file(&self.folder, "cannot be written", error))
     }
@@ -168,7 +169,6 @@ impl Checkpoints {
     /// Writes a checkpoint. The one before keeps its content under the name of its step.
     pub(super) fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), RunError> {
         let failed = |error| RunError::file(&self.folder, "cannot be written", error);
-        self.create()?;
         let bytes = checkpoint.to_bytes()?;
         let last = self.folder.join(LAST);
         if let Some(step) = self.last.filter(|step| self.keep > 1 && *step != checkpoint.step()) {
@@ -197,7 +197,6 @@ impl Checkpoints {
         weights: Vec<(String, Tensor<f32>)>,
         step: u64,
     ) -> Result<(), RunError> {
-        self.create()?;
         let step = step.to_string();
         let metadata = [("checksum", NO_CHECKSUM), ("step", step.as_str())];
         let bytes = safetensors::to_bytes_with(&weights.into_iter().collect(), &metadata)?;
@@ -206,7 +205,6 @@ impl Checkpoints {
 
     /// Writes the weights before a step that went wrong.
     pub(super) fn save_good(&self, weights: Vec<(String, Tensor<f32>)>) -> Result<(), RunError> {
-        self.create()?;
         let path = self.folder.join("good.safetensors");
         Ok(safetensors::write(path, &weights.into_iter().collect())?)
     }
@@ -246,5 +244,38 @@ impl Checkpoints {
     /// Notes that the file of the last checkpoint is intact and of this step, or that there is none such.
     pub(super) fn set_last(&mut self, path: Option<&Path>, step: u64) {
         self.last = path.filter(|path| path.ends_with(LAST)).map(|_| step);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_altered_byte_and_every_missing_end_is_recognized() {
+        let state = OptimizerState {
+            tensors: [("weight".to_owned(), Tensor::from([1.0, 2.0, 3.0]))].into(),
+            numbers: [("trainer/step".to_owned(), 7.0)].into(),
+        };
+        let about = About::new("seed = 1\n".to_owned(), "00".to_owned(), 5);
+        let bytes = Checkpoint { state, about }.to_bytes().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last.safetensors");
+        fs::write(&path, &bytes).unwrap();
+        let read = Checkpoint::read(&path).ok().unwrap();
+        assert_eq!((read.step(), read.about.metrics_bytes), (7, 5));
+        assert_eq!(check(&bytes), Ok(()));
+        for at in 0..bytes.len() {
+            let mut altered = bytes.clone();
+            altered[at] ^= 1 << (at % 8);
+            assert!(check(&altered).is_err(), "byte {at}");
+            assert!(check(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_crc_32() {
+        // The check value of the CRC catalogue.
+        assert_eq!(crc(b"123456789"), 0xcbf4_3926);
     }
 }

@@ -39,7 +39,7 @@ pub fn explain(folder: &Path, step: u64, kinds: &Kinds) -> Result<String, RunErr
     Ok(of_step(&plan, &checkpoints, step)?.text)
 }
 
-/// Writes `postmortem.txt` and the weights before the step that went wrong. Returns the first line.
+/// Writes `postmortem.txt` and the weights before the step that went wrong.
 pub(super) fn post_mortem(
     plan: &Plan,
     folder: &Folder,
@@ -51,23 +51,12 @@ pub(super) fn post_mortem(
     checkpoints.save_good(weights)
 }
 
-/// Runs from the nearest checkpoint to a step, or to the first step that makes a weight infinite or NaN.
+/// Runs from a checkpoint to a step, or to the first step that makes a weight infinite or NaN.
 fn of_step(plan: &Plan, checkpoints: &Checkpoints, step: u64) -> Result<Explanation, RunError> {
     let mut trainer = plan.trainer().norms_every(crate::trainer::Every::Steps(1));
-    let usable = |checkpoint: &Checkpoint| {
-        checkpoint.step() < step
-            && checkpoint.about.config == plan.text
-            && checkpoint.state.tensors.values().all(Tensor::is_finite)
-    };
-    let read = checkpoints.paths().into_iter().filter_map(|path| Checkpoint::read(&path).ok());
-    let from = match read.into_iter().find(usable) {
-        None => 0,
-        Some(checkpoint) => {
-            let from = checkpoint.step();
-            trainer.restore(checkpoint.state).map_err(RunError::Refused)?;
-            from
-        }
-    };
+    if let Some(checkpoint) = start(plan, checkpoints, step) {
+        trainer.restore(checkpoint.state).map_err(RunError::Refused)?;
+    }
     let mut before: VecDeque<Step> = VecDeque::new();
     let mut weights = crate::trainer::weights(trainer.model());
     let mut outcome = None;
@@ -83,7 +72,7 @@ fn of_step(plan: &Plan, checkpoints: &Checkpoints, step: u64) -> Result<Explanat
             before.pop_front();
         }
     }
-    if let Some(stop) = trainer.stopped() {
+    if let (None, Some(stop)) = (&outcome, trainer.stopped()) {
         let last = trainer.progress().step;
         return Err(RunError::Refused(format!("the run ended after step {last} ({stop:?})")));
     }
@@ -113,8 +102,32 @@ fn of_step(plan: &Plan, checkpoints: &Checkpoints, step: u64) -> Result<Explanat
         },
     };
     history(&mut text, &before, norms.as_ref());
-    let _ = writeln!(text, "\nRun again from step {from} to find this.");
     Ok(Explanation { text, weights })
+}
+
+/// Returns the latest checkpoint that is far enough before a step to list the steps in between; if there is none, the
+/// earliest that is before it.
+fn start(plan: &Plan, checkpoints: &Checkpoints, step: u64) -> Option<Checkpoint> {
+    if step <= BEFORE as u64 {
+        return None;
+    }
+    let usable = |checkpoint: &Checkpoint| {
+        checkpoint.step() < step
+            && checkpoint.about.config == plan.text
+            && checkpoint.state.tensors.values().all(Tensor::is_finite)
+    };
+    let mut earliest = None;
+    for path in checkpoints.paths() {
+        let Ok(checkpoint) = Checkpoint::read(&path) else { continue };
+        if usable(&checkpoint) {
+            let far_enough = checkpoint.step() + (BEFORE as u64) < step;
+            earliest = Some(checkpoint);
+            if far_enough {
+                break;
+            }
+        }
+    }
+    earliest
 }
 
 fn describe(text: &mut String, plan: &Plan, trainer: &Trainer<Network>, (step, lr): (u64, f64)) {

@@ -44,6 +44,8 @@ impl Folder {
         match fs::rename(new.path(), path) {
             Ok(()) => {
                 let _ = new.keep();
+                // Only Unix can open a folder.
+                let _ = File::open(parent).and_then(|parent| parent.sync_all());
                 Ok(Self { path: path.to_owned(), ..folder })
             }
             // Another process was faster.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -13,7 +14,7 @@ use crate::trainer::{Evaluation, Step};
 pub(super) struct Metrics {
     file: File,
     bytes: u64,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 const NAME: &str = "metrics.jsonl";
@@ -40,18 +41,17 @@ impl Metrics {
     /// Appends the lines of a step.
     pub(super) fn write(&mut self, step: &Step, log_every: Option<u64>) -> Result<(), RunError> {
         let mut text = String::new();
-        let mut push = |line: &dyn erased::Line| {
-            text.push_str(&line.json());
-            text.push('\n');
-        };
         if log_every.is_some_and(|every| step.step.is_multiple_of(every)) {
-            push(&TrainLine { step, loss: Number::Single(step.loss), kind: Some("step") });
+            append(
+                &mut text,
+                &TrainLine { step, loss: Number::Single(step.loss), kind: Some("step") },
+            );
         }
         if let Some(loss) = step.epoch_loss {
-            push(&TrainLine { step, loss: Number::Double(loss), kind: None });
+            append(&mut text, &TrainLine { step, loss: Number::Double(loss), kind: None });
         }
         if let Some(evaluation) = &step.evaluation {
-            push(&EvaluationLine { step, evaluation });
+            append(&mut text, &EvaluationLine { step, evaluation });
         }
         let written = self.file.write_all(text.as_bytes());
         written.map_err(|error| RunError::file(&self.path, "cannot be written", error))?;
@@ -67,17 +67,10 @@ impl Metrics {
     }
 }
 
-mod erased {
-    /// A line of JSON.
-    pub(super) trait Line {
-        fn json(&self) -> String;
-    }
-
-    impl<T: serde::Serialize> Line for T {
-        fn json(&self) -> String {
-            serde_json::to_string(self).expect("names and numbers are JSON")
-        }
-    }
+/// Appends a line of JSON.
+fn append(text: &mut String, line: &impl Serialize) {
+    *text += &serde_json::to_string(line).expect("names and numbers are JSON");
+    text.push('\n');
 }
 
 /// A number with the shortest digits that read back to it.

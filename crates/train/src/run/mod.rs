@@ -267,9 +267,11 @@ fn train(
     reporter: &mut dyn Reporter,
 ) -> Result<Outcome, RunError> {
     let metrics = Metrics::open(&folder, metrics_bytes)?;
+    checkpoints.create()?;
     let machine = Machine::here(rayon::current_num_threads());
     let machine = serde_json::to_string(&machine).expect("texts and numbers are JSON");
     folder.write("machine.json", machine + "\n")?;
+    reporter.note(&format!("training in {}", folder.path().display()));
     reporter.begin(trainer.progress().step, trainer.total_steps());
     let mut recorder = Recorder::new(plan, &folder, &mut checkpoints, metrics, interrupt, reporter);
     let stop = trainer.run(&mut [&mut recorder]);

@@ -28,6 +28,15 @@ fn a_diverged_run_explains_itself() {
     ] {
         assert!(found.contains(part), "{part}\n{found}");
     }
+    // The line of the configuration is that of the layer.
+    let place = |text: &str, before: &str| {
+        let number = text.split(before).nth(1).unwrap().split(|c: char| !c.is_ascii_digit());
+        number.into_iter().next().unwrap().parse::<usize>().unwrap()
+    };
+    let (layer, line) = (place(&found, "layer: "), place(&found, "config.toml:"));
+    let config = fs::read_to_string(bench.path("run/config.toml")).unwrap();
+    let before = config.lines().take(line).filter(|line| *line == "[[model.layers]]").count();
+    assert_eq!(before, layer + 1, "{found}");
     let good = wengert_io::safetensors::read::<f32>(bench.path("run/checkpoints/good.safetensors"));
     assert!(good.unwrap().values().all(|weight| weight.is_finite()));
     assert!(!bench.path("run/model.safetensors").exists());

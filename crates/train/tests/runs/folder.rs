@@ -60,6 +60,27 @@ fn a_changed_configuration_or_checkpoint_is_refused() {
 }
 
 #[test]
+fn a_checkpoint_of_another_version_is_refused() {
+    let bench = Bench::new(CONFIG);
+    bench.train("run");
+    let last = bench.path("run/checkpoints/last.safetensors");
+    let mut bytes = fs::read(&last).unwrap();
+    let find =
+        |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).position(|w| w == text).unwrap();
+    let format = find(&bytes, b"\\\"format\\\":1");
+    bytes[format + 11] = b'2';
+    let at = find(&bytes, b"\"checksum\":\"") + 12;
+    bytes[at..at + 8].copy_from_slice(b"00000000");
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes);
+    bytes[at..at + 8].copy_from_slice(format!("{:08x}", crc.sum()).as_bytes());
+    fs::write(&last, &bytes).unwrap();
+    let output = bench.run(&["--resume", "run"]);
+    refused(&output, "last.safetensors: expected a checkpoint of format 1, found format 2");
+    assert_eq!(fs::read(&last).unwrap(), bytes);
+}
+
+#[test]
 fn the_written_configuration_is_whole_and_reads_back() {
     let bench = Bench::new(CONFIG);
     bench.train("run");

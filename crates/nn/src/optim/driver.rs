@@ -44,8 +44,8 @@ pub struct Optimizer<F: Float = f32> {
     pub(super) metric_due: u64,
 }
 
-/// Steps within which a schedule that follows a metric needs the first one.
-const METRIC_WITHIN: u64 = 2000;
+/// Steps within which a schedule that follows a metric needs the first one; see [`Optimizer::report_metric`].
+pub const METRIC_WITHIN: u64 = 2000;
 
 /// State of a plan.
 #[derive(Debug)]

@@ -38,7 +38,7 @@ mod value;
 
 pub use chain::{Chain, ChainState};
 pub use chunks::sum_of_squares;
-pub use driver::Optimizer;
+pub use driver::{METRIC_WITHIN, Optimizer};
 pub use elements::{Elements, MapProof};
 pub use error::ConfigError;
 pub use range::InvalidSetting;

@@ -1,9 +1,10 @@
 //! Progress for a person: a bar where a terminal is attached, plain lines where not.
 
+use std::fmt;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::trainer::{Reporter, Step};
 
@@ -48,15 +49,19 @@ fn found(step: &Step) -> Option<String> {
 /// A bar with loss, metrics, rate, steps per second and the time left.
 struct Bar {
     bar: ProgressBar,
-    /// What was found last.
+    /// What the last evaluation found.
     line: String,
 }
 
 impl Reporter for Bar {
     fn begin(&mut self, step: u64, total: u64) {
-        let style = "{bar:30.cyan/blue} {pos}/{len}  {per_sec}  {eta} left  {msg}";
-        let style =
-            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = "{bar:30.cyan/blue} {pos}/{len}  {speed}  {eta} left  {msg}";
+        let speed = |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = write!(text, "{:.0} steps/s", state.per_sec());
+        };
+        let style = ProgressStyle::with_template(style)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("speed", speed);
         self.bar = ProgressBar::new(total).with_style(style).with_position(step);
         self.bar.reset_eta();
     }
@@ -64,7 +69,9 @@ impl Reporter for Bar {
     fn step(&mut self, step: &Step, _: u64) {
         if let Some(found) = found(step) {
             self.bar.println(format!("epoch {:>4}  {found}  rate {:.3e}", step.epoch, step.lr));
-            self.line = found;
+            if step.evaluation.is_some() {
+                self.line = found;
+            }
         }
         self.bar.set_position(step.step);
         let Step { epoch, loss, lr, .. } = step;

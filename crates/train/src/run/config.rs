@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use wengert_core::rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert_nn::optim::{
-    ConfigError, ConfigTable, InvalidSetting, Optimizer, Recipe, Registry, range,
+    ConfigError, ConfigTable, InvalidSetting, METRIC_WITHIN, Optimizer, Recipe, Registry, range,
 };
 
 use super::data::{self, Prepared};
@@ -278,7 +278,6 @@ fn check_metric(
     evaluates: bool,
     per_epoch: u64,
 ) -> Result<(), RunError> {
-    const WITHIN: u64 = 2000;
     let of_groups = recipe.groups().iter().filter_map(|group| group.plan()).map(|plan| plan.lr());
     let follows = of_groups.chain([recipe.lr()]).any(|lr| lr.follows_a_metric());
     let steps = match (evaluates, training.evaluate()) {
@@ -286,9 +285,9 @@ fn check_metric(
         (true, Every::Epochs(epochs)) => epochs.saturating_mul(per_epoch),
         (false, _) => per_epoch,
     };
-    if follows && steps > WITHIN {
+    if follows && steps > METRIC_WITHIN {
         let message = format!(
-            "the learning rate follows a metric, and {steps} steps are between two evaluations: expected at most {WITHIN}"
+            "the learning rate follows a metric, and {steps} steps are between two evaluations: expected at most {METRIC_WITHIN}"
         );
         return Err(RunError::Refused(message));
     }

@@ -1,8 +1,9 @@
 //! The folder of a run and its lock.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::RunError;
 
@@ -40,7 +41,10 @@ impl Folder {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         let new = builder.tempdir_in(parent).map_err(failed)?;
         let folder = Self::lock(new.path())?;
-        folder.write("config.toml", config)?;
+        // The rename of the folder makes it appear whole.
+        let write =
+            |mut file: File| file.write_all(config.as_bytes()).and_then(|()| file.sync_all());
+        File::create(folder.file("config.toml")).and_then(write).map_err(failed)?;
         match fs::rename(new.path(), path) {
             Ok(()) => {
                 let _ = new.keep();
@@ -125,11 +129,22 @@ impl Folder {
 
 /// Removes folders that processes which were killed left behind.
 fn remove_abandoned(parent: &Path) {
+    /// Time in which a process locks its folder.
+    const MOMENT: Duration = Duration::from_secs(60);
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED));
-        let is_free = |lock: File| lock.try_lock().is_ok();
-        if is_ours && File::open(entry.path().join(LOCK)).is_ok_and(is_free) {
-            let _ = fs::remove_dir_all(entry.path());
+        let path = entry.path();
+        if !entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
+            continue;
         }
+        let _ = match File::open(path.join(LOCK)) {
+            Ok(lock) if lock.try_lock().is_ok() => fs::remove_dir_all(path),
+            Ok(_) => continue,
+            Err(_) => {
+                let age =
+                    entry.metadata().and_then(|found| found.modified()).map(|at| at.elapsed());
+                let is_old = age.is_ok_and(|age| age.is_ok_and(|age| age > MOMENT));
+                if is_old { fs::remove_dir(path) } else { continue }
+            }
+        };
     }
 }

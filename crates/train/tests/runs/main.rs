@@ -1,5 +1,6 @@
 //! The program `train` from outside: killed, resumed, refused.
 
+mod data;
 mod disk;
 mod docs;
 mod explain;

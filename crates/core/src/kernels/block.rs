@@ -185,8 +185,9 @@ fn block<F: Float, const R: usize, const W: usize>(
     }
 }
 
+/// The first `N` elements.
 #[inline(always)]
-fn array<F: Float, const N: usize>(x: &[F]) -> [F; N] {
+pub(super) fn array<F: Float, const N: usize>(x: &[F]) -> [F; N] {
     let mut y = [F::ZERO; N];
     y.copy_from_slice(&x[..N]);
     y

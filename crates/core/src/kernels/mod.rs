@@ -6,10 +6,12 @@
 mod block;
 mod broadcast;
 mod depthwise;
+mod halve;
 mod map;
 mod matmul;
 mod nest;
 mod norm;
+mod pool;
 mod reduce;
 mod scan;
 mod softmax;
@@ -22,12 +24,11 @@ pub(crate) use broadcast::{broadcast1, broadcast2};
 pub(crate) use map::{zip1, zip2, zip3};
 pub(crate) use matmul::matmul;
 pub(crate) use norm::norm;
+pub(crate) use pool::{Cells, average, gather_winners, max_pool, scatter_winners, spread};
 pub(crate) use reduce::{dot, max, sum};
 pub(crate) use scan::{cumsum, product, recurrence};
 pub(crate) use softmax::{log_softmax, log_softmax_vjp};
-pub(crate) use window::{
-    Cells, Correlation, Slide, average, gather_winners, max_pool, scatter_winners, spread,
-};
+pub(crate) use window::{Correlation, Slide};
 
 /// Runs `f` compiled for the widest vector instructions of this machine.
 ///

@@ -1,10 +1,10 @@
-//! Windows that slide over planes: correlation by columns and a matrix product, and pooling.
+//! Windows that slide over planes: correlation by columns and a matrix product.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{LARGE, matmul, parallel};
+use super::{LARGE, matmul};
 use crate::float::Float;
 
 /// The extents and steps of a window along one axis.
@@ -23,10 +23,15 @@ impl Slide {
     /// The outputs whose window has its element `tap` inside the input, and the place of that element for the first
     /// of them.
     pub(super) fn inside(&self, tap: usize) -> (Range<usize>, usize) {
-        let reach = tap * self.dilation;
+        self.within(tap * self.dilation, self.output)
+    }
+
+    /// Of the first `count` places `reach`, `reach + stride`, .. of the padded axis, those inside the input, and where
+    /// the first of them is in the input.
+    pub(super) fn within(&self, reach: usize, count: usize) -> (Range<usize>, usize) {
         let start = self.before.saturating_sub(reach).div_ceil(self.stride);
         let end = (self.input + self.before).saturating_sub(reach).div_ceil(self.stride);
-        let end = end.min(self.output);
+        let end = end.min(count);
         if start >= end {
             return (0..0, 0);
         }
@@ -45,6 +50,8 @@ pub(crate) struct Correlation {
     pub(crate) slides: [Slide; 2],
 }
 
+/// Up to this number of elements, the scratch memory of a unit is no matter.
+const SMALL: usize = 1 << 16;
 /// From this number of multiplications on, the images are shared among threads.
 const SHARED: usize = 1 << 21;
 /// The pieces of shared work: more than threads, so that none waits long. Their number decides the order in which
@@ -75,17 +82,26 @@ impl Correlation {
         self.slides.iter().all(|s| s.kernel == 1 && s.stride == 1 && s.input == s.output)
     }
 
-    /// Whether a unit is a plane or two from one plane, as in a depthwise convolution: a matrix of columns would be larger
-    /// than the work.
+    /// Whether a unit is a few planes from one plane, as in a depthwise convolution: a matrix of columns would take
+    /// longer than the product. A copy of the plane with its padding must not be larger.
     fn depthwise(&self) -> bool {
-        self.inputs == 1 && self.outputs <= 2 && !self.direct()
+        let [_, places, window] = self.product();
+        self.inputs == 1
+            && self.outputs <= 6
+            && !self.direct()
+            && self.depthwise_scratch() <= places.saturating_mul(window).max(SMALL)
     }
 
-    /// Elements of the matrix of columns.
+    /// Elements of scratch memory for a unit: the matrix of columns, or a copy of the plane.
     fn columns(&self) -> usize {
         let [_, places, window] = self.product();
-        let empty = self.images == 0 || self.outputs == 0;
-        if empty || self.direct() || self.depthwise() { 0 } else { places.saturating_mul(window) }
+        if self.images == 0 || self.outputs == 0 || self.direct() {
+            0
+        } else if self.depthwise() {
+            self.depthwise_scratch()
+        } else {
+            places.saturating_mul(window)
+        }
     }
 
     fn pieces(&self) -> usize {
@@ -222,10 +238,7 @@ impl Correlation {
                 return matmul(m, n, k, w, false, x, false, y, accumulate);
             }
             if self.depthwise() {
-                if !accumulate {
-                    y.fill(F::ZERO);
-                }
-                return self.depthwise_forward(x, w, y);
+                return self.depthwise_forward(x, w, y, scratch, accumulate);
             }
             self.unfold(x, scratch);
             matmul(m, n, k, w, false, scratch, false, y, accumulate);
@@ -259,7 +272,7 @@ impl Correlation {
                 x.fill(F::ZERO);
             }
             if self.depthwise() {
-                return self.depthwise_towards_input(g, w, x);
+                return self.depthwise_towards_input(g, w, x, scratch);
             }
             matmul(k, n, m, w, true, g, false, scratch, false);
             self.fold(scratch, x);
@@ -294,7 +307,7 @@ impl Correlation {
                     if self.direct() {
                         matmul(m, k, n, g, false, x, true, w, true);
                     } else if self.depthwise() {
-                        self.depthwise_towards_weight(x, g, w);
+                        self.depthwise_towards_weight(x, g, w, columns);
                     } else {
                         self.unfold(x, columns);
                         matmul(m, k, n, g, false, columns, true, w, true);
@@ -307,7 +320,7 @@ impl Correlation {
         }
         parts.fill(F::ZERO);
         let len = w.len();
-        // Each piece has its own columns, unless the planes are the columns.
+        // Each piece has its own scratch memory, unless the planes are the columns.
         let mut scratch = columns.chunks_exact_mut((columns.len() / sums).max(1));
         let mut work = Vec::with_capacity(sums);
         work.push((&mut *w, scratch.next().unwrap_or_default()));
@@ -319,160 +332,4 @@ impl Correlation {
             w.iter_mut().zip(part).for_each(|(w, &part)| *w += part);
         }
     }
-}
-
-/// Runs `task` on corresponding planes of `x` and `out`, with the plane's number; on threads where they pay off.
-pub(crate) fn planes<F: Float>(
-    out: &mut [F],
-    plane: usize,
-    work: usize,
-    task: impl Fn(usize, &mut [F]) + Sync,
-) {
-    if plane == 0 || out.is_empty() {
-        return;
-    }
-    if parallel(work.max(out.len())) {
-        let out = out.par_chunks_exact_mut(plane).enumerate();
-        out.for_each(|(k, out)| task(k, out));
-    } else {
-        out.chunks_exact_mut(plane).enumerate().for_each(|(k, out)| task(k, out));
-    }
-}
-
-/// The cells that pooling divides an axis into; they may overlap or leave gaps.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Cells {
-    /// A window that slides; `before` is the padding in front.
-    Sliding { input: usize, output: usize, kernel: usize, stride: usize, before: usize },
-    /// Cells of equal size, up to rounding, that cover the axis.
-    Adaptive { input: usize, output: usize },
-}
-
-impl Cells {
-    fn output(&self) -> usize {
-        match *self {
-            Self::Sliding { output, .. } | Self::Adaptive { output, .. } => output,
-        }
-    }
-
-    fn input(&self) -> usize {
-        match *self {
-            Self::Sliding { input, .. } | Self::Adaptive { input, .. } => input,
-        }
-    }
-
-    /// The part of the axis in cell `i`, without padding.
-    #[inline]
-    fn range(&self, i: usize) -> Range<usize> {
-        match *self {
-            Self::Sliding { input, kernel, stride, before, .. } => {
-                let start = i * stride;
-                start.saturating_sub(before)..(start + kernel).saturating_sub(before).min(input)
-            }
-            Self::Adaptive { input, output } => {
-                i * input / output..((i + 1) * input).div_ceil(output)
-            }
-        }
-    }
-
-    /// The divisor of the average of cell `i`; the product of two of them would overflow a `usize`.
-    fn count(&self, i: usize, count_include_pad: bool) -> f64 {
-        match *self {
-            Self::Sliding { kernel, .. } if count_include_pad => kernel as f64,
-            _ => self.range(i).len() as f64,
-        }
-    }
-}
-
-/// The elements of a plane that pooling reads, and of one that it writes.
-fn plane_sizes([rows, columns]: [Cells; 2]) -> [usize; 2] {
-    [rows.input() * columns.input(), rows.output() * columns.output()]
-}
-
-/// Calls `visit` with the number of each cell and the place of its largest element in the plane: the first of equal
-/// elements, NaN before all.
-#[inline(always)]
-fn winners<F: Float>([rows, columns]: [Cells; 2], x: &[F], mut visit: impl FnMut(usize, usize)) {
-    let width = columns.input();
-    let mut cell = 0;
-    for i in 0..rows.output() {
-        let lines = rows.range(i);
-        for j in 0..columns.output() {
-            let range = columns.range(j);
-            let mut at = lines.start * width + range.start;
-            let mut best = x[at];
-            for line in lines.clone() {
-                let start = line * width + range.start;
-                for (k, &x) in x[start..line * width + range.end].iter().enumerate() {
-                    // Without branches, because which element is larger is unpredictable.
-                    let wins = (x > best) | (x.is_nan() & !best.is_nan());
-                    best = if wins { x } else { best };
-                    at = if wins { start + k } else { at };
-                }
-            }
-            visit(cell, at);
-            cell += 1;
-        }
-    }
-}
-
-/// `y` gets the largest element of each cell of each plane of `x`.
-pub(crate) fn max_pool<F: Float>(cells: [Cells; 2], x: &[F], y: &mut [F]) {
-    gather_winners(cells, x, x, y);
-}
-
-/// `y` gets the element of `from` where `x` has the largest of each cell.
-pub(crate) fn gather_winners<F: Float>(cells: [Cells; 2], x: &[F], from: &[F], y: &mut [F]) {
-    let [plane, pooled] = plane_sizes(cells);
-    planes(y, pooled, x.len(), |k, y| {
-        let (x, from) = (&x[k * plane..][..plane], &from[k * plane..][..plane]);
-        winners(cells, x, |cell, at| y[cell] = from[at]);
-    });
-}
-
-/// Each element of `g` is added to zeros where `x` has the largest of its cell.
-pub(crate) fn scatter_winners<F: Float>(cells: [Cells; 2], x: &[F], g: &[F], out: &mut [F]) {
-    let [plane, pooled] = plane_sizes(cells);
-    planes(out, plane, x.len(), |k, out| {
-        let (x, g) = (&x[k * plane..][..plane], &g[k * pooled..][..pooled]);
-        out.fill(F::ZERO);
-        if g.is_empty() {
-            return;
-        }
-        winners(cells, x, |cell, at| out[at] += g[cell]);
-    });
-}
-
-/// `y` gets the mean of each cell of each plane of `x`.
-pub(crate) fn average<F: Float>(cells: [Cells; 2], padded: bool, x: &[F], y: &mut [F]) {
-    let ([plane, pooled], [rows, columns]) = (plane_sizes(cells), cells);
-    let width = columns.input();
-    planes(y, pooled, x.len(), |k, y| {
-        let x = &x[k * plane..][..plane];
-        for (i, y) in y.chunks_exact_mut(columns.output()).enumerate() {
-            for (j, y) in y.iter_mut().enumerate() {
-                let range = columns.range(j);
-                let lines = rows.range(i).map(|line| &x[line * width..][range.clone()]);
-                let sum = lines.flatten().copied().sum::<F>();
-                *y = sum / F::of(rows.count(i, padded) * columns.count(j, padded));
-            }
-        }
-    });
-}
-
-/// Each element of `g` is shared among its cell: the transpose of [`average`].
-pub(crate) fn spread<F: Float>(cells: [Cells; 2], padded: bool, g: &[F], out: &mut [F]) {
-    let ([plane, pooled], [rows, columns]) = (plane_sizes(cells), cells);
-    let width = columns.input();
-    planes(out, plane, g.len(), |k, out| {
-        out.fill(F::ZERO);
-        for (cell, &g) in g[k * pooled..][..pooled].iter().enumerate() {
-            let (i, j) = (cell / columns.output(), cell % columns.output());
-            let share = g / F::of(rows.count(i, padded) * columns.count(j, padded));
-            for line in rows.range(i) {
-                let out = &mut out[line * width..][columns.range(j)];
-                out.iter_mut().for_each(|out| *out += share);
-            }
-        }
-    });
 }

@@ -1,4 +1,4 @@
-//! Logarithms of softmax, row by row.
+//! Softmax and its logarithm, row by row.
 
 use rayon::prelude::*;
 
@@ -10,6 +10,77 @@ use crate::float::Float;
 /// The number of exponentials computed together: short rows share a block, so that all vector lanes are used; long
 /// rows go piece by piece.
 const BLOCK: usize = 512;
+
+/// `y = exp(x) / sum(exp(x))` for every row of length `n`, shifted by the row's maximum so that nothing overflows. A
+/// row of minus infinities gives NaN.
+///
+/// # Panics
+/// If the lengths differ, or are no multiple of `n`.
+pub(crate) fn softmax<F: Float>(x: &[F], n: usize, y: &mut [F]) {
+    assert_eq!(x.len(), y.len());
+    rows(n, y, |i, y| {
+        let x = &x[i..i + y.len()];
+        vectorized(
+            #[inline(always)]
+            || {
+                // Pieces of many short rows, so that all vector lanes are used.
+                let piece = (BLOCK / n).max(1) * n;
+                for (x, y) in x.chunks(piece).zip(y.chunks_mut(piece)) {
+                    for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+                        // NaN may be ignored here: the sum carries it to the whole row.
+                        let most = max_row(x);
+                        y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - most);
+                    }
+                    y.iter_mut().for_each(|y| *y = y.exp());
+                    for y in y.chunks_exact_mut(n) {
+                        let sum = F::of(y.chunks(BLOCK).map(row_sum).sum());
+                        y.iter_mut().for_each(|y| *y = *y / sum);
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// `out = (g - sum(g * y)) * y`, or `out +=` when accumulating, for every row of length `n`: the gradient of `x` from
+/// that of `y`, the output of [`softmax`]. A product is 0 where its first factor is.
+///
+/// # Panics
+/// If the lengths differ, or are no multiple of `n`.
+pub(crate) fn softmax_vjp<F: Float>(y: &[F], g: &[F], n: usize, out: &mut [F], accumulate: bool) {
+    assert_eq!((y.len(), g.len()), (out.len(), out.len()));
+    rows(n, out, |i, out| {
+        let (y, g) = (&y[i..i + out.len()], &g[i..i + out.len()]);
+        vectorized(
+            #[inline(always)]
+            || {
+                let mut products = [F::ZERO; BLOCK];
+                let rows = y.chunks_exact(n).zip(g.chunks_exact(n)).zip(out.chunks_exact_mut(n));
+                for ((y, g), out) in rows {
+                    let mut sum = 0.0;
+                    for (y, g) in y.chunks(BLOCK).zip(g.chunks(BLOCK)) {
+                        let products = &mut products[..y.len()];
+                        for ((product, y), g) in products.iter_mut().zip(y).zip(g) {
+                            *product = mul_no_nan(*g, *y);
+                        }
+                        sum += row_sum(products);
+                    }
+                    let sum = F::of(sum);
+                    for ((out, y), g) in out.iter_mut().zip(y).zip(g) {
+                        let gradient = mul_no_nan(*g - sum, *y);
+                        *out = if accumulate { *out + gradient } else { gradient };
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// `a * b`, but 0 where `a` is 0: a discarded row may be NaN; its cotangents are 0.
+#[inline(always)]
+fn mul_no_nan<F: Float>(a: F, b: F) -> F {
+    if a == F::ZERO { F::ZERO } else { a * b }
+}
 
 /// `y = x - ln(sum(exp(x)))` for every row of length `n`, shifted by the row's maximum so that
 /// nothing overflows. A row of minus infinities gives NaN.
@@ -150,29 +221,44 @@ mod tests {
         let x = random::<F>(rows * n, 1).into_iter().map(|x| x * F::of(20.0)).collect::<Vec<_>>();
         let (g, start) = (random::<F>(rows * n, 2), random::<F>(rows * n, 3));
         let run = |threads| {
-            let (mut y, mut pulled, mut added) = (g.clone(), g.clone(), start.clone());
+            let mut got =
+                std::array::from_fn::<_, 6, _>(
+                    |i| if i % 3 == 2 { start.clone() } else { g.clone() },
+                );
+            let [y, pulled, added, log_y, log_pulled, log_added] = &mut got;
             on_threads(threads, || {
-                log_softmax(&x, n, &mut y);
-                log_softmax_vjp(&y, &g, n, &mut pulled, false);
-                log_softmax_vjp(&y, &g, n, &mut added, true);
+                softmax(&x, n, y);
+                softmax_vjp(y, &g, n, pulled, false);
+                softmax_vjp(y, &g, n, added, true);
+                log_softmax(&x, n, log_y);
+                log_softmax_vjp(log_y, &g, n, log_pulled, false);
+                log_softmax_vjp(log_y, &g, n, log_added, true);
             });
-            (y, pulled, added)
+            got
         };
-        let (y, pulled, added) = run(1);
-        assert!((y.clone(), pulled.clone(), added.clone()) == run(2));
+        let got = run(1);
+        assert!(got == run(2));
+        let [y, pulled, added, log_y, log_pulled, log_added] = got;
         for first in (0..rows * n).step_by(n) {
             let row = first..first + n;
             let sum = x[row.clone()].iter().map(|x| x.to_f64().exp()).sum::<f64>();
             let sum_g = g[row.clone()].iter().map(|g| g.to_f64()).sum::<f64>();
+            let mean_g =
+                row.clone().map(|i| x[i].to_f64().exp() / sum * g[i].to_f64()).sum::<f64>();
             for i in row {
                 let near = |got: F, want: f64| {
                     let off = (got.to_f64() - want).abs();
                     assert!(off <= 200.0 * F::EPSILON.to_f64(), "{rows}x{n}: {got}, not {want}");
                 };
-                near(y[i], x[i].to_f64() - sum.ln());
-                let vjp = g[i].to_f64() - x[i].to_f64().exp() / sum * sum_g;
+                let share = x[i].to_f64().exp() / sum;
+                near(y[i], share);
+                let vjp = (g[i].to_f64() - mean_g) * share;
                 near(pulled[i], vjp);
                 near(added[i], start[i].to_f64() + vjp);
+                near(log_y[i], x[i].to_f64() - sum.ln());
+                let vjp = g[i].to_f64() - share * sum_g;
+                near(log_pulled[i], vjp);
+                near(log_added[i], start[i].to_f64() + vjp);
             }
         }
     }
@@ -200,5 +286,17 @@ mod tests {
         log_softmax(&[0.0, f32::NAN, 0.0], 3, &mut y);
         assert!(y.iter().all(|y| y.is_nan()));
         log_softmax::<f64>(&[], 0, &mut []);
+        softmax(&[1000.0, 0.0, -1000.0], 3, &mut y);
+        assert_eq!(y, [1.0, 0.0, 0.0]);
+        softmax(&[f32::NEG_INFINITY; 3], 3, &mut y);
+        assert!(y.iter().all(|y| y.is_nan()));
+        let mut discarded = [1.0; 3];
+        softmax_vjp(&y, &[0.0; 3], 3, &mut discarded, false);
+        assert_eq!(discarded, [0.0; 3]);
+        softmax(&[0.0, f32::NEG_INFINITY, 0.0], 3, &mut y);
+        assert_eq!(y, [0.5, 0.0, 0.5]);
+        softmax(&[0.0, f32::NAN, 0.0], 3, &mut y);
+        assert!(y.iter().all(|y| y.is_nan()));
+        softmax::<f64>(&[], 0, &mut []);
     }
 }

@@ -43,6 +43,6 @@ pub use rearrange::{Concat, Permute, StopGradient, Triangle};
 pub use reduce::ReduceOps;
 pub use scan::{Cumsum, Prod, Recurrence};
 pub use slice::{Narrow, PadZeros, SliceScatter, StridedSlice};
-pub use softmax::{LogSoftmax, LogSumExp};
+pub use softmax::{LogSoftmax, LogSumExp, Softmax};
 pub use statistics::{EuclideanNorm, Max, NormPow, SubtractMean};
 pub use window::WindowOps;

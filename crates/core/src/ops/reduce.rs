@@ -1,13 +1,12 @@
 //! Methods that combine elements along axes: sums, extremes, statistics, softmax, cumulative sums.
 
 use super::broadcast::Sum;
-use super::functions::UnaryOps;
 use super::movement::MovementOps;
 use super::scan::{Cumsum, cumprod, prod};
-use super::softmax::{LogSoftmax, LogSumExp};
+use super::softmax::{LogSoftmax, LogSumExp, Softmax};
 use super::statistics::{Max, mean, min, norm, not_empty, std, var};
 use crate::error::expect_shape;
-use crate::op::Value;
+use crate::op::{Op, Value};
 use crate::shape::{Axes, AxisList};
 
 /// Reductions and scans, for tensors and variables.
@@ -119,7 +118,7 @@ pub trait ReduceOps: Value {
     #[track_caller]
     fn log_softmax_axis(&self, axis: isize) -> Self {
         let axis = expect_shape!(self.shape().axis(axis));
-        log_softmax(self, axis)
+        along(LogSoftmax, self, axis)
     }
 
     /// Returns the softmax along the last axis: positive elements that sum to 1 in each row.
@@ -128,14 +127,14 @@ pub trait ReduceOps: Value {
     /// On a scalar.
     #[track_caller]
     fn softmax(&self) -> Self {
-        self.log_softmax().exp()
+        Self::apply(Softmax, [self])
     }
 
     /// Returns the softmax along one axis: positive elements that sum to 1.
     #[track_caller]
     fn softmax_axis(&self, axis: isize) -> Self {
         let axis = expect_shape!(self.shape().axis(axis));
-        log_softmax(self, axis).exp()
+        along(Softmax, self, axis)
     }
 
     /// Returns the variance of all elements: the sum of squared distances from the mean, divided by the number
@@ -218,11 +217,12 @@ pub trait ReduceOps: Value {
 
 impl<V: Value> ReduceOps for V {}
 
+/// Applies an operation on the last axis along another one.
 #[track_caller]
-fn log_softmax<V: Value>(x: &V, axis: usize) -> V {
+fn along<V: Value>(op: impl Op<1>, x: &V, axis: usize) -> V {
     if axis + 1 == x.shape().rank() {
-        return V::apply(LogSoftmax, [x]);
+        return V::apply(op, [x]);
     }
     let axis = axis as isize;
-    V::apply(LogSoftmax, [&x.transpose(axis, -1)]).transpose(axis, -1)
+    V::apply(op, [&x.transpose(axis, -1)]).transpose(axis, -1)
 }

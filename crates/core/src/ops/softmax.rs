@@ -1,4 +1,4 @@
-//! Logarithms of softmax and of sums of exponentials.
+//! Softmax, its logarithm, and logarithms of sums of exponentials.
 
 use super::broadcast::{Reshape, Sum};
 use super::elementwise::Elementwise;
@@ -8,6 +8,42 @@ use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
 use crate::tensor::reduce::{reduce_axes, sum};
 use crate::{Float, Shape, ShapeError, Tensor};
+
+/// Softmax along the last axis, shifted by the maximum of each row so that nothing overflows.
+#[derive(Clone, Copy, Debug)]
+pub struct Softmax;
+
+impl Op<1> for Softmax {
+    crate::entry_points!(Op<1>);
+
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        LogSoftmax.shape([x])
+    }
+
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        let n = out[out.rank() - 1];
+        Tensor::written(out, |y| kernels::softmax(x.as_slice(), n, y))
+    }
+
+    fn vjp<V: Value>(&self, _: usize, _: [&V; 1], y: &V, g: &V) -> V {
+        let last = Axes::one(y.shape().rank() - 1);
+        let mean = V::apply(Sum { axes: last, keepdim: true }, [&g.mul_no_nan(y)]);
+        (g.clone() - mean).mul_no_nan(y)
+    }
+
+    fn vjp_into<F: Float>(
+        &self,
+        _: usize,
+        _: [&Tensor<F>; 1],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let n = y.shape()[y.shape().rank() - 1];
+        let (y, g) = (y.as_slice(), g.as_slice());
+        into.write(|out, accumulate| kernels::softmax_vjp(y, g, n, out, accumulate));
+    }
+}
 
 /// The logarithm of softmax along the last axis, shifted by the maximum of each row so that nothing overflows.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use wengert_core::{Float, Shape, Tensor};
 
-use super::chunks::{CHUNK, both, middle, sum_of_squares};
+use super::chunks::{CHUNK, LONG_CHUNK, both, middle, sum_of_squares};
 use super::rule::{Scope, StepContext};
 use super::transform::{ErasedRule, ErasedTensorRule, Transform, Work};
 
@@ -54,6 +54,8 @@ pub struct Chain<F: Float> {
     phases: Vec<Phase>,
     /// Number of slots of an element.
     pub(super) width: usize,
+    /// Number of elements that go through a pass together.
+    pub(super) chunk: usize,
 }
 
 /// A transform, with its name in the state.
@@ -113,7 +115,8 @@ impl<F: Float> Chain<F> {
     #[track_caller]
     pub fn new(transforms: &[Transform]) -> Self {
         assert!(!transforms.is_empty(), "optimizer chain: no rule");
-        let mut chain = Chain { entries: Vec::new(), phases: Vec::new(), width: 0 };
+        let (entries, phases) = (Vec::new(), Vec::new());
+        let mut chain = Chain { entries, phases, width: 0, chunk: LONG_CHUNK };
         let mut tensors = 0;
         for (i, transform) in transforms.iter().enumerate() {
             let (body, before, barrier) = match transform.work::<F>() {
@@ -138,6 +141,10 @@ impl<F: Float> Chain<F> {
                 others => format!("{}#{}", transform.kind(), others + 1),
             };
             chain.entries.push(Entry { name, body });
+        }
+        let mut passes = chain.phases.iter().flat_map(|phase| &phase.passes);
+        if passes.any(|pass| pass.transforms.len() > 1) {
+            chain.chunk = CHUNK;
         }
         chain
     }
@@ -194,9 +201,9 @@ impl<F: Float> Chain<F> {
             counts.push((0, number));
         }
         elements.reserve_exact(len * self.width);
-        for start in (0..len).step_by(CHUNK) {
+        for start in (0..len).step_by(self.chunk) {
             for initial in &initial {
-                elements.resize(elements.len() + CHUNK.min(len - start), *initial);
+                elements.resize(elements.len() + self.chunk.min(len - start), *initial);
             }
         }
         ChainState { counts, elements, tensors }
@@ -394,7 +401,7 @@ struct ChunkRun<'a, F: Float> {
 
 impl<F: Float> ChunkRun<'_, F> {
     fn advance_half(&self, update: &mut [F], param: &[F], state: &mut [F]) {
-        let Some(mid) = middle(param.len()) else {
+        let Some(mid) = middle(param.len(), self.chain.chunk) else {
             for index in self.transforms.clone() {
                 let (rule, context, state) = self.transform(index, state, param.len());
                 rule.transform(context, update, param, state);
@@ -408,7 +415,7 @@ impl<F: Float> ChunkRun<'_, F> {
     }
 
     fn finish_half(&self, update: &[F], param: &mut [F], state: &mut [F]) {
-        let Some(mid) = middle(param.len()) else {
+        let Some(mid) = middle(param.len(), self.chain.chunk) else {
             return self.finish_chunk(update, param, state);
         };
         let len = param.len();

@@ -2,9 +2,13 @@
 
 use wengert_core::{Float, vectorized};
 
-/// Elements that go through the transforms together. With two slots of f32 they take 80 KB, including
+/// Elements that go through several transforms together. With two slots of f32 they take 80 KB, including
 /// gradient, parameter and update: an L2 cache holds that.
 pub(super) const CHUNK: usize = 4096;
+
+/// Elements that go through a single transform together. Nothing is read twice, and long streams of memory are
+/// faster than short ones.
+pub(super) const LONG_CHUNK: usize = 1 << 16;
 
 /// Elements of a parameter from which on a second thread helps. A step of Adam takes about 25 us there,
 /// long enough to be worth waking the thread.
@@ -14,7 +18,7 @@ const PARALLEL: usize = 1 << 17;
 ///
 /// Summed in a fixed tree of blocks, so that the rounding error grows with the logarithm of the length.
 pub fn sum_of_squares<F: Float>(x: &[F]) -> f64 {
-    let Some(mid) = middle(x.len()) else {
+    let Some(mid) = middle(x.len(), CHUNK) else {
         return vectorized(
             #[inline(always)]
             || {
@@ -35,9 +39,9 @@ pub fn sum_of_squares<F: Float>(x: &[F]) -> f64 {
     left + right
 }
 
-/// Returns the chunk border nearest to the middle of a slice, or `None` for a single chunk.
-pub(super) fn middle(len: usize) -> Option<usize> {
-    (len > CHUNK).then(|| len.div_ceil(CHUNK) / 2 * CHUNK)
+/// Returns the border between chunks nearest to the middle of a slice, or `None` for a single chunk.
+pub(super) fn middle(len: usize, chunk: usize) -> Option<usize> {
+    (len > chunk).then(|| len.div_ceil(chunk) / 2 * chunk)
 }
 
 /// Runs both closures, on two threads if `len` elements are worth it.

@@ -6,7 +6,6 @@ use std::ops::Range;
 use wengert_core::{Float, Gradients, Leaf, Params, Path, Shape, Tensor};
 
 use super::chain::{Body, Chain, ChainState};
-use super::chunks::CHUNK;
 use super::driver::{Optimizer, ParamState, plans};
 use super::report::{LoadReport, RestoreError};
 use super::rule::Rule;
@@ -235,9 +234,9 @@ impl<F: Float> Chain<F> {
 
     /// Returns the ranges of one slot in the state of a parameter of `len` elements.
     fn parts(&self, slot: usize, len: usize) -> impl Iterator<Item = Range<usize>> + use<F> {
-        let width = self.width;
-        (0..len).step_by(CHUNK).map(move |start| {
-            let chunk = CHUNK.min(len - start);
+        let (width, chunk) = (self.width, self.chunk);
+        (0..len).step_by(chunk).map(move |start| {
+            let chunk = chunk.min(len - start);
             let first = start * width + slot * chunk;
             first..first + chunk
         })

@@ -393,6 +393,21 @@ fn a_parameter_of_any_length_passes_through_two_transforms() {
 }
 
 #[test]
+fn a_parameter_of_any_length_passes_through_one_transform_with_a_slot() {
+    let recipe = Recipe::new(0.5, Sgd { momentum: 0.5, ..Sgd::default() });
+    let chain = Chain::<f32>::new(recipe.chain());
+    for len in [1, 4097, 65_535, 65_536, 65_537, 196_609] {
+        let (mut param, mut state) = (Tensor::zeros([len]), chain.init([len].into()));
+        let gradient = Tensor::from_fn([len], |i| (i % 1000) as f32);
+        for step in 0..2 {
+            chain.finish(StepContext::new(step, 0.5), &gradient, &mut param, &mut state);
+        }
+        let expected = Tensor::from_fn([len], |i| -1.25 * (i % 1000) as f32);
+        assert_eq!(param, expected, "{len}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "expected a state of 4 numbers for shape [2], found 6")]
 fn a_state_of_another_shape_is_refused() {
     let chain = Chain::new(Recipe::new(0.1, Adam::default()).chain());

@@ -40,6 +40,7 @@ const PARTS: [Part; 2] = [
             &["params"],
             &["tape", "mutants"],
             &["diff"],
+            &["program"],
             &["testing"],
         ],
         climbs: &[
@@ -66,6 +67,7 @@ const PARTS: [Part; 2] = [
                     "ops/operand.rs",
                     "params/param.rs",
                     "tape/erased.rs",
+                    "tape/notes.rs",
                     "tape/record.rs",
                 ],
                 "An operation's compiled entry points name the variable",

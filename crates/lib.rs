@@ -237,6 +237,7 @@ pub mod guide {
                 "[`Tape`]: crate::Tape\n",
                 "[`Var`]: crate::Var\n",
                 "[`Gradients`]: crate::Gradients\n",
+                "[`Program`]: crate::Program\n",
                 "[`Check`]: crate::Check\n",
                 "[`Param`]: crate::Param\n",
                 "[`Params`]: crate::Params\n",

@@ -77,6 +77,24 @@ fn boxed_modules_and_labels_do_not_allocate_either() {
 }
 
 #[test]
+fn a_program_that_runs_again_allocates_nothing() {
+    let (mut net, x, y) = tiny();
+    let mut step = Program::<Net, (Tensor, Tensor)>::new(|net, _, (x, y)| {
+        net.forward(x).half_sse(y) + net.forward(x.to_variable()).square().sum()
+    });
+    // Run 128 records again.
+    (0..130).for_each(|_| net.descend(step.gradients(&net, (&x, &y)).1));
+    let before = ALLOCATIONS.get();
+    (0..100).for_each(|_| net.descend(step.gradients(&net, (&x, &y)).1));
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred steps");
+    let mut output = Program::<Net, Tensor>::new(|net, _, x| net.forward(x));
+    (0..130).for_each(|_| drop(output.evaluate(&net, &x)));
+    let before = ALLOCATIONS.get();
+    (0..100).for_each(|_| drop(output.evaluate(&net, &x)));
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred evaluations");
+}
+
+#[test]
 fn the_counter_counts() {
     let before = ALLOCATIONS.get();
     drop(std::hint::black_box(vec![1u8; 100]));

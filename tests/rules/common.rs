@@ -57,18 +57,17 @@ fn both_ways(f: &dyn for<'t> Fn(&[Var<'t>]) -> Var<'t>, inputs: &[Tensor]) -> Ou
 /// Checks that a program runs `f` and its derivative again with the bits of a new recording: with these inputs, and with
 /// their elements in the other order.
 fn repeats(f: &dyn for<'t> Fn(&[Var<'t>]) -> Var<'t>, inputs: &[Tensor]) -> Outcome {
-    let loss = |x: &[Var<'_>]| {
+    fn loss<'t>(f: &dyn for<'a> Fn(&[Var<'a>]) -> Var<'a>, x: &[Var<'t>]) -> Var<'t> {
         let y = bend(f(x)).sum();
         grad(y, x).iter().fold(y, |sum, g| sum + g.square().sum())
-    };
-    let loss: &dyn for<'t> Fn(&[Var<'t>]) -> Var<'t> = &loss;
+    }
     let mut params = inputs.iter().cloned().map(Param::from).collect::<Vec<_>>();
     let mut step = Program::<Vec<Param>, ()>::new(|params, tape, ()| {
-        loss(&params.iter().map(|param| tape.param(param)).collect::<Vec<_>>())
+        loss(f, &params.iter().map(|param| tape.param(param)).collect::<Vec<_>>())
     });
     for run in 1..=5 {
         let (value, grads) = gradients(|tape| {
-            loss(&params.iter().map(|param| tape.param(param)).collect::<Vec<_>>())
+            loss(f, &params.iter().map(|param| tape.param(param)).collect::<Vec<_>>())
         });
         let (again, repeated) = step.gradients(&params, ());
         if bits(value, &grads) != bits(again, repeated) {

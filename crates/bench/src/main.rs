@@ -1,4 +1,4 @@
-//! The program that is measured beside its peers: workloads W1 to W10, written with the prelude as a
+//! The program that is measured beside its peers: workloads W1 to W11, written with the prelude as a
 //! user would write them.
 //!
 //! `peer --workload W3 --threads 1 --steps 500` trains on fixed synthetic data and prints one line
@@ -6,6 +6,7 @@
 //! `Program`, which is recorded once.
 
 mod nets;
+mod poisson;
 
 use std::time::Instant;
 
@@ -106,6 +107,7 @@ fn main() {
                 net.forward(x).cross_entropy(y)
             })
         }
+        "W11" => poisson::poisson(replay),
         other => {
             println!("{{{},\"na\":\"{other} is not written yet\"}}", arguments.head());
             return;

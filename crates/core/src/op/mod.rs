@@ -59,6 +59,12 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
         into.add(self.vjp(i, x, y, g));
     }
 
+    /// Whether each element of the value, and of the cotangents, depends on the elements at the same place alone.
+    #[doc(hidden)]
+    fn is_elementwise(&self) -> bool {
+        false
+    }
+
     /// Computes the value of [`Op::forward`] into `y`, which has its shape and arbitrary elements. A
     /// [`Program`](crate::Program) that runs again calls this. An override for speed writes to
     /// [`y.overwrite()`](Tensor::overwrite), allocates nothing, and must give the same bits.
@@ -212,23 +218,26 @@ impl<F: Float> Value for Tensor<F> {
 #[derive(Debug)]
 pub struct Cotangent<'a, F: Float> {
     shape: Shape,
-    gathered: &'a mut Option<Tensor<F>>,
-    /// Memory of this size that the first contribution may use.
-    spare: Option<&'a mut Option<Tensor<F>>>,
+    gathered: Gathered<'a, F>,
+}
+
+/// The place of the sum of contributions.
+#[derive(Debug)]
+enum Gathered<'a, F: Float> {
+    /// On a tape: nothing until the first contribution arrives.
+    New(&'a mut Option<Tensor<F>>),
+    /// In a program: memory of this size or none, and whether a contribution has arrived.
+    Kept(&'a mut Tensor<F>, &'a mut bool),
 }
 
 impl<'a, F: Float> Cotangent<'a, F> {
     pub(crate) fn new(shape: Shape, gathered: &'a mut Option<Tensor<F>>) -> Self {
-        Self { shape, gathered, spare: None }
+        Self { shape, gathered: Gathered::New(gathered) }
     }
 
-    /// A cotangent whose first contribution may use the memory of `spare`, which has its size.
-    pub(crate) fn with_spare(
-        shape: Shape,
-        gathered: &'a mut Option<Tensor<F>>,
-        spare: &'a mut Option<Tensor<F>>,
-    ) -> Self {
-        Self { shape, gathered, spare: Some(spare) }
+    /// A cotangent that is gathered in `memory`, which may have the wrong size.
+    pub(crate) fn kept(shape: Shape, memory: &'a mut Tensor<F>, arrived: &'a mut bool) -> Self {
+        Self { shape, gathered: Gathered::Kept(memory, arrived) }
     }
 
     /// Adds a contribution. Axes along which the input was broadcast are summed here, and only here.
@@ -243,28 +252,39 @@ impl<'a, F: Float> Cotangent<'a, F> {
             check_cotangent(self.shape, from);
             crate::tensor::reduce::sum(&g, Axes::repeated(from, self.shape)).with_shape(self.shape)
         };
-        match self.gathered {
-            None => *self.gathered = Some(g),
-            Some(sum) => {
-                crate::kernels::zip1(sum.as_mut_slice(), g.as_slice(), |sum, g| *sum += g);
+        let sum = match self.gathered {
+            Gathered::New(gathered) => match gathered {
+                None => {
+                    *gathered = Some(g);
+                    return;
+                }
+                Some(sum) => sum,
+            },
+            Gathered::Kept(sum, arrived) => {
+                if !std::mem::replace(arrived, true) {
+                    *sum = g;
+                    return;
+                }
+                sum
             }
-        }
+        };
+        crate::kernels::zip1(sum.as_mut_slice(), g.as_slice(), |sum, g| *sum += g);
     }
 
     /// Lets `f` write the contribution in row-major order. The second argument of `f` is `true` if
     /// it must add to the slice, and `false` if it must overwrite arbitrary values.
     pub fn write(self, f: impl FnOnce(&mut [F], bool)) {
         match self.gathered {
-            Some(sum) => f(sum.as_mut_slice(), true),
-            None => {
-                let sum = match self.spare.and_then(Option::take) {
-                    Some(mut spare) => {
-                        spare.set_shape(self.shape);
-                        spare
-                    }
-                    None => Tensor::scratch(self.shape),
-                };
-                f(self.gathered.insert(sum).overwrite(), false);
+            Gathered::New(Some(sum)) => f(sum.as_mut_slice(), true),
+            Gathered::New(gathered) => {
+                *gathered = Some(Tensor::written(self.shape, |out| f(out, false)));
+            }
+            Gathered::Kept(sum, arrived) => {
+                if std::mem::replace(arrived, true) {
+                    f(sum.as_mut_slice(), true);
+                } else {
+                    f(sum.overwrite_as(self.shape), false);
+                }
             }
         }
     }
@@ -272,7 +292,11 @@ impl<'a, F: Float> Cotangent<'a, F> {
     /// Lets `f` write the contribution in row-major order, over arbitrary values. It is added if others have
     /// arrived.
     pub fn fill(self, f: impl FnOnce(&mut [F])) {
-        if self.gathered.is_none() {
+        let is_first = match &self.gathered {
+            Gathered::New(gathered) => gathered.is_none(),
+            Gathered::Kept(_, arrived) => !**arrived,
+        };
+        if is_first {
             self.write(|out, _| f(out));
         } else {
             let shape = self.shape;

@@ -2,30 +2,15 @@
 
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use crate::float::PerPrecision;
-use crate::program::inputs::InputLeaf;
+use crate::program::call::Call;
 use crate::program::recorded::Recorded;
-use crate::tape::record::{Mode, Tape};
-use crate::tensor::indices::InputNotes;
 use crate::tensor::pool;
-use crate::{Float, Gradients, Params, Tensor};
+use crate::{Float, Gradients, Tensor};
 
 /// Number of recordings that a program keeps; the one that was not used for the longest time goes first.
 const KEPT: usize = 8;
-
-/// What a run of a program is given.
-#[derive(Clone, Copy)]
-pub(crate) struct Call<'c, F: Float> {
-    pub(crate) mode: Mode,
-    pub(crate) model: &'c dyn Params<F>,
-    pub(crate) inputs: &'c [InputLeaf<'c, F>],
-    /// The example of the batch that runs by itself.
-    pub(crate) example: Option<usize>,
-    /// Runs the user's closure, on all examples or on this one, and returns the number of the result.
-    pub(crate) record: &'c dyn Fn(&Tape<F>, &Arc<InputNotes>, Option<usize>) -> u32,
-}
 
 /// All of a program that does not depend on the types of its closure.
 pub(crate) struct Engine<F: Float> {

@@ -1,4 +1,4 @@
-//! A program run on each example of a batch by itself, on all threads.
+//! A program run on each example of a batch by itself, or on each of several models, on all threads.
 
 use std::marker::PhantomData;
 use std::sync::Mutex;
@@ -8,11 +8,12 @@ use rayon::prelude::*;
 use smallvec::SmallVec;
 
 use crate::float::PerPrecision;
-use crate::program::engine::{Call, Engine};
+use crate::program::call::{Call, Part};
+use crate::program::engine::Engine;
 use crate::program::inputs::InputLeaf;
 use crate::program::recorded::Recorded;
 use crate::tape::record::{Content, Kind, Node, ParamSlot, Tape};
-use crate::{Float, Gradients, Indices, Tensor};
+use crate::{Float, Gradients, Indices, Params, Tensor};
 
 /// Number of examples that a thread takes at a time.
 const AT_A_TIME: usize = 4;
@@ -31,6 +32,25 @@ impl<'a> PerPrecision<'a> for RunExamples<'a> {
     }
     fn f64((engine, call, visit): Self::Input<f64>) -> usize {
         engine.run_examples(call, visit)
+    }
+}
+
+/// The models of a run, by number.
+pub(crate) type Models<'m, F> = &'m (dyn Fn(usize) -> Model<'m, F> + Sync);
+
+type Model<'m, F> = &'m dyn Params<F>;
+
+/// Job of [`Engine::run_models`], compiled once for each precision.
+pub(crate) struct RunModels<'x>(PhantomData<&'x ()>);
+
+impl<'a> PerPrecision<'a> for RunModels<'a> {
+    type Input<F: Float> = (&'a mut Engine<F>, Call<'a, F>, usize, Models<'a, F>, Visit<'a, F>);
+    type Output<F: Float> = ();
+    fn f32((engine, call, count, models, visit): Self::Input<f32>) {
+        engine.run_models(call, count, models, visit);
+    }
+    fn f64((engine, call, count, models, visit): Self::Input<f64>) {
+        engine.run_models(call, count, models, visit);
     }
 }
 
@@ -97,51 +117,106 @@ impl<F: Float> Engine<F> {
         self.run_example(&call, 0, visit);
         let recorded = &mut self.recorded[0];
         let threads = rayon::current_num_threads().min(count.div_ceil(AT_A_TIME));
-        while recorded.workers.len() < threads {
-            let worker = recorded.copy();
-            recorded.workers.push(worker);
+        for worker in recorded.workers(threads) {
+            // Each holds the model from here on.
+            let fits = worker.adopt(call.model);
+            debug_assert!(fits, "the model of the first example");
         }
-        let workers = &mut recorded.workers[..threads];
-        // Each holds the model from here on.
-        let loaded = workers.iter_mut().all(|worker| worker.load_model(call.model));
-        debug_assert!(loaded, "the model of the first example");
-        let (next, unusual) = (AtomicUsize::new(1), Mutex::new(Vec::new()));
-        workers.par_iter_mut().for_each(|worker| {
-            let mut gradients = Gradients::from_params(Vec::new());
-            loop {
-                let start = next.fetch_add(AT_A_TIME, Ordering::Relaxed);
-                if start >= count {
-                    break;
-                }
-                for example in start..count.min(start + AT_A_TIME) {
-                    let loads = with_example(batch, example, |inputs| worker.load_inputs(inputs));
-                    if loads {
-                        let loss = worker.compute_again(None, &mut gradients).item();
-                        visit(example, loss, &gradients);
-                    } else {
-                        unusual.lock().expect("no panic inside").push(example);
-                    }
-                }
-            }
-            worker.unload();
-        });
-        // An example that has to be recorded, or fails, does so on this thread.
-        let mut unusual = unusual.into_inner().expect("no panic inside");
-        unusual.sort_unstable();
+        let load = |worker: &mut Recorded<F>, example: usize| {
+            with_example(batch, example, |inputs| worker.load_inputs(inputs))
+        };
+        let unusual = recorded.run_on(threads, AT_A_TIME, count, &load, visit);
         unusual.into_iter().for_each(|example| self.run_example(&call, example, visit));
         count
+    }
+
+    /// Runs the program on each model. The call has the first of them.
+    #[track_caller]
+    fn run_models(
+        &mut self,
+        call: Call<'_, F>,
+        count: usize,
+        models: Models<'_, F>,
+        visit: Visit<'_, F>,
+    ) {
+        let loss = self.run(&call);
+        visit(0, loss.item(), self.gradients());
+        let recorded = &mut self.recorded[0];
+        let threads = rayon::current_num_threads().min(count);
+        let mut fits = true;
+        for worker in recorded.workers(threads) {
+            fits &= worker.load_inputs(call.inputs);
+        }
+        debug_assert!(fits, "the inputs of the first model");
+        let load = |worker: &mut Recorded<F>, model: usize| worker.adopt(models(model));
+        let unusual = recorded.run_on(threads, 1, count, &load, visit);
+        for model in unusual {
+            let loss = self.run(&Call {
+                model: models(model),
+                part: Part { example: None, model },
+                ..call
+            });
+            visit(model, loss.item(), self.gradients());
+        }
     }
 
     #[track_caller]
     fn run_example(&mut self, call: &Call<'_, F>, example: usize, visit: Visit<'_, F>) {
         let loss = with_example(call.inputs, example, |inputs| {
-            self.run(&Call { inputs, example: Some(example), ..*call })
+            let part = Part { example: Some(example), ..call.part };
+            self.run(&Call { inputs, part, ..*call })
         });
         visit(example, loss.item(), self.gradients());
     }
 }
 
+/// Loads what belongs to this number; `false` if the recording is not one for it.
+type Load<'l, F> = &'l (dyn Fn(&mut Recorded<F>, usize) -> bool + Sync);
+
 impl<F: Float> Recorded<F> {
+    /// Copies for this number of threads.
+    fn workers(&mut self, threads: usize) -> &mut [Self] {
+        while self.workers.len() < threads {
+            let worker = self.copy();
+            self.workers.push(worker);
+        }
+        &mut self.workers[..threads]
+    }
+
+    /// Runs the recording for the numbers from 1 to `count`; each thread takes some at a time. Returns the numbers that
+    /// have to be recorded, or fail, on the thread of the caller.
+    fn run_on(
+        &mut self,
+        threads: usize,
+        at_a_time: usize,
+        count: usize,
+        load: Load<'_, F>,
+        visit: Visit<'_, F>,
+    ) -> Vec<usize> {
+        let (next, unusual) = (AtomicUsize::new(1), Mutex::new(Vec::new()));
+        self.workers(threads).par_iter_mut().for_each(|worker| {
+            let mut gradients = Gradients::from_params(Vec::new());
+            loop {
+                let start = next.fetch_add(at_a_time, Ordering::Relaxed);
+                if start >= count {
+                    break;
+                }
+                for number in start..count.min(start + at_a_time) {
+                    if load(worker, number) {
+                        let loss = worker.compute_again(None, &mut gradients).item();
+                        visit(number, loss, &gradients);
+                    } else {
+                        unusual.lock().expect("no panic inside").push(number);
+                    }
+                }
+            }
+            worker.unload();
+        });
+        let mut unusual = unusual.into_inner().expect("no panic inside");
+        unusual.sort_unstable();
+        unusual
+    }
+
     /// A copy without values, for another thread.
     fn copy(&self) -> Self {
         let from = self.tape.record.borrow();

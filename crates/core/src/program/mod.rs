@@ -1,8 +1,10 @@
 //! A training step that is recorded once and run again.
 
+mod call;
 mod compare;
 mod engine;
 mod examples;
+mod fused;
 pub(crate) mod inputs;
 mod plan;
 mod recorded;
@@ -13,8 +15,9 @@ use std::sync::{Arc, Mutex};
 
 use smallvec::SmallVec;
 
-use crate::program::engine::{Call, Engine, RunProgram};
-use crate::program::examples::RunExamples;
+use crate::program::call::{Call, Part};
+use crate::program::engine::{Engine, RunProgram};
+use crate::program::examples::{RunExamples, RunModels, Visit};
 use crate::program::inputs::{Input, InputLeaf, InputTape};
 use crate::tape::record::{Mode, Tape, Var};
 use crate::tensor::indices::InputNotes;
@@ -52,9 +55,9 @@ use crate::{Float, Gradients, Params, Tensor};
 /// * Parameters of the model, and buffers that are read with [`Tape::buffer`].
 /// * Random numbers, by the key: `step.seeded(key).gradients(..)`.
 ///
-/// Everything else is as at the first run. What the closure captures cannot change, because it is borrowed. A closure
-/// that records another computation from run to run is refused: the second run, the fourth, the eighth and so on
-/// record again and compare.
+/// Everything else is as at the first run: what the closure captures, which cannot change because it is borrowed, and
+/// fields of the model that are neither parameters nor buffers. A closure that records another computation from run to
+/// run is refused, as soon as a run is recorded again to compare: the second, the fourth, the eighth and so on.
 ///
 /// Inputs of another shape are recorded anew, and so is a model with other parameters, or with parameters of another
 /// shape or frozen state. The last few recordings are kept, so the last batch of an epoch may be smaller.
@@ -121,11 +124,11 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     fn run(&mut self, mode: Mode, model: &M, given: I::Given<'_>) -> Tensor<F> {
         let mut inputs = SmallVec::<[_; 4]>::new();
         I::visit(given, &mut |leaf: InputLeaf<'_, F>| inputs.push(leaf));
-        let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, example| {
-            let recorded = I::record(given, &mut InputTape::new(tape, notes, example));
+        let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, part: Part| {
+            let recorded = I::record(given, &mut InputTape::new(tape, notes, part.example));
             (self.record)(model, tape, recorded).on_tape(tape)
         };
-        let call = Call { mode, model, inputs: &inputs, example: None, record: &record };
+        let call = Call { mode, model, inputs: &inputs, part: Part::default(), record: &record };
         F::run::<RunProgram<'_>>((&mut self.engine, &call))
     }
 
@@ -167,22 +170,73 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
         inputs: I::Given<'_>,
         f: impl Fn(usize, F, &Gradients<F>) -> R + Sync,
     ) -> Vec<R> {
-        let (given, mut inputs) = (inputs, SmallVec::<[_; 4]>::new());
+        self.collect(&[model], inputs, &f, |engine, call, visit| {
+            F::run::<RunExamples<'_>>((engine, call, visit));
+        })
+    }
+
+    /// Computes the loss and the gradients of several models on the same inputs, on all threads, and collects what `f`
+    /// makes of them, in the order of the models. The models are of one structure, such as the members of an ensemble.
+    ///
+    /// `f` is given the number of the model, its loss and its gradients, with the bits of a run of that model alone.
+    ///
+    /// ```
+    /// use wengert_core::{MatmulOps, Param, Program, ReduceOps, Tensor, UnaryOps};
+    ///
+    /// let models = [1.0, 2.0, 3.0].map(|slope| Param::new(Tensor::<f64>::from([[slope]])));
+    /// let mut step = Program::<Param<f64>, Tensor<f64>, f64>::new(|weight, _, x| {
+    ///     x.matmul(weight).square().sum()
+    /// });
+    /// let x = Tensor::from([[1.0], [2.0]]);
+    /// let losses = step.per_model(&models.each_ref(), &x, |_, loss, _| loss);
+    /// assert_eq!(losses, [5.0, 20.0, 45.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`gradients`](Self::gradients).
+    #[track_caller]
+    pub fn per_model<R: Send>(
+        &mut self,
+        models: &[&M],
+        inputs: I::Given<'_>,
+        f: impl Fn(usize, F, &Gradients<F>) -> R + Sync,
+    ) -> Vec<R>
+    where
+        M: Sync,
+    {
+        if models.is_empty() {
+            return Vec::new();
+        }
+        self.collect(models, inputs, &f, |engine, call, visit| {
+            F::run::<RunModels<'_>>((engine, call, models.len(), &|model| models[model], visit));
+        })
+    }
+
+    /// Collects what `f` makes of the runs that `run` makes, by their numbers.
+    #[track_caller]
+    fn collect<R: Send>(
+        &mut self,
+        models: &[&M],
+        given: I::Given<'_>,
+        f: &(impl Fn(usize, F, &Gradients<F>) -> R + Sync),
+        run: impl FnOnce(&mut Engine<F>, Call<'_, F>, Visit<'_, F>),
+    ) -> Vec<R> {
+        let mut inputs = SmallVec::<[_; 4]>::new();
         I::visit(given, &mut |leaf: InputLeaf<'_, F>| inputs.push(leaf));
-        let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, example| {
-            let recorded = I::record(given, &mut InputTape::new(tape, notes, example));
-            (self.record)(model, tape, recorded).on_tape(tape)
+        let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, part: Part| {
+            let recorded = I::record(given, &mut InputTape::new(tape, notes, part.example));
+            (self.record)(models[part.model], tape, recorded).on_tape(tape)
         };
         let mode = Mode::training(None);
-        let call = Call { mode, model, inputs: &inputs, example: None, record: &record };
+        let part = Part::default();
+        let call = Call { mode, model: models[0], inputs: &inputs, part, record: &record };
         let results = Mutex::new(Vec::new());
-        let visit = |example: usize, loss: F, grads: &Gradients<F>| {
-            let result = f(example, loss, grads);
-            results.lock().expect("no panic inside").push((example, result));
-        };
-        F::run::<RunExamples<'_>>((&mut self.engine, call, &visit));
+        run(&mut self.engine, call, &|number, loss, grads| {
+            let result = f(number, loss, grads);
+            results.lock().expect("no panic inside").push((number, result));
+        });
         let mut results = results.into_inner().expect("no panic inside");
-        results.sort_unstable_by_key(|(example, _)| *example);
+        results.sort_unstable_by_key(|(number, _)| *number);
         results.into_iter().map(|(_, result)| result).collect()
     }
 }

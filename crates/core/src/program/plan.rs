@@ -9,8 +9,9 @@ use smallvec::SmallVec;
 use crate::error::rethrow;
 use crate::op::Cotangent;
 use crate::params::param::ParamId;
+use crate::program::fused::{LARGE, Run, RunSlots};
+use crate::tape::notes::Repeat;
 use crate::tape::record::{Content, Kind, Record, TapeView};
-use crate::tape::repeat::Repeat;
 use crate::{Float, Gradients, Shape, Tensor};
 
 /// Values of up to this number of elements stay where they are between runs. Larger ones go back to the pool as soon as
@@ -21,12 +22,16 @@ const SMALL: usize = 1 << 12;
 pub(crate) struct Plan<F: Float> {
     forward: Vec<Forward>,
     backward: Vec<Backward>,
+    /// Elementwise operations that run together.
+    runs: Vec<Run<F>>,
+    /// The slot of the output's cotangent, if it depends on a parameter.
+    seed: Option<u32>,
     /// The parameters that gradients arrive at, and their leaves, in the order of the gradients.
-    params: Vec<(ParamId, u32)>,
-    /// The cotangents that have arrived, by node.
-    arrived: Vec<Option<Tensor<F>>>,
-    /// Memory of cotangents.
-    slots: Vec<Option<Tensor<F>>>,
+    pub(super) params: Vec<(ParamId, u32)>,
+    /// Memory of cotangents, by slot.
+    memory: Vec<Tensor<F>>,
+    /// Whether a cotangent has arrived, by slot.
+    arrived: Vec<bool>,
 }
 
 /// A value to be computed.
@@ -42,6 +47,8 @@ enum How {
     InPlace,
     /// Into new memory: a large value, or one that shares the memory of another.
     Anew,
+    /// With the operations of this run.
+    Together(u32),
     Draw,
     /// From this node.
     Copy(u32),
@@ -57,6 +64,8 @@ struct Backward {
     slot: u32,
     /// Whether the value is dropped here.
     drops: bool,
+    /// The run that ends with this node, in place of all that is above.
+    run: Option<(u32, RunSlots)>,
 }
 
 impl<F: Float> Plan<F> {
@@ -98,20 +107,32 @@ impl<F: Float> Plan<F> {
         let leaves = record.params.iter().filter_map(|slot| Some((slot.id, slot.leaf?)));
         let leaves = leaves.filter(|&(_, leaf)| record.nodes[leaf as usize].tracked);
         let leaves = leaves.collect::<Vec<_>>();
-        let mut slots = Slots::default();
-        let backward = backward(record, shapes, output, &leaves, &forward, &mut slots);
+        let wants = wants(record, &leaves);
+        let is_output = |node: u32| record.updates.iter().any(|&(_, own)| own == node);
+        let runs = group(record, shapes, &mut forward, &wants, is_output);
+        let mut sweep = Sweep {
+            record,
+            shapes,
+            wants: &wants,
+            slot_of: vec![None; shapes.len()],
+            slots: Slots::default(),
+        };
+        let (backward, seed) = sweep.plan(output, &leaves, &forward, &runs);
+        let slots = sweep.slots;
         Some(Self {
             forward,
             backward,
+            runs,
+            seed,
             params: leaves,
-            arrived: (0..record.nodes.len()).map(|_| None).collect(),
-            slots: (0..slots.count).map(|_| None).collect(),
+            memory: (0..slots.count).map(|_| Tensor::nothing()).collect(),
+            arrived: vec![false; slots.count as usize],
         })
     }
 
     /// Computes all values.
     #[track_caller]
-    pub(crate) fn compute(&self, record: &mut Record<F>, shapes: &[Shape], key: Option<u64>) {
+    pub(crate) fn compute(&mut self, record: &mut Record<F>, shapes: &[Shape], key: Option<u64>) {
         let mut current = 0;
         let computed = catch_unwind(AssertUnwindSafe(|| {
             for &Forward { node, how } in &self.forward {
@@ -125,6 +146,11 @@ impl<F: Float> Plan<F> {
                     How::Anew => {
                         current = id;
                         record.forward_again(id, shapes[id])
+                    }
+                    How::Together(run) => {
+                        current = id;
+                        self.runs[run as usize].compute(record);
+                        continue;
                     }
                     How::Draw => record.draw_again(id, shapes[id], key),
                     How::Copy(source) => record.nodes[source as usize].value().clone(),
@@ -147,25 +173,37 @@ impl<F: Float> Plan<F> {
         gradients: &mut Gradients<F>,
     ) {
         let mut current = output as usize;
+        let Self { backward, runs, memory, arrived, .. } = self;
         let swept = catch_unwind(AssertUnwindSafe(|| {
-            self.start(record, output);
-            for step in &self.backward {
-                let id = step.node as usize;
-                if let Some(g) = self.arrived[id].take() {
+            // A run that panicked may have left some.
+            arrived.fill(false);
+            if let Some(slot) = self.seed.map(|slot| slot as usize) {
+                let shape = *record.nodes[output as usize].shape();
+                let into = Cotangent::kept(shape, &mut memory[slot], &mut arrived[slot]);
+                into.write(|g, _| g.fill(F::ONE));
+            }
+            for step in &*backward {
+                let (id, slot) = (step.node as usize, step.slot as usize);
+                if let Some((run, slots)) = &step.run {
+                    current = id;
+                    runs[*run as usize].differentiate(record, slots, memory, arrived);
+                    continue;
+                }
+                if !step.wanted.is_empty() && std::mem::take(&mut arrived[slot]) {
                     current = id;
                     let node = &record.nodes[id];
                     let (op, view) = (record.op(id), record.view());
                     let (values, index) = view.split(&node.inputs);
-                    let x = view.values(values);
-                    for &(i, input, slot) in &step.wanted {
-                        let (arrived, slot) =
-                            (&mut self.arrived[input as usize], &mut self.slots[slot as usize]);
+                    let (x, y) = (view.values(values), node.value());
+                    for &(i, input, to) in &step.wanted {
+                        let to = to as usize;
+                        let [g, sum] = memory.get_disjoint_mut([slot, to]).expect("two slots");
                         let shape = *record.nodes[input as usize].shape();
-                        let into = Cotangent::with_spare(shape, arrived, slot);
-                        op.vjp_into(i as usize, &x, index, node.value(), &g, into);
+                        let into = Cotangent::kept(shape, sum, &mut arrived[to]);
+                        op.vjp_into(i as usize, &x, index, y, g, into);
                     }
-                    if g.numel() <= SMALL {
-                        self.slots[step.slot as usize] = Some(g);
+                    if memory[slot].numel() > SMALL {
+                        memory[slot] = Tensor::nothing();
                     }
                 }
                 if step.drops {
@@ -177,24 +215,12 @@ impl<F: Float> Plan<F> {
             let (op, line) = (record.op(current).name(), record.nodes[current].location);
             rethrow(panic, "differentiating", &op, line);
         }
-        for &(id, leaf) in &self.params {
-            if let Some(g) = self.arrived[leaf as usize].take() {
+        // The first slots are those of the parameters.
+        for (slot, &(id, _)) in self.params.iter().enumerate() {
+            if self.arrived[slot] {
+                let g = std::mem::replace(&mut self.memory[slot], Tensor::nothing());
                 gradients.params.push((id, g));
             }
-        }
-    }
-
-    /// Puts the cotangent of the loss in its place.
-    fn start(&mut self, record: &Record<F>, output: u32) {
-        let node = &record.nodes[output as usize];
-        if let Some(first) = self.backward.first()
-            && first.node == output
-            && node.tracked
-        {
-            let shape = *node.shape();
-            let arrived = &mut self.arrived[output as usize];
-            let into = Cotangent::with_spare(shape, arrived, &mut self.slots[first.slot as usize]);
-            into.write(|g, _| g.fill(F::ONE));
         }
     }
 
@@ -207,8 +233,7 @@ impl<F: Float> Plan<F> {
                 && g.numel() <= SMALL
                 && let Some((place, _)) = places.find(|(_, param)| param.0 == id)
             {
-                // The first slots are those of the parameters.
-                self.slots[place] = Some(g);
+                self.memory[place] = g;
             }
         }
         gradients.recording = recording;
@@ -217,13 +242,14 @@ impl<F: Float> Plan<F> {
 
     /// The same steps with memory of their own.
     pub(crate) fn copy(&self) -> Self {
-        let nothing = |list: &[Option<Tensor<F>>]| list.iter().map(|_| None).collect();
         Self {
             forward: self.forward.clone(),
             backward: self.backward.clone(),
+            runs: self.runs.iter().map(Run::copy).collect(),
+            seed: self.seed,
             params: self.params.clone(),
-            arrived: nothing(&self.arrived),
-            slots: nothing(&self.slots),
+            memory: self.memory.iter().map(|_| Tensor::nothing()).collect(),
+            arrived: vec![false; self.arrived.len()],
         }
     }
 
@@ -250,54 +276,142 @@ fn computed<F: Float>(record: &Record<F>, repeat: &Repeat, output: u32) -> Vec<b
     computed
 }
 
-/// The nodes that the sweep passes, the last one first.
-fn backward<F: Float>(
-    record: &Record<F>,
-    shapes: &[Shape],
-    output: u32,
-    params: &[(ParamId, u32)],
-    forward: &[Forward],
-    slots: &mut Slots,
-) -> Vec<Backward> {
-    let count = record.nodes.len();
-    let (mut wants, mut slot_of) = (vec![false; count], vec![None; count]);
-    for &(_, leaf) in params {
-        wants[leaf as usize] = true;
-        slot_of[leaf as usize] = Some(slots.new_slot());
-    }
+/// Which nodes want a cotangent: leaves of parameters, and operations on the way to them.
+fn wants<F: Float>(record: &Record<F>, params: &[(ParamId, u32)]) -> Vec<bool> {
+    let mut wants = vec![false; record.nodes.len()];
+    params.iter().for_each(|&(_, leaf)| wants[leaf as usize] = true);
     for (id, node) in record.nodes.iter().enumerate().filter(|(_, node)| node.kind == Kind::Op) {
         wants[id] = node.tracked && node.inputs.iter().any(|&input| wants[input as usize]);
     }
-    let mut anew = vec![false; count];
-    let is_anew = |step: &&Forward| matches!(step.how, How::Anew);
-    forward.iter().filter(is_anew).for_each(|step| anew[step.node as usize] = true);
-    let size = |id: u32| shapes[id as usize].numel();
-    if wants[output as usize] {
-        slot_of[output as usize] = Some(slots.take(size(output)));
+    wants
+}
+
+/// Groups large elementwise operations that follow each other: the first of them stands for the run.
+fn group<F: Float>(
+    record: &Record<F>,
+    shapes: &[Shape],
+    forward: &mut Vec<Forward>,
+    wants: &[bool],
+    is_output: impl Fn(u32) -> bool,
+) -> Vec<Run<F>> {
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while at < forward.len() {
+        let shape = shapes[forward[at].node as usize];
+        let joins = |step: &&Forward| {
+            matches!(step.how, How::Anew) && Run::accepts(record, shapes, step.node, shape, wants)
+        };
+        let count = forward[at..].iter().take_while(joins).count();
+        if shape.numel() < LARGE || count < 2 {
+            at += count.max(1);
+            continue;
+        }
+        let nodes = forward[at..at + count].iter().map(|step| step.node).collect::<Vec<_>>();
+        let is_read = |node: u32| {
+            let reads = |step: &Forward| {
+                let copies = matches!(step.how, How::Copy(source) if source == node);
+                copies || record.nodes[step.node as usize].inputs.contains(&node)
+            };
+            is_output(node) || forward[at + count..].iter().any(reads)
+        };
+        let run = Run::new(record, shapes, &nodes, wants, is_read);
+        forward[at].how = How::Together(runs.len() as u32);
+        forward.drain(at + 1..at + count);
+        runs.push(run);
+        at += 1;
     }
-    let mut backward = Vec::new();
-    for id in (0..=output).rev() {
-        let node = &record.nodes[id as usize];
-        let drops = anew[id as usize];
-        let slot = slot_of[id as usize].filter(|_| node.kind == Kind::Op);
-        let mut wanted = SmallVec::new();
-        if slot.is_some() {
-            for (i, &input) in node.inputs.iter().enumerate() {
-                if wants[input as usize] {
-                    let slot =
-                        *slot_of[input as usize].get_or_insert_with(|| slots.take(size(input)));
-                    wanted.push((i as u32, input, slot));
+    runs
+}
+
+/// The plan of a sweep in the making.
+struct Sweep<'a, F: Float> {
+    record: &'a Record<F>,
+    shapes: &'a [Shape],
+    wants: &'a [bool],
+    /// The memory of each node's cotangent.
+    slot_of: Vec<Option<u32>>,
+    slots: Slots,
+}
+
+impl<F: Float> Sweep<'_, F> {
+    /// Returns the nodes that the sweep passes, the last one first; and the slot of the output's cotangent.
+    fn plan(
+        &mut self,
+        output: u32,
+        params: &[(ParamId, u32)],
+        forward: &[Forward],
+        runs: &[Run<F>],
+    ) -> (Vec<Backward>, Option<u32>) {
+        for &(_, leaf) in params {
+            self.slot_of[leaf as usize] = Some(self.slots.new_slot());
+        }
+        let seed = self.wants[output as usize].then(|| self.slot(output));
+        let count = self.record.nodes.len();
+        let (mut anew, mut run_of) = (vec![false; count], vec![None; count]);
+        for step in forward {
+            match step.how {
+                How::Anew => anew[step.node as usize] = true,
+                How::Together(run) => {
+                    runs[run as usize].nodes.iter().for_each(|&id| run_of[id as usize] = Some(run));
                 }
+                _ => (),
             }
         }
-        if let Some(slot) = slot {
-            slots.give(slot, size(id));
+        let mut backward = Vec::new();
+        for id in (0..=output).rev() {
+            if let Some(run) = run_of[id as usize] {
+                if runs[run as usize].nodes.last() == Some(&id) {
+                    backward.push(self.run(run, &runs[run as usize]));
+                }
+            } else if self.record.nodes[id as usize].kind == Kind::Op {
+                backward.extend(self.operation(id, anew[id as usize]));
+            }
         }
-        if slot.is_some() || drops {
-            backward.push(Backward { node: id, wanted, slot: slot.unwrap_or(0), drops });
-        }
+        (backward, seed)
     }
-    backward
+
+    fn size(&self, node: u32) -> usize {
+        self.shapes[node as usize].numel()
+    }
+
+    /// The slot of a node's cotangent.
+    fn slot(&mut self, node: u32) -> u32 {
+        let size = self.size(node);
+        *self.slot_of[node as usize].get_or_insert_with(|| self.slots.take(size))
+    }
+
+    fn operation(&mut self, node: u32, drops: bool) -> Option<Backward> {
+        let own = self.slot_of[node as usize];
+        let mut wanted = SmallVec::new();
+        if let Some(own) = own {
+            for (i, &input) in self.record.nodes[node as usize].inputs.iter().enumerate() {
+                if self.wants[input as usize] {
+                    wanted.push((i as u32, input, self.slot(input)));
+                }
+            }
+            self.slots.give(own, self.size(node));
+        }
+        let slot = own.unwrap_or(0);
+        (own.is_some() || drops).then_some(Backward { node, wanted, slot, drops, run: None })
+    }
+
+    fn run(&mut self, number: u32, run: &Run<F>) -> Backward {
+        let mut slots = RunSlots::default();
+        for (k, &node) in run.nodes.iter().enumerate() {
+            if let Some(slot) = self.slot_of[node as usize] {
+                slots.arriving.push((run.place_of(k), slot));
+            }
+        }
+        for (place, input) in run.leaving(self.wants).collect::<Vec<_>>() {
+            slots.leaving.push((place, self.slot(input)));
+        }
+        for &(_, slot) in &slots.arriving {
+            self.slots.give(slot, self.size(run.nodes[0]));
+        }
+        let node = run.nodes[0];
+        let run = Some((number, slots));
+        Backward { node, wanted: SmallVec::new(), slot: 0, drops: false, run }
+    }
 }
 
 /// Memory of cotangents, given from one to the next of its size.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::params::param::ParamId;
-use crate::program::engine::Call;
+use crate::program::call::Call;
 use crate::program::inputs::InputLeaf;
 use crate::program::plan::Plan;
 use crate::tape::backward::{Sweep, check_scalar};
+use crate::tape::notes::Repeat;
 use crate::tape::record::{Content, Kind, Mode, Node, Record, Tape, few};
-use crate::tape::repeat::Repeat;
 use crate::tensor::indices::{Indices, InputNotes};
 use crate::{Float, Gradients, Leaf, Params, Path, Shape, Tensor};
 
@@ -82,7 +82,7 @@ impl<F: Float> Recorded<F> {
         let mut tape = Tape::with_mode(call.mode);
         tape.record.get_mut().repeat = Some(Box::default());
         let notes = Arc::default();
-        let output = (call.record)(&tape, &notes, call.example);
+        let output = (call.record)(&tape, &notes, call.part);
         let record = tape.record.get_mut();
         // Gradients are those of parameters: no variable of the closure is left to ask for others.
         record.variables.clear();
@@ -182,6 +182,36 @@ impl<F: Float> Recorded<F> {
             }
         });
         fits && own.next().is_none()
+    }
+
+    /// Reads the values of another model with parameters of the same shapes, and takes its identities over.
+    pub(super) fn adopt(&mut self, model: &dyn Params<F>) -> bool {
+        let (mut own, mut fits) = (self.model.iter_mut(), true);
+        let mut renamed = Vec::new();
+        model.visit(Path::ROOT, &mut |_, leaf| {
+            let (id, value, frozen) = described(&leaf);
+            match own.next() {
+                Some(own) if own.shape == value.shape() && own.frozen == frozen => {
+                    renamed.push((std::mem::replace(&mut own.id, id), id));
+                }
+                _ => fits = false,
+            }
+        });
+        if !fits || own.next().is_some() {
+            return false;
+        }
+        let rename = |own: &mut ParamId| {
+            if let Some((_, new)) = renamed.iter().find(|(old, _)| old == own) {
+                *own = *new;
+            }
+        };
+        let record = self.tape.record.get_mut();
+        record.params.iter_mut().for_each(|slot| rename(&mut slot.id));
+        record.updates.iter_mut().for_each(|(buffer, _)| rename(buffer));
+        if let Some(plan) = &mut self.plan {
+            plan.params.iter_mut().for_each(|(param, _)| rename(param));
+        }
+        self.load_model(model)
     }
 
     pub(super) fn load_inputs(&mut self, inputs: &[InputLeaf<'_, F>]) -> bool {

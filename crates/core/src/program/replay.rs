@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::error::rethrow;
-use crate::program::engine::Call;
+use crate::program::call::Call;
 use crate::program::recorded::Recorded;
 use crate::tape::record::{Content, Kind, Record};
 use crate::{Float, Gradients, Shape, Tensor};

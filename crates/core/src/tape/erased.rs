@@ -8,11 +8,14 @@ use crate::tensor::indices::Indices;
 use crate::{Float, Shape, ShapeError, Tensor};
 
 /// An operation of any kind over slices of inputs. [`ErasedOp`] follows for every precision.
-trait AnyOp: Debug + Clone + Send + 'static {
+trait AnyOp: Debug + Clone + Send + Sync + 'static {
     /// The operation inside.
     type Op;
     fn flow(&self) -> Flow {
         Flow::Through
+    }
+    fn is_elementwise(&self) -> bool {
+        false
     }
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
     fn compute<F: Float>(
@@ -60,6 +63,10 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
 
     fn flow(&self) -> Flow {
         AnyOp::flow(self)
+    }
+
+    fn is_elementwise(&self) -> bool {
+        AnyOp::is_elementwise(self)
     }
 
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
@@ -142,6 +149,9 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
     type Op = O;
     fn flow(&self) -> Flow {
         self.0.flow()
+    }
+    fn is_elementwise(&self) -> bool {
+        self.0.is_elementwise()
     }
     fn shape(&self, x: &[&Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
         self.0.shape(fixed(x).map(|x: &Shape| *x))

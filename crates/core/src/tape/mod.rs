@@ -8,6 +8,7 @@ pub(crate) mod eval_shape;
 pub(crate) mod gradients;
 pub(crate) mod layer;
 mod mode;
+pub(crate) mod notes;
 pub(crate) mod outputs;
 pub(crate) mod random;
 pub(crate) mod record;

@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 
 use crate::op::{Cotangent, Flow};
 use crate::params::param::ParamId;
+use crate::tape::notes::Repeat;
 use crate::tape::random::Draw;
-use crate::tape::repeat::Repeat;
 use crate::tensor::indices::Indices;
 use crate::tensor::pool;
 use crate::{Float, Shape, ShapeError, Tensor};
@@ -253,9 +253,11 @@ pub(crate) struct TapeView<'a, F: Float> {
 
 /// An operation of any kind, in precision `F`, with its type erased: the values that it reads come as a
 /// slice, the indices beside it.
-pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send {
+pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send + Sync {
     fn name(&self) -> String;
     fn flow(&self) -> Flow;
+    /// Whether the operation acts on each element by itself.
+    fn is_elementwise(&self) -> bool;
     /// Shape of the value, or the mistake in the shapes of the inputs.
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
     /// The value, or the mistake in the shapes.

@@ -1,29 +1,12 @@
-//! What a recording notes so that it can run again with other inputs: where the values come from that another run
-//! replaces. Reading a value is refused, because the next run has another.
+//! A recording that will run again with other inputs: what it notes, and what it refuses. Reading a value is refused,
+//! because the next run has another.
 
 use std::ops::Range;
 
 use crate::Float;
-use crate::params::param::{Buffer, ParamId};
+use crate::params::param::Buffer;
 use crate::tape::record::{Content, Kind, Record, Tape, Var};
-use crate::tensor::indices::{Indices, InputNumber};
-
-/// The notes of a recording for a program. Nodes go by number.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Repeat {
-    /// The leaves that are inputs, in the order in which the inputs are visited; `None` for indices.
-    pub(crate) inputs: Vec<Option<u32>>,
-    /// The lists of indices that are inputs: the place in `Record::indices`.
-    pub(crate) indices: Vec<(u32, InputNumber)>,
-    /// The leaves of parameters.
-    pub(crate) params: Vec<(ParamId, u32)>,
-    /// The leaves of buffers.
-    pub(crate) buffers: Vec<(ParamId, u32)>,
-    /// The leaves that have the value of another node, and that node.
-    pub(crate) copies: Vec<(u32, u32)>,
-    /// Nodes of temporary recordings, which nothing reads once the copies of their results are made.
-    pub(crate) temporaries: Vec<Range<u32>>,
-}
+use crate::tensor::indices::Indices;
 
 impl<F: Float> Tape<F> {
     /// Returns the variable of a buffer: a constant with its present value.

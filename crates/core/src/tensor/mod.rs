@@ -214,10 +214,22 @@ impl<F: Float> Tensor<F> {
         &self.shape
     }
 
-    /// Changes the shape in place, to one with as many elements.
-    pub(crate) fn set_shape(&mut self, shape: Shape) {
-        debug_assert_eq!(shape.numel(), self.numel());
-        self.shape = shape;
+    /// A tensor without elements or memory.
+    pub(crate) fn nothing() -> Self {
+        Self { shape: Shape::from([0]), len: 0, storage: Storage::NOTHING }
+    }
+
+    /// The elements under another shape, for writing all of them. The memory is used again if it fits.
+    #[inline]
+    pub(crate) fn overwrite_as(&mut self, shape: Shape) -> &mut [F] {
+        if self.shape != shape {
+            if shape.numel() == self.len {
+                self.shape = shape;
+            } else {
+                *self = Self::scratch(shape);
+            }
+        }
+        self.overwrite()
     }
 
     /// Whether two tensors have their elements in the same memory.
@@ -275,6 +287,7 @@ impl<F: Float> Tensor<F> {
 
     /// Returns the elements in row-major order, for writing all of them: their contents are arbitrary. The memory is
     /// used again if it is not shared.
+    #[inline]
     pub fn overwrite(&mut self) -> &mut [F] {
         self.storage.overwrite(self.len)
     }

@@ -9,6 +9,9 @@ use crate::tensor::pool;
 pub(crate) struct Storage<F: Float>(Option<Arc<Vec<F>>>); // `None` is the empty buffer
 
 impl<F: Float> Storage<F> {
+    /// The empty buffer.
+    pub(crate) const NOTHING: Self = Self(None);
+
     /// A buffer of at least `len` arbitrary numbers, NaN in debug builds; `None` if the machine cannot give it.
     pub(crate) fn scratch(len: usize) -> Option<Self> {
         if len == 0 {
@@ -37,11 +40,13 @@ impl<F: Float> Storage<F> {
     }
 
     /// The first `len` numbers for writing, with arbitrary contents. A shared buffer is left to the others.
+    #[inline]
     pub(crate) fn overwrite(&mut self, len: usize) -> &mut [F] {
         if self.0.as_ref().is_some_and(|shared| Arc::strong_count(shared) > 1) {
             *self = Self::scratch(len).expect("memory for another tensor of this size");
         }
-        let own = self.make_mut(len);
+        let Some(own) = &mut self.0 else { return &mut [] };
+        let own = &mut Arc::get_mut(own).expect("a single owner")[..len];
         if cfg!(debug_assertions) {
             own.fill(F::NAN);
         }

@@ -1,0 +1,28 @@
+//! The arguments of a run.
+
+use std::sync::Arc;
+
+use crate::program::inputs::InputLeaf;
+use crate::tape::record::{Mode, Tape};
+use crate::tensor::indices::InputNotes;
+use crate::{Float, Params};
+
+/// What a run of a program is given.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'c, F: Float> {
+    pub(crate) mode: Mode,
+    pub(crate) model: &'c dyn Params<F>,
+    pub(crate) inputs: &'c [InputLeaf<'c, F>],
+    pub(crate) part: Part,
+    /// Runs the user's closure on this part and returns the number of the result.
+    pub(crate) record: &'c dyn Fn(&Tape<F>, &Arc<InputNotes>, Part) -> u32,
+}
+
+/// What of the inputs and of the models a run is for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Part {
+    /// The example of the batch that runs by itself.
+    pub(crate) example: Option<usize>,
+    /// The number of the model.
+    pub(crate) model: usize,
+}

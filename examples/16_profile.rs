@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         classify: Linear::new(16 * 14 * 14, 10, rng),
     };
     let images = Tensor::randn([32, 1, 28, 28], rng);
-    let labels: Indices = (0..32).map(|i| i % 10).collect();
+    let labels = Indices::from_vec((0..32).map(|i| i % 10).collect(), [32]);
 
     let profile =
         profile(|tape| net.forward(tape.constant(&images)).cross_entropy(&labels)).in_model(&net);

@@ -80,7 +80,7 @@ fn a_parameter_is_told_by_its_name() {
         assert_eq!((&*error.operation, &*error.position), ("parameter", &[0, 1][..]));
         assert_eq!(error.param, net.param("2.weight").map(Param::id));
         let error = error.in_model(&net);
-        assert_eq!(error.operation, "parameter 2.weight");
+        assert_eq!(&*error.operation, "parameter 2.weight");
         assert!(error.to_string().starts_with("the parameter 2.weight recorded at "), "{error}");
     }
 }

@@ -112,7 +112,7 @@ fn checked<F: Float>(
 pub struct NotFinite {
     /// Name of the operation. Of a leaf its kind: `constant`, `variable` or `parameter`, the last with its name after
     /// [`NotFinite::in_model`].
-    pub operation: String,
+    pub operation: Box<str>,
     /// Whether this is a leaf: its numbers came from outside, and no operation computed them.
     pub is_leaf: bool,
     /// Identity of the parameter, if the leaf is one.
@@ -120,7 +120,7 @@ pub struct NotFinite {
     /// Line that recorded the operation or leaf.
     pub location: &'static Location<'static>,
     /// Place and kind of the layer that recorded it, such as `2 Linear`. Empty outside of layers.
-    pub layer: String,
+    pub layer: Box<str>,
     /// The input whose cotangent is not finite; `None` if the operation's value is not.
     pub cotangent: Option<usize>,
     /// The NaN or infinity.
@@ -129,7 +129,7 @@ pub struct NotFinite {
     pub position: Vec<usize>,
     /// The operation's inputs, printed: the element at this position where the shapes are equal, the whole
     /// input otherwise.
-    pub inputs: Vec<String>,
+    pub inputs: Box<[String]>,
 }
 
 impl NotFinite {
@@ -150,7 +150,7 @@ impl NotFinite {
             if let Leaf::Param(param) = leaf
                 && self.param == Some(param.id())
             {
-                self.operation = format!("parameter {path}");
+                self.operation = format!("parameter {path}").into();
             }
         });
         self
@@ -258,15 +258,15 @@ impl<F: Float> Record<F> {
         let of_worst = |x: &F| self::worst(&Tensor::scalar(*x)) == worst;
         let flat = value.as_slice().iter().position(of_worst).unwrap_or(0);
         NotFinite {
-            operation: kind.to_owned(),
+            operation: kind.into(),
             is_leaf: true,
             param,
             location: node.location,
-            layer: self.layer_of(at),
+            layer: self.layer_of(at).into(),
             cotangent: None,
             number: value.as_slice()[flat].to_f64(),
             position: value.shape().position(flat),
-            inputs: Vec::new(),
+            inputs: Box::default(),
         }
     }
 
@@ -279,11 +279,11 @@ impl<F: Float> Record<F> {
             Some(if same { x.as_slice()[flat].to_string() } else { x.to_string() })
         };
         NotFinite {
-            operation: self.op(at).name(),
+            operation: self.op(at).name().into(),
             is_leaf: false,
             param: None,
             location: node.location,
-            layer: self.layer_of(at),
+            layer: self.layer_of(at).into(),
             cotangent,
             number: found.as_slice()[flat].to_f64(),
             position: found.shape().position(flat),

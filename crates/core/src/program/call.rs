@@ -7,6 +7,9 @@ use crate::tape::record::{Mode, Tape};
 use crate::tensor::indices::InputNotes;
 use crate::{Float, Params};
 
+/// Runs the user's closure on a part and returns the number of the result.
+type RecordPart<'c, F> = dyn Fn(&Tape<F>, &Arc<InputNotes>, Part) -> u32 + 'c;
+
 /// What a run of a program is given.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'c, F: Float> {
@@ -14,8 +17,7 @@ pub(crate) struct Call<'c, F: Float> {
     pub(crate) model: &'c dyn Params<F>,
     pub(crate) inputs: &'c [InputLeaf<'c, F>],
     pub(crate) part: Part,
-    /// Runs the user's closure on this part and returns the number of the result.
-    pub(crate) record: &'c dyn Fn(&Tape<F>, &Arc<InputNotes>, Part) -> u32,
+    pub(crate) record: &'c RecordPart<'c, F>,
 }
 
 /// What of the inputs and of the models a run is for.

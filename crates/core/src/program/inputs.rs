@@ -161,17 +161,23 @@ macro_rules! tuples {
 
             fn visit<'a>(given: Self::Given<'a>, visit: &mut dyn FnMut(InputLeaf<'a, F>)) {
                 $($I::visit(given.$place, visit);)*
-                let _ = (given, visit);
             }
             fn record<'t>(
                 given: Self::Given<'_>,
                 tape: &mut InputTape<'t, F>,
             ) -> Self::Recorded<'t> {
-                let _ = (given, &tape);
                 ($($I::record(given.$place, tape),)*)
             }
         }
     )*};
 }
 
-tuples! { [] [A 0] [A 0 B 1] [A 0 B 1 C 2] [A 0 B 1 C 2 D 3] [A 0 B 1 C 2 D 3 E 4] }
+impl<F: Float> Input<F> for () {
+    type Given<'a> = ();
+    type Recorded<'t> = ();
+
+    fn visit<'a>(_: (), _: &mut dyn FnMut(InputLeaf<'a, F>)) {}
+    fn record(_: (), _: &mut InputTape<'_, F>) {}
+}
+
+tuples! { [A 0] [A 0 B 1] [A 0 B 1 C 2] [A 0 B 1 C 2 D 3] [A 0 B 1 C 2 D 3 E 4] }

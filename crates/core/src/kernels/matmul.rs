@@ -1,5 +1,7 @@
 //! The matrix product: our own loops for small ones, the `gemm` crate for the others.
 
+use rayon::prelude::*;
+
 use super::block::{self, Matrix};
 use crate::float::{Float, PerPrecision};
 
@@ -10,6 +12,10 @@ const SMALL: usize = 1 << 15;
 /// From this number of multiplications on, two threads are faster than one. A lone product gains from 2^21 on; in a
 /// training step, where threads sleep between products, 64x128x784 (2^22.6) still loses a third.
 const PARALLEL: usize = 1 << 23;
+/// From this number of multiplications on, the products of a batch are shared among threads.
+const BATCH: usize = 1 << 21;
+/// The pieces of the smallest batch that is shared.
+const PIECES: usize = 16;
 
 /// `C = A B`, or `C += A B` when accumulating, for dense row-major matrices.
 ///
@@ -49,6 +55,32 @@ pub(crate) fn matmul<F: Float>(
                 && rayon::current_num_threads() > 1;
             library([m, n, k], a, b, c, accumulate, threads);
         }
+    }
+}
+
+/// Runs `product` on each matrix of `c`, of `len` elements, with its number; on threads where they pay off. `work` is
+/// the number of multiplications of one product.
+pub(crate) fn batch<F: Float>(
+    c: &mut [F],
+    len: usize,
+    work: usize,
+    product: impl Fn(usize, &mut [F]) + Sync,
+) {
+    if c.is_empty() {
+        return;
+    }
+    let count = c.len() / len;
+    // A large product is divided among threads itself.
+    let shared = count > 1 && work < PARALLEL && work.saturating_mul(count) >= BATCH;
+    if shared && rayon::current_num_threads() > 1 {
+        let piece = (BATCH / PIECES / work.max(1)).max(1) * len;
+        c.par_chunks_mut(piece).enumerate().for_each(|(i, c)| {
+            for (j, c) in c.chunks_exact_mut(len).enumerate() {
+                product(i * (piece / len) + j, c);
+            }
+        });
+    } else {
+        c.chunks_exact_mut(len).enumerate().for_each(|(i, c)| product(i, c));
     }
 }
 
@@ -229,6 +261,23 @@ mod tests {
         same_bits::<f32>(260, 257, 131);
         same_bits::<f64>(164, 300, 180);
         same_bits::<f32>(1, 2200, 4000);
+    }
+
+    #[test]
+    fn every_product_of_a_batch_is_computed_once_on_any_number_of_threads() {
+        for (count, work) in [(1, PARALLEL), (3, 1), (1000, 1 << 14), (37, 1 << 20), (2, PARALLEL)]
+        {
+            for threads in [1, 2, 3] {
+                let mut c = vec![0.0f32; 6 * count];
+                on_threads(threads, || {
+                    batch(&mut c, 6, work, |number, c| {
+                        c.iter_mut().for_each(|c| *c += number as f32)
+                    });
+                });
+                assert!(c.chunks(6).enumerate().all(|(i, c)| *c == [i as f32; 6]), "{count}");
+            }
+        }
+        batch::<f32>(&mut [], 0, 0, |_, _| unreachable!("there is no product"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use multiversion::multiversion;
 
 pub(crate) use broadcast::{broadcast1, broadcast2};
 pub(crate) use map::{zip1, zip2, zip3};
-pub(crate) use matmul::matmul;
+pub(crate) use matmul::{batch, matmul};
 pub(crate) use norm::norm;
 pub(crate) use pool::{Cells, average, gather_winners, max_pool, scatter_winners, spread};
 pub(crate) use reduce::{dot, max, sum};

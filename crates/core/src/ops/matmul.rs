@@ -6,7 +6,7 @@ use crate::error::{ensure_shape, expect_shape};
 use crate::kernels;
 use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
-use crate::{Float, Shape, ShapeError, Strides, Tensor};
+use crate::{Float, Shape, ShapeError, Tensor};
 
 /// Products of matrices and vectors, for tensors and variables.
 ///
@@ -197,24 +197,16 @@ impl Matmul {
         let (a_batch, b_batch, y_batch) = (batch(a.shape()), batch(b.shape()), batch(out));
         let (a_strides, b_strides) = (a_batch.strides_in(&y_batch), b_batch.strides_in(&y_batch));
         let (a, b) = (a.as_slice(), b.as_slice());
-        let mut position = y_batch.iter().map(|_| 0).collect::<smallvec::SmallVec<[usize; 8]>>();
-        for y in y.chunks_exact_mut((m * n).max(1)) {
-            let offset = |strides: Strides| {
-                position.iter().zip(&*strides).map(|(p, s)| p * s).sum::<usize>()
-            };
-            product(
-                &a[offset(a_strides) * m * k..][..m * k],
-                &b[offset(b_strides) * k * n..][..k * n],
-                y,
-            );
-            for axis in (0..position.len()).rev() {
-                position[axis] += 1;
-                if position[axis] < y_batch[axis] {
-                    break;
-                }
-                position[axis] = 0;
+        kernels::batch(y, m * n, m.saturating_mul(n).saturating_mul(k), |number, y| {
+            let (mut rest, mut i, mut j) = (number, 0, 0);
+            for axis in (0..y_batch.rank()).rev() {
+                let position = rest % y_batch[axis];
+                rest /= y_batch[axis];
+                i += position * a_strides[axis];
+                j += position * b_strides[axis];
             }
-        }
+            product(&a[i * m * k..][..m * k], &b[j * k * n..][..k * n], y);
+        });
     }
 
     /// The product whose value is the cotangent of operand `i`, and its operands.

@@ -10,7 +10,7 @@ use crate::error::rethrow;
 use crate::float::PerPrecision;
 use crate::op::check_cotangent;
 use crate::ops::sum_to;
-use crate::tape::record::{ErasedOp, Inputs, Kind};
+use crate::tape::record::{ErasedOp, Few, IndexVar, Inputs, Kind};
 use crate::{Float, Shape, Tape, Tensor, Var};
 
 /// Carries a cotangent of `y` backward. Returns the cotangents of `wrt`, `None` where `y` does not
@@ -76,10 +76,10 @@ fn sweep_backward<'t, F: Float>(
     for id in (first..=y.id).rev() {
         let Some(g) = cotangents.get(id) else { continue };
         let Some(node) = OpNode::read(y.tape, id) else { continue };
-        node.differentiate(|op, inputs, y| {
+        node.differentiate(|derivative, inputs| {
             for (i, &input) in inputs.iter().enumerate().filter(|(_, input)| needed.get(**input)) {
                 let shape = y.tape.handle(input).shape();
-                cotangents.add(input, cotangent_of(op, i, y, g, shape));
+                cotangents.add(input, derivative.cotangent(i, g, shape));
             }
         });
     }
@@ -109,10 +109,10 @@ fn sweep_forward<'t, F: Float>(
         if node.inputs.iter().all(|&input| carried.get(input).is_none()) {
             continue;
         }
-        node.differentiate(|op, inputs, y| {
+        node.differentiate(|derivative, inputs| {
             for (i, &input) in inputs.iter().enumerate() {
                 if let Some(tangent) = carried.get(input)
-                    && let Some(pushed) = jvp_of(op, i, y, tangent)
+                    && let Some(pushed) = derivative.tangent(i, tangent)
                 {
                     carried.add(id, pushed);
                 }
@@ -122,34 +122,34 @@ fn sweep_forward<'t, F: Float>(
     ys.iter().map(|y| carried.get(y.id)).collect()
 }
 
-/// The cotangent of input `i` of this shape, where the operation's output has the cotangent `g`.
-fn cotangent_of<'t, F: Float>(
-    op: &dyn ErasedOp<F>,
-    i: usize,
+/// An operation with its operands and its value. Its derivatives share the list of operands: to make one for each of
+/// them would take quadratic time.
+struct Derivative<'a, 't, F: Float> {
+    op: &'a dyn ErasedOp<F>,
+    x: &'a [&'a Var<'t, F>],
+    index: Option<&'a IndexVar<'t, F>>,
     y: Var<'t, F>,
-    g: Var<'t, F>,
-    shape: Shape,
-) -> Var<'t, F> {
-    let found = y.vjp(op, i, g);
-    check_cotangent(shape, found.shape());
-    sum_to(&found, shape)
 }
 
-/// The tangent of an operation's output where input `i` moves along `tangent`.
-///
-/// The operation gives `g -> g^T J`, which is linear in `g`. Recorded on a `g` of zeros, its own
-/// vector-Jacobian product with `tangent` is `J tangent`.
-fn jvp_of<'t, F: Float>(
-    op: &dyn ErasedOp<F>,
-    i: usize,
-    y: Var<'t, F>,
-    tangent: Var<'t, F>,
-) -> Option<Var<'t, F>> {
-    let g = y.tape.leaf(Tensor::zeros(y.shape()), true);
-    let transposed = cotangent_of(op, i, y, g, tangent.shape());
-    let linear = transposed.value_once().as_slice().iter().all(|x| *x == F::ZERO || x.is_nan());
-    assert!(linear, "jvp: the derivative of {} is not linear in the cotangent", op.name());
-    sweep_backward(transposed, &[g], tangent)[0]
+impl<'t, F: Float> Derivative<'_, 't, F> {
+    /// The cotangent of input `i` of this shape, where the operation's output has the cotangent `g`.
+    fn cotangent(&self, i: usize, g: Var<'t, F>, shape: Shape) -> Var<'t, F> {
+        let found = self.op.vjp(i, self.x, self.index, &self.y, &g);
+        check_cotangent(shape, found.shape());
+        sum_to(&found, shape)
+    }
+
+    /// The tangent of the operation's output where input `i` moves along `tangent`.
+    ///
+    /// The operation gives `g -> g^T J`, which is linear in `g`. Recorded on a `g` of zeros, its own
+    /// vector-Jacobian product with `tangent` is `J tangent`.
+    fn tangent(&self, i: usize, tangent: Var<'t, F>) -> Option<Var<'t, F>> {
+        let g = self.y.tape.leaf(Tensor::zeros(self.y.shape()), true);
+        let transposed = self.cotangent(i, g, tangent.shape());
+        let linear = transposed.value_once().as_slice().iter().all(|x| *x == F::ZERO || x.is_nan());
+        assert!(linear, "jvp: the derivative of {} is not linear in the cotangent", self.op.name());
+        sweep_backward(transposed, &[g], tangent)[0]
+    }
 }
 
 /// Which of the nodes `first..=last` are in `wrt`, or depend on them through differentiable operations.
@@ -254,11 +254,15 @@ impl<'t, F: Float> OpNode<'t, F> {
     /// Runs `f`, which records derivatives of this operation. What it records, and any panic, is attributed
     /// to the line that recorded the operation.
     #[track_caller]
-    fn differentiate(&self, f: impl FnOnce(&dyn ErasedOp<F>, &[u32], Var<'t, F>)) {
+    fn differentiate(&self, f: impl FnOnce(&Derivative<'_, 't, F>, &[u32])) {
         let (tape, id) = (self.y.tape, self.y.id as usize);
         let location = tape.record.borrow().nodes[id].location;
         let before = tape.record.borrow_mut().origin.replace(location);
-        let outcome = catch_unwind(AssertUnwindSafe(|| f(&*self.op, &self.inputs, self.y)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let (x, index) = self.y.operands();
+            let x = &*x.iter().collect::<Few<_>>();
+            f(&Derivative { op: &*self.op, x, index: index.as_ref(), y: self.y }, &self.inputs);
+        }));
         tape.record.borrow_mut().origin = before;
         if let Err(panic) = outcome {
             rethrow(panic, "differentiating", &self.op.name(), location);

@@ -108,6 +108,18 @@ pub trait IndexOp: Debug + Clone + Send + Sync + 'static {
     /// Returns the cotangent of an input; see [`Op::vjp`].
     fn vjp<V: Value>(&self, x: &V, index: &V::Index, y: &V, g: &V) -> V;
 
+    /// Adds the result of [`IndexOp::vjp`] to `into`, for first derivatives only; see [`Op::vjp_into`].
+    fn vjp_into<F: Float>(
+        &self,
+        x: &Tensor<F>,
+        index: &Indices,
+        y: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        into.add(self.vjp(x, index, y, g));
+    }
+
     entry_points!(IndexOp);
 }
 

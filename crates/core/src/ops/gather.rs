@@ -3,7 +3,7 @@
 //! Taking and putting are each other's transposes. Where an index repeats, the elements put there add up.
 
 use crate::kernels::broadcast2;
-use crate::op::{IndexOp, Op, Value};
+use crate::op::{Cotangent, IndexOp, Op, Value};
 use crate::{Float, Indices, Shape, ShapeError, Tensor};
 
 /// For each place of the index, the element at that place except along `axis`, where the index says which:
@@ -138,8 +138,30 @@ impl IndexOp for IndexSelect {
         })
     }
     fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
-        let Self { axis, skip } = *self;
-        V::apply_indexed(IndexAdd { axis, extent: x.shape()[axis], skip }, g, index)
+        V::apply_indexed(self.transposed(x.shape()), g, index)
+    }
+    // Touches the slices alone: the gradient of a value that is read row by row costs one pass.
+    fn vjp_into<F: Float>(
+        &self,
+        x: &Tensor<F>,
+        index: &Indices,
+        _: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        into.write(|sum, accumulate| {
+            if !accumulate {
+                sum.fill(F::ZERO);
+            }
+            self.transposed(x.shape()).add(x.shape(), index, g, sum);
+        });
+    }
+}
+
+impl IndexSelect {
+    /// The transpose, for an input of this shape.
+    fn transposed(&self, x: Shape) -> IndexAdd {
+        IndexAdd { axis: self.axis, extent: x[self.axis], skip: self.skip }
     }
 }
 
@@ -171,25 +193,32 @@ impl IndexOp for IndexAdd {
         x.leading(self.axis).followed_by(&[self.extent])?.followed_by(&x[end..])
     }
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
-        let (outer, n, inner) = out.around(self.axis..self.axis + 1);
         Tensor::written(out, |y| {
             y.fill(F::ZERO);
-            if x.as_slice().is_empty() {
-                return;
-            }
-            let mut slices = x.as_slice().chunks_exact(inner.max(1));
-            for outer in 0..outer {
-                for (&index, x) in index.as_slice().iter().zip(&mut slices) {
-                    if self.skip != Some(index) {
-                        let y = &mut y[(outer * n + index) * inner..][..inner];
-                        y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
-                    }
-                }
-            }
+            self.add(out, index, x, y);
         })
     }
     fn vjp<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
         V::apply_indexed(IndexSelect { axis: self.axis, skip: self.skip }, g, index)
+    }
+}
+
+impl IndexAdd {
+    /// Adds the slices of `x` to `y`, a tensor of shape `out`.
+    fn add<F: Float>(&self, out: Shape, index: &Indices, x: &Tensor<F>, y: &mut [F]) {
+        let (outer, n, inner) = out.around(self.axis..self.axis + 1);
+        if x.as_slice().is_empty() {
+            return;
+        }
+        let mut slices = x.as_slice().chunks_exact(inner.max(1));
+        for outer in 0..outer {
+            for (&index, x) in index.as_slice().iter().zip(&mut slices) {
+                if self.skip != Some(index) {
+                    let y = &mut y[(outer * n + index) * inner..][..inner];
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+                }
+            }
+        }
     }
 }
 
@@ -218,6 +247,16 @@ impl IndexOp for Embedding {
     }
     fn vjp<V: Value>(&self, weight: &V, tokens: &V::Index, y: &V, g: &V) -> V {
         IndexSelect { axis: 0, skip: self.padding_idx }.vjp(weight, tokens, y, g)
+    }
+    fn vjp_into<F: Float>(
+        &self,
+        weight: &Tensor<F>,
+        tokens: &Indices,
+        y: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        IndexSelect { axis: 0, skip: self.padding_idx }.vjp_into(weight, tokens, y, g, into);
     }
 }
 

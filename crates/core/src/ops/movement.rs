@@ -3,6 +3,8 @@
 use std::borrow::Borrow;
 use std::ops::{Bound, RangeBounds};
 
+use smallvec::SmallVec;
+
 use super::broadcast::{Expand, Reshape};
 use super::rearrange::{Concat, Permute, StopGradient, Triangle};
 use super::slice::{Narrow, PadZeros, SliceScatter, StridedSlice};
@@ -142,8 +144,8 @@ pub trait MovementOps: Value {
     fn concat(parts: &[impl Borrow<Self>], axis: isize) -> Self {
         ensure_shape!(!parts.is_empty(), "there are no parts");
         let axis = expect_shape!(parts[0].borrow().shape().axis(axis));
-        let parts = parts.iter().map(Borrow::borrow).collect::<smallvec::SmallVec<[&Self; 8]>>();
-        Self::apply_many(Concat { axis }, &parts)
+        let parts = parts.iter().map(Borrow::borrow).collect::<SmallVec<[&Self; 8]>>();
+        concat(&parts, axis)
     }
 
     /// Concatenates values of one shape along a new axis, which is axis `axis` of the result. The parts may be values or
@@ -392,7 +394,17 @@ impl<V: Value> MovementOps for V {}
 
 #[track_caller]
 fn enclosed<V: Value>(before: V, x: &V, after: V, axis: usize) -> V {
-    V::apply_many(Concat { axis }, &[&before, x, &after])
+    concat(&[&before, x, &after], axis)
+}
+
+#[track_caller]
+fn concat<V: Value>(parts: &[&V], axis: usize) -> V {
+    // A loop, because a closure would hide the caller's line.
+    let mut shapes = SmallVec::<[Shape; 8]>::new();
+    for part in parts {
+        shapes.push(part.shape());
+    }
+    V::apply_many(Concat::new(axis, &shapes), parts)
 }
 
 /// `shape` with extents of 1 in front, so that it has `rank` axes.

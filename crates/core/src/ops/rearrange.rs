@@ -46,10 +46,25 @@ impl Permute {
 }
 
 /// The inputs one after the other along one axis; all other extents agree.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Concat {
     /// The axis.
     pub axis: usize,
+    /// The place of each input in the result, so that the derivatives of all together take linear time.
+    starts: SmallVec<[usize; 4]>,
+}
+
+impl Concat {
+    /// Returns the operation for inputs of these shapes.
+    pub fn new(axis: usize, x: &[Shape]) -> Self {
+        let mut end = 0;
+        let start = |x: &Shape| {
+            let start = end;
+            end += x.get(axis).copied().unwrap_or_default();
+            start
+        };
+        Self { axis, starts: x.iter().map(start).collect() }
+    }
 }
 
 impl ManyOp for Concat {
@@ -89,9 +104,8 @@ impl ManyOp for Concat {
         })
     }
     fn vjp<V: Value>(&self, i: usize, x: &[&V], _: &V, g: &V) -> V {
-        let extent = |x: &&V| x.shape()[self.axis];
-        let start = x[..i].iter().map(extent).sum();
-        V::apply(Narrow { axis: self.axis, start, len: extent(&x[i]) }, [g])
+        let len = x[i].shape()[self.axis];
+        V::apply(Narrow { axis: self.axis, start: self.starts[i], len }, [g])
     }
 }
 

@@ -259,16 +259,26 @@ impl<O: IndexOp> AnyOp for Indexed<O> {
     fn vjp<V: Value>(&self, _: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(x[0], index.expect(RECORDED), y, g)
     }
+    fn vjp_into<F: Float>(
+        &self,
+        _: usize,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+        y: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        self.0.vjp_into(x[0], index.expect(RECORDED), y, g, into);
+    }
 }
 
 impl<'t, F: Float> Var<'t, F> {
-    /// Records the cotangent of input `i` of this value, which `op` computed.
-    pub(crate) fn vjp(self, op: &dyn ErasedOp<F>, i: usize, g: Self) -> Self {
+    /// The operands of the operation that computed this value: values, and indices if it reads any.
+    pub(crate) fn operands(self) -> (Few<Self>, Option<IndexVar<'t, F>>) {
         let (tape, inputs) = (self.tape, self.inputs());
         let count = tape.record.borrow().view().split(&inputs).0.len();
         let index = inputs.get(count).map(|&id| tape.index_handle(id));
-        let x = few(&inputs[..count], |id| tape.handle(id));
-        op.vjp(i, &x.iter().collect::<Few<_>>(), index.as_ref(), &self, &g)
+        (few(&inputs[..count], |id| tape.handle(id)), index)
     }
 }
 

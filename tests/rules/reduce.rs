@@ -2,7 +2,7 @@
 //! differences, on random shapes.
 
 use crate::common::{
-    Outcome, differentiates, has_elements, of, position, property, spaced, tensors, with_axes,
+    Outcome, differentiates, has_elements, near, of, position, property, spaced, tensors, with_axes,
 };
 use proptest::prelude::*;
 use wengert::core::testing;
@@ -152,6 +152,13 @@ fn variances_and_standard_deviations() {
         has_elements(&x.var(1), &[], |_| variance(x.as_slice(), 1.0))?;
         has_elements(&x.std(1), &[], |_| variance(x.as_slice(), 1.0).sqrt())?;
         differentiates(|x| x[0].var(1) + x[0].std(1), [x])
+    });
+    property("Normalize", tensors(), |x| {
+        let op = ops::Normalize { trailing: x.shape().rank(), eps: 0.3 };
+        let (deviation, count) = (&x - &x.mean(), x.numel().max(1) as f64);
+        let spread = (deviation.square().sum().item() / count + op.eps).sqrt();
+        near("Normalize", &x.apply_op(op), &(deviation * spread.recip()))?;
+        differentiates(|x| x[0].apply_op(op), [x])
     });
     property("SubtractMean", with_axes(tensors()), |(x, axes, _)| {
         let axes = wengert::Axes::of(x.shape(), &axes[..]).expect("axes");

@@ -9,7 +9,7 @@ use crate::float::Float;
 
 /// The number of exponentials computed together: short rows share a block, so that all vector lanes are used; long
 /// rows go piece by piece.
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 
 /// `y = exp(x) / sum(exp(x))` for every row of length `n`, shifted by the row's maximum so that nothing overflows. A
 /// row of minus infinities gives NaN.
@@ -78,7 +78,7 @@ pub(crate) fn softmax_vjp<F: Float>(y: &[F], g: &[F], n: usize, out: &mut [F], a
 
 /// `a * b`, but 0 where `a` is 0: a discarded row may be NaN; its cotangents are 0.
 #[inline(always)]
-fn mul_no_nan<F: Float>(a: F, b: F) -> F {
+pub(super) fn mul_no_nan<F: Float>(a: F, b: F) -> F {
     if a == F::ZERO { F::ZERO } else { a * b }
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn log_softmax_vjp<F: Float>(
 }
 
 /// Runs `task` on pieces of whole rows of `y` and their start, on all threads where they pay off.
-fn rows<F: Float>(n: usize, y: &mut [F], task: impl Fn(usize, &mut [F]) + Send + Sync) {
+pub(super) fn rows<F: Float>(n: usize, y: &mut [F], task: impl Fn(usize, &mut [F]) + Send + Sync) {
     if y.is_empty() {
         return;
     }

@@ -44,5 +44,5 @@ pub use reduce::ReduceOps;
 pub use scan::{Cumsum, Prod, Recurrence};
 pub use slice::{Narrow, PadZeros, SliceScatter, StridedSlice};
 pub use softmax::{LogSoftmax, LogSumExp, Softmax};
-pub use statistics::{EuclideanNorm, Max, NormPow, SubtractMean};
+pub use statistics::{EuclideanNorm, Max, NormPow, Normalize, SubtractMean};
 pub use window::WindowOps;

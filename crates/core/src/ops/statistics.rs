@@ -5,10 +5,10 @@ use super::elementwise::{Elementwise, UnaryOp};
 use super::functions::{EqualNan, Greater, Less, UnaryOps};
 use super::rearrange::StopGradient;
 use crate::kernels::{self, zip1};
-use crate::op::{Op, Value};
+use crate::op::{Cotangent, Op, Value};
 use crate::shape::Axes;
 use crate::tensor::reduce::{reduce_axes, sum};
-use crate::{Float, Shape, ShapeError, Tensor};
+use crate::{Float, MAX_RANK, Shape, ShapeError, Tensor};
 
 /// The largest element over some axes. NaN wins; ties share the cotangent evenly.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,64 @@ impl Op<1> for SubtractMean {
     }
     fn vjp<V: Value>(&self, _: usize, _: [&V; 1], _: &V, g: &V) -> V {
         V::apply(*self, [g])
+    }
+}
+
+/// The difference from the mean over the last axes, divided by `sqrt(var + eps)` with the biased variance.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalize {
+    /// The number of axes.
+    pub trailing: usize,
+    /// The summand under the root.
+    pub eps: f64,
+}
+
+impl Normalize {
+    /// The axes of a value, and the number of elements along them.
+    fn axes(&self, x: Shape) -> Result<(Axes, usize), ShapeError> {
+        const FROM_THE_END: [isize; MAX_RANK] = [-1, -2, -3, -4, -5, -6, -7, -8];
+        match FROM_THE_END.get(..self.trailing) {
+            Some(axes) => Axes::of(x, axes).map(|axes| (axes, axes.count(x))),
+            None => Err(ShapeError::new(format!("{x:?} has fewer than {} axes", self.trailing))),
+        }
+    }
+
+    fn checked(&self, x: Shape) -> (Axes, usize) {
+        self.axes(x).unwrap_or_else(|_| unreachable!("checked by shape"))
+    }
+}
+
+impl Op<1> for Normalize {
+    crate::entry_points!(Op<1>);
+
+    fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
+        self.axes(x)?;
+        Ok(x)
+    }
+    fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
+        let (_, n) = self.checked(out);
+        Tensor::written(out, |y| kernels::normalize(x.as_slice(), n, self.eps, y))
+    }
+    fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
+        let (axes, n) = self.checked(x.shape());
+        let count = n as f64;
+        let deviation = V::apply(SubtractMean { axes }, [x]);
+        let norm = EuclideanNorm { axes, keepdim: true, eps: count * self.eps };
+        let slope = V::apply(norm, [&deviation]).recip() * count.sqrt();
+        let common = mean(&g.mul_no_nan(y), axes, true).mul_no_nan(y);
+        V::apply(SubtractMean { axes }, [&(g.clone() - common).mul_no_nan(&slope)])
+    }
+    fn vjp_into<F: Float>(
+        &self,
+        _: usize,
+        [x]: [&Tensor<F>; 1],
+        y: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        let (_, n) = self.checked(x.shape());
+        let rows = [x, y, g].map(Tensor::as_slice);
+        into.write(|out, accumulate| kernels::normalize_vjp(rows, n, self.eps, out, accumulate));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Layer, group and RMS normalization, which treat each example separately, and training like
 //! evaluation.
 
-use wengert_core::ops::{EuclideanNorm, SubtractMean};
+use wengert_core::ops::{EuclideanNorm, Normalize, SubtractMean};
 use wengert_core::{
     Axes, Float, MAX_RANK, MovementOps, Param, Shape, Tensor, UnaryOps, Value, Var, params_generic,
 };
@@ -78,9 +78,8 @@ impl<F: Float> Module<F> for LayerNorm<F> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
         let _layer = x.tape().layer("LayerNorm");
-        let axes = last_axes("LayerNorm", x, self.normalized_shape);
-        let (deviation, spread) = centered(x, axes, self.eps);
-        let mut y = deviation / spread;
+        let trailing = last_axes("LayerNorm", x, self.normalized_shape).len();
+        let mut y = x.apply_op(Normalize { trailing, eps: self.eps });
         if let Some(weight) = &self.weight {
             y = y * weight;
         }
@@ -233,8 +232,7 @@ impl<F: Float> Module<F> for GroupNorm<F> {
         }
         let group_size = shape[1..].iter().product::<usize>() / self.num_groups;
         let grouped = x.reshape([shape[0], self.num_groups, group_size]);
-        let (deviation, spread) = centered(grouped, &[-1], self.eps);
-        let mut y = (deviation / spread).reshape(shape);
+        let mut y = grouped.apply_op(Normalize { trailing: 1, eps: self.eps }).reshape(shape);
         if let Some(weight) = &self.weight {
             y = y * along_channels(x.tape().param(weight), shape);
         }

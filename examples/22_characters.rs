@@ -16,7 +16,7 @@ use plotters::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use wengert::optim::Registry;
 use wengert::prelude::*;
-use wengert::train::data::{Batches, Dataset, Inputs, Parts, Split, Targets, Vocabulary, windows};
+use wengert::train::data::{Batches, Vocabulary, windows};
 use wengert::train::metrics::{LogLoss, Metric};
 
 #[path = "parts/picture.rs"]
@@ -60,15 +60,6 @@ impl Transformer {
         let x =
             self.blocks.iter().fold(self.positions.forward(embedded), |x, block| block.forward(x));
         self.tokens.logits(self.norm.forward(x))
-    }
-}
-
-fn tokens(data: &Dataset) -> (&Indices, &Indices) {
-    match data {
-        Dataset { inputs: Inputs::Tokens(inputs), targets: Targets::Tokens(targets) } => {
-            (inputs, targets)
-        }
-        _ => unreachable!("windows of a text are tokens"),
     }
 }
 
@@ -122,10 +113,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     ))?;
     let vocabulary = Vocabulary::of(&text);
     let text = vocabulary.encode(&text)?;
-    let Parts { train, held_out } = Split::new(text.len()).in_order().share(0.1);
-    let (past, future) = (&text[..train.len()], &text[train.len()..]);
+    let (past, future) = text.split_at(text.len() / 10 * 9);
     println!("{} characters, {} different ones", text.len(), vocabulary.len());
-    assert_eq!(held_out.len(), future.len());
     let (train, test) = (windows(past, CONTEXT, 8), windows(future, CONTEXT, CONTEXT));
     let baselines = [0, 1, 2].map(|seen| entropy(future, seen));
 
@@ -140,14 +129,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut losses, mut tested) = (Vec::new(), Vec::new());
     for (step, rows) in (0..).flat_map(|epoch| batches.epoch(epoch)).take(steps).enumerate() {
         let batch = train.take_rows(&rows);
-        let (inputs, targets) = tokens(&batch);
         let (loss, grads) = seeded(optimizer.steps())
-            .gradients(|tape| net.logits(tape, inputs).cross_entropy(targets));
+            .gradients(|tape| net.logits(tape, batch.tokens()).cross_entropy(batch.labels()));
         optimizer.step(&mut net, &grads);
         losses.push((step + 1, f64::from(loss)));
         if (step + 1) % (steps / 10) == 0 {
             let mut loss = LogLoss::default();
-            let logits = evaluate(|tape| net.logits(tape, tokens(&test).0));
+            let logits = evaluate(|tape| net.logits(tape, test.tokens()));
             loss.update(&logits, &test.targets);
             tested.push((step + 1, loss.value()));
             println!(

@@ -118,14 +118,27 @@ impl Dataset {
         }
     }
 
-    /// Returns the classes of the rows.
+    /// Returns the inputs.
     ///
     /// # Panics
-    /// If the targets are no classes.
+    /// If they are numbers.
+    #[track_caller]
+    pub fn tokens(&self) -> &Indices {
+        match &self.inputs {
+            Inputs::Tokens(tokens) => tokens,
+            Inputs::Numbers(_) => panic!("Dataset: expected inputs that are tokens, found numbers"),
+        }
+    }
+
+    /// Returns the classes of the rows, or the tokens that are targets.
+    ///
+    /// # Panics
+    /// If the targets are neither.
     #[track_caller]
     pub fn labels(&self) -> &Indices {
         match &self.targets {
             Targets::Classes { labels, .. } => labels,
+            Targets::Tokens(tokens) => tokens,
             other => panic!("Dataset: expected targets that are classes, found {}", other.kind()),
         }
     }
@@ -240,7 +253,8 @@ mod tests {
         let data = Dataset::new(tokens.clone(), Targets::Tokens(tokens));
         let part = data.take_rows(&[2, 2, 0]);
         let taken = Indices::from([[5, 6], [5, 6], [1, 2]]);
-        assert_eq!(part, Dataset::new(taken.clone(), Targets::Tokens(taken)));
+        assert_eq!(part, Dataset::new(taken.clone(), Targets::Tokens(taken.clone())));
+        assert_eq!((part.tokens(), part.labels()), (&taken, &taken));
         assert!(data.take_rows(&[]).is_empty());
 
         let values = Tensor::from([[1.0], [2.0]]);

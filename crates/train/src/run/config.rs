@@ -218,7 +218,8 @@ impl Plan {
             return Err(RunError::Refused(message));
         }
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-        let described = network::build(&kinds.layers, model, &data, &loss, rng)?;
+        let last = batches.rows(0, batches.per_epoch() - 1).len();
+        let described = network::build(&kinds.layers, model, &data, &loss, last, rng)?;
         let epochs = usize::try_from(training.epochs).unwrap_or(usize::MAX);
         let optimizers = kinds.optimizers.clone().training(epochs, batches.per_epoch());
         let recipe = root.take_recipe(&optimizers)?;
@@ -263,11 +264,6 @@ impl Plan {
             trainer = trainer.validation(validation.clone());
         }
         trainer
-    }
-
-    /// Returns the data and the model's inputs of one row, for a summary.
-    pub(super) fn network(&self) -> &Network {
-        &self.network
     }
 }
 

@@ -301,7 +301,7 @@ fn finish(
     };
     let model = match best {
         Some((bytes, _)) => {
-            let mut model = plan.network().clone();
+            let mut model = plan.network.clone();
             wengert_io::Load::new().bytes(&bytes, &mut model).map(drop)?;
             model
         }

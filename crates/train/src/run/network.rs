@@ -88,6 +88,7 @@ pub(super) fn build(
     mut model: ConfigTable,
     data: &Prepared,
     loss: &Loss,
+    smallest_batch: usize,
     rng: &mut ChaCha8Rng,
 ) -> Result<Described, ConfigError> {
     let place = model.place();
@@ -127,7 +128,7 @@ pub(super) fn build(
             Shape::from(&[&inputs.shape()[..], &[settings.embedding_dim]].concat()[..])
         }
     };
-    let mut builder = Builder { kinds, outputs, rng, toml };
+    let mut builder = Builder { kinds, outputs, smallest_batch, rng, toml };
     let mut layers = Vec::new();
     for table in tables {
         let (layer, next) = builder.layer(table, shape, "model.layers")?;
@@ -161,6 +162,7 @@ fn output_shape(row: &Dataset, tokens: usize, loss: &Loss) -> Vec<usize> {
 struct Builder<'a> {
     kinds: &'a Layers,
     outputs: usize,
+    smallest_batch: usize,
     rng: &'a mut ChaCha8Rng,
     toml: String,
 }
@@ -192,7 +194,8 @@ impl Builder<'_> {
             }
             Box::new(Residual::new(body)) as Box<dyn CloneModule>
         } else {
-            let mut site = Site { input, outputs: self.outputs, rng: self.rng };
+            let rows = if frozen { self.smallest_batch.max(2) } else { self.smallest_batch };
+            let mut site = Site { input, outputs: self.outputs, rows, rng: self.rng };
             let built = self.kinds.build(kind, table, &mut site)?;
             self.toml += &built.settings;
             built.module

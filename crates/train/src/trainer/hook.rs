@@ -5,7 +5,7 @@ use super::{Step, Trainer};
 /// Code that runs after each step of a training.
 ///
 /// ```
-/// use wengert_core::{Param, Tensor};
+/// use wengert_core::Tensor;
 /// use wengert_nn::{Linear, optim::Optimizer};
 /// use wengert_train::data::{Batches, Dataset, Targets};
 /// use wengert_train::trainer::{Flow, Hook, Model, Step, Stop, Trainer};

@@ -207,7 +207,7 @@ impl<M: Model> Trainer<M> {
 
     /// Returns the number of steps of the whole training. Early stopping may end it before.
     pub fn total_steps(&self) -> u64 {
-        self.epochs * self.batches.per_epoch() as u64
+        self.epochs.saturating_mul(self.batches.per_epoch() as u64)
     }
 
     /// Returns the number of batches of an epoch.
@@ -265,12 +265,13 @@ impl<M: Model> Trainer<M> {
         let lr = self.optimizer.lr();
         let (loss, norms) = self.update(&batch, lr, at)?;
 
+        let total = self.total_steps();
         let progress = &mut self.progress;
         progress.step += 1;
         if loss.is_finite() {
             progress.loss.update(loss, rows.len());
         }
-        let (ends, is_last) = ((at + 1) % per_epoch == 0, at + 1 == self.epochs * per_epoch);
+        let (ends, is_last) = ((at + 1) % per_epoch == 0, at + 1 == total);
         if is_last {
             self.optimizer.flush(&mut self.model);
         }

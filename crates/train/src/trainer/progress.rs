@@ -61,7 +61,7 @@ impl Every {
     /// Returns whether the event is due after `step` steps.
     pub fn is_due(self, step: u64, steps_per_epoch: u64) -> bool {
         match self {
-            Every::Epochs(n) => step.is_multiple_of(n * steps_per_epoch),
+            Every::Epochs(n) => step.is_multiple_of(n.saturating_mul(steps_per_epoch)),
             Every::Steps(n) => step.is_multiple_of(n),
         }
     }

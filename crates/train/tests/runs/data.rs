@@ -44,7 +44,7 @@ fn text_is_windows_of_characters() {
     let wrong = data.replace("length = 8", "length = 400");
     let error = self::plan(folder.path(), &wrong, layers).unwrap_err();
     assert!(
-        error.contains("data.toml:2:8: ") && error.contains("360 characters make no parts"),
+        error.contains("data.toml:1:2: ") && error.contains("360 characters make no parts"),
         "{error}"
     );
     let few = layers.replace("embedding_dim = 6", "embedding_dim = 6, num_embeddings = 3");

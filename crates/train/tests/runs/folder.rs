@@ -115,6 +115,7 @@ fn mistakes_in_a_configuration_have_a_place() {
             "kind = 'digit'",
             "small.toml:5:8: unknown data `digit`; did you mean `digits`?",
         ),
+        ("batch_size = 64", "batch_size = 897", "the last batch of an epoch has one row"),
         ("epochs = 4", "epoch = 4", "unknown key `epoch`; did you mean `epochs`?"),
         (
             "monitor = 'accuracy'",

@@ -86,6 +86,11 @@ impl LayerKind for BatchNorm {
         range::above_zero("eps", self.eps)?;
         probability("momentum", self.momentum)?;
         let channels = site.channels()?;
+        if site.rows * site.input.numel() < 2 * channels {
+            let message = "the last batch of an epoch has one row, of which there is no variance; choose another \
+                           `training.batch_size`, or `training.drop_last = true`";
+            return Err(misfit(message.to_owned()));
+        }
         Ok(match (site.input.rank(), self.affine) {
             (4, affine) => {
                 let norm = nn::BatchNorm2d::new(channels).eps(self.eps).momentum(self.momentum);

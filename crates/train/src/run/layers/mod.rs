@@ -60,6 +60,8 @@ pub struct Site<'a> {
     pub input: Shape,
     /// Number of outputs that the targets need: classes, or columns of values. The last layer may use it.
     pub outputs: usize,
+    /// Rows of the smallest batch in training; at least 2 if the layer is frozen.
+    pub rows: usize,
     /// Generator of initial values.
     pub rng: &'a mut ChaCha8Rng,
 }

@@ -90,10 +90,9 @@ impl<M: Model> Trainer<M> {
 
     /// Notes a monitored value.
     pub(super) fn note(&mut self, value: f64) {
-        let named = |metric: &&Box<dyn Metric>| {
-            Some(metric.name()) == self.early_stopping.metric.as_deref()
-        };
-        let larger = self.metrics.iter().find(named).is_some_and(|m| m.larger_is_better());
+        let monitored = self.early_stopping.metric.as_deref();
+        let mut metrics = self.metrics.iter().filter(|metric| Some(metric.name()) == monitored);
+        let larger = metrics.next().is_some_and(|metric| metric.larger_is_better());
         if self.early_stopping.improves(value, self.progress.best, larger) {
             self.progress.best = Some(Best { step: self.progress.step, value });
             self.progress.since_best = 0;

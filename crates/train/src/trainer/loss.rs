@@ -8,6 +8,9 @@ use wengert_nn::{CrossEntropy, Loss as _};
 
 use crate::data::{Dataset, Inputs, Targets};
 
+/// Function of outputs and batch that records a loss.
+pub type LossFn = dyn for<'t> Fn(Var<'t, f32>, &Dataset) -> Var<'t, f32> + Send + Sync;
+
 /// Loss of a model's outputs for a batch.
 ///
 /// Outputs are `[.., classes]` for classes and tokens, and have the shape of the targets for values. Without targets,
@@ -28,7 +31,7 @@ pub enum Loss {
     /// Huber loss with delta 1.
     Huber,
     /// A function of the outputs and the batch.
-    Custom(Arc<dyn for<'t> Fn(Var<'t, f32>, &Dataset) -> Var<'t, f32> + Send + Sync>),
+    Custom(Arc<LossFn>),
 }
 
 impl Loss {

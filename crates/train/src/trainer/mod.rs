@@ -21,7 +21,7 @@ use crate::metrics::Metric;
 pub use evaluate::Evaluation;
 pub(crate) use evaluate::outputs;
 pub use hook::{Flow, Hook, Reporter};
-pub use loss::Loss;
+pub use loss::{Loss, LossFn};
 pub use progress::{Best, EarlyStopping, Every, Progress};
 pub use reports::{Diverged, Norms, Step, Stop};
 pub(crate) use state::weights;
@@ -337,9 +337,10 @@ impl<M: Model> Trainer<M> {
             return Ok((value, norms));
         }
         let (value, gradients) = gradients(&self.model);
-        let skips = self.optimizer.recipe().non_finite() == NonFinite::Skip;
         let is_finite = gradients.is_finite();
-        if !(value.is_finite() && is_finite) && !(skips && !is_finite) {
+        let is_skipped = !is_finite && self.optimizer.recipe().non_finite() == NonFinite::Skip;
+        let is_usable = is_skipped || is_finite && value.is_finite();
+        if !is_usable {
             let epoch = at / per_epoch + 1;
             return Err(Diverged { step: at + 1, epoch, loss: value, lr });
         }

@@ -13,7 +13,7 @@
 //! | `model.safetensors`, `preparation.json` | weights at the end; the way from raw rows to inputs |
 //! | `results.json`, `machine.json` | final metrics, and the machine, for reports |
 //! | `postmortem.txt` | why the run diverged |
-//! | `report.html` | a [`report`](crate::report) |
+//! | `report.html` | a [`report`] |
 
 mod checkpoint;
 mod config;

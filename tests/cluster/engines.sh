@@ -4,14 +4,16 @@
 #
 #   tests/cluster/engines.sh [SWEEP.toml]
 #
+# The variable SWEEP may name the program; without it, it is built.
+#
 # Needs Debian's slurm-wlm, munge and parallel. Starts munged, slurmctld and slurmd of its own, in a folder for
 # temporary files, and stops them at the end; those of the machine are not touched. slurmd wants to be root.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 file=$(realpath "${1:-examples/configs/sweep.toml}")
 
-cargo build --quiet --release --example sweep
-sweep=$PWD/target/release/examples/sweep
+sweep=${SWEEP:-$PWD/target/release/examples/sweep}
+[ -n "${SWEEP:-}" ] || cargo build --quiet --release --example sweep
 last=$(($("$sweep" list "$file" | wc -l) - 1))
 work=$(mktemp -d)
 started=()

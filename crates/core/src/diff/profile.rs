@@ -12,8 +12,9 @@ use crate::{Float, Leaf, ParamId, Params, Path, Seeded, Shape, Tape, Tensor, Var
 /// line and layer that recorded it.
 ///
 /// `f` runs many times. Whole steps are timed first, as [`gradients`](crate::gradients) takes them. Then each operation
-/// of one recording runs again and again on the recorded inputs; times are medians. Values inside of checkpoints are
-/// kept, so computing them twice is not counted. A step that is not profiled does not get slower.
+/// of one recording runs again and again on the recorded inputs. A time is the shortest of all, because whatever else the
+/// machine does can only add to it. Values inside of checkpoints are kept, so computing them twice is not counted. A step
+/// that is not profiled does not get slower.
 ///
 /// ```
 /// use wengert_core::{MatmulOps, Param, ReduceOps, Tensor, UnaryOps, profile};
@@ -60,7 +61,7 @@ pub struct Profile {
     pub leaves: Vec<LeafNode>,
     /// Time of a whole step: recording, computing and differentiating.
     pub step: Duration,
-    /// The number of measurements of which each time is the median.
+    /// The number of measurements of which each time is the shortest.
     pub rounds: usize,
 }
 
@@ -210,7 +211,7 @@ fn profile_on<F: Float, L: for<'t> Fn(&'t Tape<F>) -> Var<'t, F>>(
     step(f);
     let first = time(|| step(f));
     let rounds = (BUDGET.as_secs_f64() / first.as_secs_f64().max(1e-9)).clamp(3.0, 101.0) as usize;
-    let whole = median((0..rounds).map(|_| time(|| step(f))).collect());
+    let whole = shortest((0..rounds).map(|_| time(|| step(f))));
 
     let mut tape = tape();
     tape.mode.set(Mode { keeps_all: true, ..tape.mode.get() });
@@ -240,20 +241,18 @@ impl<F: Float> Record<F> {
     #[track_caller]
     fn measure(&mut self, loss: u32, key: u64, rounds: usize) -> (Vec<OpCost>, Vec<LeafNode>) {
         let nodes = self.nodes.len();
-        let clock = median((0..99).map(|_| time(|| ())).collect());
-        let (mut forward, mut backward) = (vec![Vec::new(); nodes], vec![Vec::new(); nodes]);
+        let clock = shortest((0..99).map(|_| time(|| ())));
+        let (mut forward, mut backward) = (vec![Duration::MAX; nodes], vec![Duration::MAX; nodes]);
         for _ in 0..rounds {
-            for (at, times) in forward.iter_mut().enumerate() {
-                times.extend(self.time_forward(at, key));
+            for (at, shortest) in forward.iter_mut().enumerate() {
+                let spent = self.time_forward(at, key).unwrap_or_default();
+                *shortest = spent.saturating_sub(clock).min(*shortest);
             }
-            for (times, spent) in backward.iter_mut().zip(self.time_backward(loss, clock)) {
-                times.push(spent);
+            for (shortest, spent) in backward.iter_mut().zip(self.time_backward(loss, clock)) {
+                *shortest = spent.min(*shortest);
             }
         }
-        let costs = |at: usize| {
-            let forward = median(std::mem::take(&mut forward[at])).saturating_sub(clock);
-            self.op_cost(at, forward, median(std::mem::take(&mut backward[at])))
-        };
+        let costs = |at: usize| self.op_cost(at, forward[at], backward[at]);
         let operations = (0..nodes).filter(|&at| self.name(at).is_some()).map(costs).collect();
         (operations, self.leaves())
     }
@@ -340,7 +339,6 @@ fn time<T>(f: impl FnOnce() -> T) -> Duration {
     start.elapsed()
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+fn shortest(times: impl Iterator<Item = Duration>) -> Duration {
+    times.min().unwrap_or_default()
 }

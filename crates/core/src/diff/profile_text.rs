@@ -17,7 +17,7 @@ impl fmt::Display for Profile {
             (sum(|op| op.forward), sum(|op| op.backward));
         writeln!(
             f,
-            "step {}: operations forward {}, backward {}; recording and bookkeeping {} (medians of {})",
+            "step {}: operations forward {}, backward {}; recording and bookkeeping {} (the shortest of {})",
             time(self.step),
             time(forward),
             time(backward),

@@ -22,7 +22,7 @@ impl Scale {
             (low, high) if low == high => (0f64.min(2.0 * low), 0f64.max(2.0 * low)),
             ends => ends,
         };
-        let step = round_step((high - low) / 4.0);
+        let step = round_step((high - low) / 5.0);
         let (first, last) = ((low / step).floor(), (high / step).ceil());
         let scale = Self::linear(first * step, last * step, pixels);
         scale.with_ticks((first as i64..=last as i64).map(|i| i as f64 * step), step)

@@ -22,7 +22,7 @@ pub(crate) struct Chart<'a> {
 pub(crate) struct Line<'a> {
     pub(crate) name: &'a str,
     pub(crate) points: &'a [(f64, f64)],
-    /// Half the height of a bar at each point; empty for none.
+    /// Half the height of a bar at each point, which may leave the chart; empty for none.
     pub(crate) whiskers: &'a [f64],
     /// Number of the colour, 0 to 7.
     pub(crate) colour: usize,
@@ -67,8 +67,7 @@ impl Chart<'_> {
         let widest =
             labels.iter().map(|label| text_width(label)).fold(text_width(self.over), f64::max);
         let points = || self.lines.iter().flat_map(|line| line.points);
-        let ends = self.lines.iter().flat_map(Line::ends_of_whiskers);
-        let mut y = Scale::of_values(points().map(|point| point.1).chain(ends), (BOTTOM, TOP));
+        let mut y = Scale::of_values(points().map(|point| point.1), (BOTTOM, TOP));
         let left = 12.0 + y.ticks.iter().map(|(_, label)| text_width(label)).fold(16.0, f64::max);
         let right = self.width - widest - 12.0;
         let at = points().map(|point| point.0);
@@ -178,11 +177,6 @@ fn vertical(svg: &mut String, at: f64, name: &str, class: &str) {
 }
 
 impl Line<'_> {
-    /// The numbers at the ends of the bars.
-    fn ends_of_whiskers(&self) -> impl Iterator<Item = f64> {
-        self.points.iter().zip(self.whiskers).flat_map(|((_, y), half)| [y - half, y + half])
-    }
-
     fn draw(&self, svg: &mut String, x: &Scale, y: &Scale) {
         let (mut path, mut data, mut pen_down) = (String::new(), String::new(), false);
         let mut last = None;
@@ -200,7 +194,9 @@ impl Line<'_> {
         let Some((cx, cy)) = last else { return };
         for ((px, py), half) in self.points.iter().zip(self.whiskers) {
             if py.is_finite() && half.is_finite() {
-                let (at, low, high) = (x.at(*px), y.at(py - half), y.at(py + half));
+                // A bar that is longer than the chart ends at its edge.
+                let end = |value: f64| y.at(value).clamp(TOP, BOTTOM);
+                let (at, low, high) = (x.at(*px), end(py - half), end(py + half));
                 let _ = write!(path, "M{at:.1} {low:.1}V{high:.1}");
             }
         }

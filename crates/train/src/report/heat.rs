@@ -10,7 +10,7 @@ use super::html::escape;
 /// Columns of the map; more points are thinned.
 const COLUMNS: usize = 60;
 
-/// A row for each curve and a column for each point, darker for larger numbers, on a logarithmic scale that all rows
+/// A row for each curve and a column for each point, bluer for larger numbers, on a logarithmic scale that all rows
 /// share.
 pub(crate) fn heat_map(title: &str, over: &str, curves: &[&Curve]) -> String {
     let positive = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
@@ -23,7 +23,7 @@ pub(crate) fn heat_map(title: &str, over: &str, curves: &[&Curve]) -> String {
         y => Some((y.ln() - low) / (high - low)),
     };
     let mut html = format!(
-        "<figure class=\"heat\">\n<figcaption>{} <span class=\"dim\">{} to {}, darker is larger</span>\
+        "<figure class=\"heat\">\n<figcaption>{} <span class=\"dim\">{} to {}, bluer is larger</span>\
          </figcaption>\n<div class=\"scroll\"><table>\n",
         escape(title),
         significant(low.exp(), 2),
@@ -58,6 +58,6 @@ mod tests {
         let map = heat_map("Gradients", "epoch", &[&curve]);
         let shades = ["--a:0.00", "--a:0.50", "--a:1.00"].map(|shade| map.matches(shade).count());
         assert_eq!((shades, map.matches("class=\"bad\"").count()), ([2, 1, 1], 1));
-        assert!(map.contains("0.01 to 1, darker is larger"));
+        assert!(map.contains("0.01 to 1, bluer is larger"));
     }
 }

@@ -1,7 +1,6 @@
 //! The cost of a step, by line, layer and operation.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wengert_core::{CostSum, Profile};
@@ -92,11 +91,10 @@ const ROWS: usize = 12;
 
 /// Tables by layer, by operation, and by line if there is more than one.
 pub(crate) fn html(profile: &ProfileTable) -> String {
-    let whole = Duration::from_secs_f64(profile.step.clamp(0.0, 1e6));
     let mut html = format!(
-        "<p class=\"dim\">One step takes {:.3?}. Time of each operation, forward and backward: the median of \
-         repeated runs.</p>\n",
-        whole
+        "<p class=\"dim\">One step takes {}. Time of each operation, forward and backward: the shortest of repeated \
+         runs.</p>\n",
+        time(profile.step)
     );
     for (title, rows) in
         [("layer", &profile.layers), ("operation", &profile.operations), ("line", &profile.lines)]
@@ -114,7 +112,6 @@ fn table(title: &str, rows: &[CostRow]) -> String {
          <th class=\"number\">share</th><th class=\"number\">forward</th><th class=\"number\">backward</th>\
          <th class=\"number\">kilobytes</th></tr>\n"
     );
-    let microseconds = |seconds: f64| format!("{} \u{b5}s", significant(1e6 * seconds, 3));
     for row in rows.iter().take(ROWS) {
         let name = if row.name.is_empty() { "outside of layers" } else { &row.name };
         let _ = writeln!(
@@ -125,8 +122,8 @@ fn table(title: &str, rows: &[CostRow]) -> String {
             escape(name),
             row.share,
             100.0 * row.share,
-            microseconds(row.forward),
-            microseconds(row.backward),
+            time(row.forward),
+            time(row.backward),
             significant(row.bytes as f64 / 1e3, 3),
         );
     }
@@ -140,4 +137,12 @@ fn table(title: &str, rows: &[CostRow]) -> String {
         );
     }
     html + "</table></div>\n"
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{} \u{b5}s", significant(1e6 * s, 3)),
+        s if s < 1.0 => format!("{} ms", significant(1e3 * s, 3)),
+        s => format!("{} s", significant(s, 3)),
+    }
 }

@@ -141,12 +141,12 @@ fn row(
     cells: &[&(Cell, State, History)],
 ) -> TableRow {
     let done = cells.iter().filter_map(|(_, state, _)| match state {
-        State::Done(results) => Some(results),
+        State::Done(results) => Some(&**results),
         _ => None,
     });
     let done = done.collect::<Vec<_>>();
     let values = |name: &String| {
-        let of = |results: &&Box<Results>| {
+        let of = |results: &&Results| {
             results.metrics.iter().find_map(|(own, value)| (own == name).then_some(*value))
         };
         done.iter().filter_map(of).collect::<Vec<_>>()

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::collect::{Table, TableRow, lower_is_better};
+use super::statistics::Estimate;
 use crate::report::{COLOURS, Chart, Line, WIDE, escape, page, section, title};
 
 impl Table {
@@ -20,7 +21,7 @@ impl Table {
             let _ = writeln!(
                 body,
                 "<dl class=\"headline\">\n<div><dt>best: {}</dt><dd>{}</dd></div>\n</dl>",
-                escape(&best.setting.label()),
+                escape(&best.setting.label().replace(',', ", ")),
                 best.estimates[0],
             );
         }
@@ -36,32 +37,31 @@ impl Table {
     /// The metric over the numbers of the grid's last key that has several, with a line for each other setting.
     fn along_grid(&self) -> String {
         let Some(key) = self.numeric_key() else { return String::new() };
-        let mut lines: Vec<(String, Vec<(f64, f64)>, Vec<f64>)> = Vec::new();
+        let mut lines: Vec<(String, Vec<(f64, Estimate)>)> = Vec::new();
         // In the order of the file, so that colours do not depend on the ranks.
         for setting in &self.sweep.settings {
             let Some(row) = self.rows.iter().find(|row| row.setting == *setting) else { continue };
             let mut rest = setting.clone();
             let (_, value) = rest.grid.remove(key);
-            let (label, estimate) = (rest.short(), row.estimates[0]);
-            if estimate.mean.is_nan() {
-                continue;
-            }
-            let place = lines.iter().position(|(name, ..)| *name == label).unwrap_or_else(|| {
-                lines.push((label, Vec::new(), Vec::new()));
+            let place = lines.iter().position(|(name, _)| *name == rest.short());
+            let place = place.unwrap_or_else(|| {
+                lines.push((rest.short(), Vec::new()));
                 lines.len() - 1
             });
-            lines[place].1.push((value.parse().unwrap_or(f64::NAN), estimate.mean));
-            lines[place].2.push(estimate.half_width);
+            lines[place].1.push((value.parse().unwrap_or(f64::NAN), row.estimates[0]));
         }
         if lines.len() > COLOURS {
             return String::new();
         }
-        for (_, points, widths) in &mut lines {
-            let mut both = points.iter().copied().zip(widths.iter().copied()).collect::<Vec<_>>();
-            both.sort_by(|a, b| a.0.0.total_cmp(&b.0.0));
-            (*points, *widths) = both.into_iter().unzip();
-        }
-        let lines = lines.iter().enumerate().map(|(colour, (name, points, whiskers))| Line {
+        let split = |(name, mut estimates): (String, Vec<(f64, Estimate)>)| {
+            estimates.retain(|(_, estimate)| estimate.mean.is_finite());
+            estimates.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let points = estimates.iter().map(|(x, estimate)| (*x, estimate.mean));
+            let whiskers = estimates.iter().map(|(_, estimate)| estimate.half_width);
+            (name, points.collect::<Vec<_>>(), whiskers.collect::<Vec<_>>())
+        };
+        let split = lines.into_iter().map(split).collect::<Vec<_>>();
+        let lines = split.iter().enumerate().map(|(colour, (name, points, whiskers))| Line {
             name,
             points,
             whiskers,
@@ -109,15 +109,21 @@ impl Table {
         for (i, name) in head.iter().enumerate() {
             let class = if i >= first_metric { " class=\"number\"" } else { "" };
             let _ = write!(html, "<th{class}>{}</th>", escape(name));
+            if i == first_metric {
+                html.push_str("<th></th>");
+            }
         }
-        html.push_str("<th></th></tr>\n");
+        html.push_str("</tr>\n");
         for (cells, row) in rows.iter().zip(&self.rows) {
             html.push_str("<tr>");
             for (i, cell) in cells.iter().enumerate() {
                 let class = if i >= first_metric { " class=\"number\"" } else { "" };
                 let _ = write!(html, "<td{class}>{}</td>", escape(cell));
+                if i == first_metric {
+                    let _ = write!(html, "<td>{}</td>", self.interval(row));
+                }
             }
-            let _ = writeln!(html, "<td>{}</td></tr>", self.interval(row));
+            html.push_str("</tr>\n");
         }
         html.push_str("</table></div>\n");
         let better = if lower_is_better(&self.metrics[0]) { "smaller" } else { "larger" };

@@ -107,9 +107,10 @@ impl Sweep {
         let plan = Plan::load(&self.base, &self.overrides(cell), kinds)?;
         let unreadable = |error: std::io::Error| RunError::Refused(error.to_string());
         let before = match State::read(&folder).map_err(unreadable)? {
-            State::Done(_) => Some(Happened::DoneBefore),
             State::Failed(reason) => Some(Happened::FailedBefore(reason)),
-            State::Missing => None,
+            // The last file of a run. One that was killed just before it goes on.
+            State::Done(_) if folder.join("report.html").exists() => Some(Happened::DoneBefore),
+            State::Done(_) | State::Missing => None,
         };
         if let Some(before) = before {
             changed(&plan.text, &read(&folder.join("config.toml"))?, &folder)?;

@@ -22,6 +22,7 @@ mod operators;
 mod panics;
 mod profile;
 mod program;
+mod program_parts;
 mod random_calls;
 mod repeat;
 mod temporary;

@@ -186,13 +186,13 @@ impl<F: Float> Recorded<F> {
 
     /// Reads the values of another model with parameters of the same shapes, and takes its identities over.
     pub(super) fn adopt(&mut self, model: &dyn Params<F>) -> bool {
-        let (mut own, mut fits) = (self.model.iter_mut(), true);
+        let (mut own, mut fits) = (self.model.iter(), true);
         let mut renamed = Vec::new();
         model.visit(Path::ROOT, &mut |_, leaf| {
             let (id, value, frozen) = described(&leaf);
             match own.next() {
                 Some(own) if own.shape == value.shape() && own.frozen == frozen => {
-                    renamed.push((std::mem::replace(&mut own.id, id), id));
+                    renamed.push((own.id, id));
                 }
                 _ => fits = false,
             }
@@ -205,6 +205,7 @@ impl<F: Float> Recorded<F> {
                 *own = *new;
             }
         };
+        self.model.iter_mut().for_each(|leaf| rename(&mut leaf.id));
         let record = self.tape.record.get_mut();
         record.params.iter_mut().for_each(|slot| rename(&mut slot.id));
         record.updates.iter_mut().for_each(|(buffer, _)| rename(buffer));

@@ -29,9 +29,11 @@ impl<F: Float> Recorded<F> {
                 let record = self.tape.record.get_mut();
                 plan.reuse(gradients, record.recording);
                 plan.compute(record, &self.shapes, key);
-                plan.differentiate(record, self.output, gradients);
+                // The sweep may drop the values that it passes.
+                let value = record.nodes[self.output as usize].value().clone();
                 gradients.updates = record.buffer_updates();
-                record.nodes[self.output as usize].value().clone()
+                plan.differentiate(record, self.output, gradients);
+                value
             }
             None => {
                 gradients.forget();

@@ -256,6 +256,11 @@ pub(crate) fn changed(new: &str, old: &str, folder: &Path) -> Result<(), RunErro
     )))
 }
 
+/// Returns the note with which a training begins.
+pub(crate) fn announcement(folder: &Path) -> String {
+    format!("training in {}", folder.display())
+}
+
 /// Trains until the end and writes the results.
 fn train(
     plan: &Plan,
@@ -271,7 +276,7 @@ fn train(
     let machine = Machine::here(rayon::current_num_threads());
     let machine = serde_json::to_string(&machine).expect("texts and numbers are JSON");
     folder.write("machine.json", machine + "\n")?;
-    reporter.note(&format!("training in {}", folder.path().display()));
+    reporter.note(&announcement(folder.path()));
     reporter.begin(trainer.progress().step, trainer.total_steps());
     let mut recorder = Recorder::new(plan, &folder, &mut checkpoints, metrics, interrupt, reporter);
     let stop = trainer.run(&mut [&mut recorder]);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::collect::{FAILED, State};
 use super::plan::{Cell, Sweep};
-use crate::run::{Kinds, Plan, RunError, changed, read, start_or_resume};
+use crate::run::{Kinds, Plan, RunError, announcement, changed, read, start_or_resume};
 use crate::trainer::{Reporter, Stop};
 
 /// How a sweep uses the machine, and which of its runs it runs.
@@ -118,7 +118,13 @@ impl Sweep {
             return Ok(());
         }
         watch(cell, &Happened::Started);
-        let notes = &mut Notes(&|text| watch(cell, &Happened::Note(text.to_owned())));
+        // That it begins has been told.
+        let announced = announcement(&folder);
+        let notes = &mut Notes(&|text| {
+            if text != announced {
+                watch(cell, &Happened::Note(text.to_owned()));
+            }
+        });
         // A panic of one run, such as memory that is not there, does not end the others.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             start_or_resume(&plan, &folder, kinds, interrupt, notes)

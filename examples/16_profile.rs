@@ -1,4 +1,4 @@
-//! What a training step costs: which line, which layer and which operation take the time.
+//! The cost of a training step: the lines, layers and operations that take the time.
 //!
 //! Teaches: `profile`, its table, sums by line and layer, the graph for Graphviz.
 //! Run: `cargo run --release --example 16_profile`, which writes `step.dot` to the folder for temporary files;

@@ -86,7 +86,8 @@ fn large_elementwise_operations() {
         let slope = grad(((x * a).tanh() * b).sum(), &[x])[0];
         (slope * c).square().mean() + x.reshape([1, SIZE]).expand([2, SIZE]).sin().mean()
     }
-    fn check<F: Float>(loss: for<'t> fn(&Wide<F>, &'t Tape<F>, Var<'t, F>) -> Var<'t, F>) {
+    type Loss<F> = for<'t> fn(&Wide<F>, &'t Tape<F>, Var<'t, F>) -> Var<'t, F>;
+    fn check<F: Float>(loss: Loss<F>) {
         let mut model = [1, 2, 3].map(|key| Param::new(irregular([SIZE], key)));
         let mut step = Program::<Wide<F>, Tensor<F>, F>::new(loss);
         for run in 0..5 {

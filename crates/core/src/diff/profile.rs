@@ -1,4 +1,4 @@
-//! What a step costs: the time and memory of each operation, forward and backward.
+//! The cost of a step: time and memory of each operation, forward and backward.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -108,7 +108,7 @@ pub struct LeafNode {
 /// The sum over several operations of a [`Profile`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CostSum {
-    /// What the operations have in common: the line, the layer or the name.
+    /// The line, the layer or the name that the operations share.
     pub name: String,
     /// The number of operations.
     pub operations: usize,

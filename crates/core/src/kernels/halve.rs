@@ -127,7 +127,7 @@ fn give<F: Float, const N: usize>(
     }
 }
 
-/// What is taken of `g`, and what is left: all or nothing.
+/// The parts of `g` that are taken and left: all or nothing.
 #[inline(always)]
 fn take<F: Float>(g: F, all: bool) -> (F, F) {
     (if all { g } else { F::ZERO }, if all { F::ZERO } else { g })

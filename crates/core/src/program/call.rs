@@ -10,7 +10,7 @@ use crate::{Float, Params};
 /// Runs the user's closure on a part and returns the number of the result.
 type RecordPart<'c, F> = dyn Fn(&Tape<F>, &Arc<InputNotes>, Part) -> u32 + 'c;
 
-/// What a run of a program is given.
+/// The arguments of a run of a program.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'c, F: Float> {
     pub(crate) mode: Mode,
@@ -20,7 +20,7 @@ pub(crate) struct Call<'c, F: Float> {
     pub(crate) record: &'c RecordPart<'c, F>,
 }
 
-/// What of the inputs and of the models a run is for.
+/// The example and the model that a run is for.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Part {
     /// The example of the batch that runs by itself.

@@ -37,7 +37,7 @@ pub(super) struct Run<F: Float> {
     workspaces: Vec<Workspace<F>>,
 }
 
-/// What a sweep hands to a run and gets back: places and slots.
+/// Places and slots that a sweep hands to a run and gets back.
 #[derive(Clone, Default)]
 pub(super) struct RunSlots {
     /// The nodes that cotangents arrive at from outside.

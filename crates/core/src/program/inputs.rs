@@ -1,4 +1,4 @@
-//! What a program is given at each run, and what its closure receives in its place.
+//! The inputs of a program: references at each run, and their recorded form in the closure.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a recording notes so that it can run again: where the values come from that another run replaces.
+//! Notes of a recording that will run again: the sources of the values that another run replaces.
 
 use std::ops::Range;
 

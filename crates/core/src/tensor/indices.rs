@@ -39,7 +39,7 @@ pub(crate) struct InputNumber {
     pub(crate) replaced: Option<(usize, usize)>,
 }
 
-/// What a recording found out about an input of indices.
+/// Facts about an input of indices, found by a recording.
 #[derive(Debug, Default)]
 pub(crate) struct InputNotes {
     /// The bounds that all indices were found to be below.

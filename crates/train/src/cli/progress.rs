@@ -49,7 +49,7 @@ fn found(step: &Step) -> Option<String> {
 /// A bar with loss, metrics, rate, steps per second and the time left.
 struct Bar {
     bar: ProgressBar,
-    /// What the last evaluation found.
+    /// Results of the last evaluation.
     line: String,
 }
 

@@ -40,7 +40,7 @@ pub struct Parts {
     pub held_out: Vec<usize>,
 }
 
-/// What the parts respect.
+/// A property of rows that the parts respect.
 #[derive(Clone, Debug)]
 enum By {
     Nothing,

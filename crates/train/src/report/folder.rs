@@ -24,7 +24,7 @@ pub(crate) struct RunFolder {
     pub(crate) postmortem: String,
     /// Seconds of training.
     pub(crate) seconds: Option<f64>,
-    /// What could not be read, in words.
+    /// Messages about files that could not be read.
     pub(crate) problems: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ impl RunFolder {
     }
 }
 
-/// The same error, with the file in its message.
+/// Adds the file to the message of an error.
 pub(crate) fn in_file(file: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", file.display()))
 }

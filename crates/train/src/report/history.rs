@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 /// Curves of everything that a run logged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    /// What the curves run over: `"epoch"`, or `"step"` if a split has several lines in one epoch.
+    /// The horizontal axis: `"epoch"`, or `"step"` if a split has several lines in one epoch.
     pub over: &'static str,
     /// Numbers of the splits, such as the loss of the training rows. Those without a finite number are kept.
     pub curves: Vec<Curve>,

@@ -1,4 +1,4 @@
-//! What a run looked like: `report.html` from the files of a run's folder.
+//! Reports: `report.html` from the files of a run's folder.
 //!
 //! The report is one file that opens offline: curves of all metrics, norms of gradients and weights by layer, the
 //! confusion matrix, samples with their predictions, the model, the configuration, and the machine.

@@ -1,4 +1,4 @@
-//! What a finished run writes for its report, besides the configuration and the metrics.
+//! The file that a finished run writes for its report, besides the configuration and the metrics.
 
 use std::collections::BTreeMap;
 

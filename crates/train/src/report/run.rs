@@ -116,7 +116,7 @@ fn curves(run: &RunFolder) -> Vec<String> {
     quantities.iter().map(chart).collect()
 }
 
-/// The same colour for a split in every chart.
+/// Returns the colour of a split, equal in every chart.
 fn colour(curve: &Curve) -> usize {
     match (&*curve.quantity, &*curve.of) {
         ("lr", _) => 2,

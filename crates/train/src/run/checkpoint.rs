@@ -17,7 +17,7 @@ pub(super) struct Checkpoint {
     pub(super) about: About,
 }
 
-/// What a checkpoint has besides numbers.
+/// The part of a checkpoint that is no tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct About {
     /// Version of the format.

@@ -38,7 +38,7 @@ pub struct TableRow {
     pub missing: Vec<u64>,
     /// The ranking metric of the validation rows over the epochs, averaged over the seeds.
     pub(super) curve: Vec<(f64, f64)>,
-    /// What the curve runs over.
+    /// The horizontal axis of the curve.
     pub(super) over: &'static str,
 }
 

@@ -40,7 +40,7 @@ pub struct Sweep {
     pub settings: Vec<Setting>,
 }
 
-/// What the runs of a sweep that differ in the seed alone have in common.
+/// The settings shared by runs that differ in the seed alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// Name in the list of settings; empty if there is no list.

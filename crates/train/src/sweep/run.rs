@@ -22,7 +22,7 @@ pub struct Workers {
     pub task: Option<usize>,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Happened {
     /// It begins, or goes on from its last checkpoint.

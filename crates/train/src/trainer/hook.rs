@@ -1,4 +1,4 @@
-//! What a program does besides training.
+//! Hooks: code of a program that training calls.
 
 use super::{Step, Trainer};
 

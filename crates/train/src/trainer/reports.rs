@@ -1,4 +1,4 @@
-//! What a step tells.
+//! The reports of steps and evaluations.
 
 use std::fmt;
 

@@ -30,7 +30,7 @@ pub(super) struct Csv {
     group: Option<String>,
 }
 
-/// What happens to missing values.
+/// The treatment of missing values.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Missing {

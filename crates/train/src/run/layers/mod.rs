@@ -94,9 +94,16 @@ fn misfit(message: String) -> InvalidSetting {
     InvalidSetting::new("", message)
 }
 
-/// Accepts a size of at least 1.
+/// The largest size that a layer may have. A typo is told before memory is asked for.
+const LARGEST: usize = 1 << 20;
+
+/// Accepts a size from 1 to [`LARGEST`].
 fn size(key: &'static str, size: usize) -> Result<usize, InvalidSetting> {
-    wengert_nn::optim::range::at_least_one(key, size as u64).map(|()| size)
+    wengert_nn::optim::range::at_least_one(key, size as u64)?;
+    if size > LARGEST {
+        return Err(InvalidSetting::new(key, format!("expected at most {LARGEST}, found {size}")));
+    }
+    Ok(size)
 }
 
 /// Accepts a number that divides `total`, the extent of `what`.

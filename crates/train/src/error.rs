@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use wengert_nn::optim::nearest;
+
 /// A mistake in data: its place, what was expected there and what was found.
 ///
 /// The message names the file, the line and the column. `Debug` prints the same message as `Display`, so
@@ -189,18 +191,6 @@ fn quoted(name: &impl AsRef<str>) -> String {
     format!("`{}`", shown(name.as_ref()))
 }
 
-/// Returns the valid name that `wrong` is most likely a typo of, if any is near enough.
-fn nearest<'a>(wrong: &str, valid: &'a [impl AsRef<str>]) -> Option<&'a str> {
-    // A long text is no typo, and takes long to compare.
-    if wrong.len() > 2 * SHOWN {
-        return None;
-    }
-    let distance = |name: &str| strsim::osa_distance(&wrong.to_lowercase(), &name.to_lowercase());
-    let names = valid.iter().map(AsRef::as_ref).filter(|name| name.len() <= 2 * SHOWN);
-    let (distance, name) = names.map(|name| (distance(name), name)).min()?;
-    (distance <= name.chars().count().div_ceil(3)).then_some(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,7 +202,5 @@ mod tests {
         let many: Vec<String> = (0..23).map(|i| i.to_string()).collect();
         assert!(one_of(&many).ends_with("`19` and 3 more"));
         assert_eq!(one_of(&[""; 0]), "none");
-        assert_eq!(nearest("AGE", &["name", "age"]), Some("age"));
-        assert_eq!(nearest("height", &["age"]), None);
     }
 }

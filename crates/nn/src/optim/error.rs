@@ -241,8 +241,16 @@ pub(crate) fn shortened(name: &str) -> String {
     }
 }
 
-/// Returns the valid name that `wrong` is most likely a typo of, if any is near enough.
-pub(crate) fn nearest<'a>(wrong: &str, valid: &'a [impl AsRef<str>]) -> Option<&'a str> {
+/// Returns the valid name that `wrong` is most likely a typo of, if any is near enough: at most one mistake for each three
+/// letters.
+///
+/// ```
+/// use wengert_nn::optim::nearest;
+///
+/// assert_eq!(nearest("AGE", &["name", "age"]), Some("age"));
+/// assert_eq!(nearest("height", &["age"]), None);
+/// ```
+pub fn nearest<'a>(wrong: &str, valid: &'a [impl AsRef<str>]) -> Option<&'a str> {
     nearest_within(wrong, valid, |length| length.div_ceil(3))
 }
 

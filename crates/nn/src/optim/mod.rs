@@ -40,7 +40,7 @@ pub use chain::{Chain, ChainState};
 pub use chunks::sum_of_squares;
 pub use driver::{METRIC_WITHIN, Optimizer};
 pub use elements::{Elements, MapProof};
-pub use error::ConfigError;
+pub use error::{ConfigError, nearest};
 pub use range::InvalidSetting;
 pub use recipe::{Group, NonFinite, Plan, Recipe, UnusedParameters};
 pub use report::{LoadReport, RestoreError};

@@ -89,12 +89,7 @@ impl Csv {
         match (&self.group, &self.target) {
             (Some(group), _) => split = split.by_group(&table.categories(group)?),
             (None, Some(target)) if self.stratified => {
-                let labels = table.categories(target)?;
-                let mut names = labels.clone();
-                names.sort_unstable();
-                names.dedup();
-                let class = |label| names.binary_search(label).unwrap_or(0);
-                split = split.stratified(&labels.iter().map(class).collect::<Vec<_>>());
+                split = split.stratified(&table.categories(target)?);
             }
             _ => {}
         }

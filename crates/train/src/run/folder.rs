@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use super::RunError;
 
 /// Folder of a run, locked as long as this value or its process lives.
@@ -35,12 +37,8 @@ impl Folder {
         let failed = |error| RunError::file(path, "cannot be created", error);
         fs::create_dir_all(parent).map_err(failed)?;
         remove_abandoned(parent);
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(UNFINISHED);
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let new = builder.tempdir_in(parent).map_err(failed)?;
-        let folder = Self::lock(new.path())?;
+        let (new, lock) = unfinished(parent).map_err(failed)?;
+        let folder = Self { path: new.path().to_owned(), _lock: lock };
         // The rename of the folder makes it appear whole.
         let write =
             |mut file: File| file.write_all(config.as_bytes()).and_then(|()| file.sync_all());
@@ -127,6 +125,24 @@ impl Folder {
     }
 }
 
+/// Creates a locked folder that is not yet that of a run.
+fn unfinished(parent: &Path) -> io::Result<(TempDir, File)> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    loop {
+        let new = builder.tempdir_in(parent)?;
+        let lock = File::create_new(new.path().join(LOCK))?;
+        // Some file systems have no locks. Nothing is removed from them.
+        let _ = lock.lock();
+        // Another process may have removed the folder before it was locked.
+        if new.path().join(LOCK).exists() {
+            return Ok((new, lock));
+        }
+    }
+}
+
 /// Removes folders that processes which were killed left behind.
 fn remove_abandoned(parent: &Path) {
     /// Time in which a process locks its folder.
@@ -146,5 +162,27 @@ fn remove_abandoned(parent: &Path) {
                 if is_old { fs::remove_dir(path) } else { continue }
             }
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_begin_at_once_do_not_disturb_each_other() {
+        let parent = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for worker in 0..8 {
+                let parent = parent.path();
+                scope.spawn(move || {
+                    for run in 0..200 {
+                        let path = parent.join(format!("{worker}-{run}"));
+                        Folder::create(&path, "name = 'net'").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 8 * 200);
     }
 }

@@ -59,12 +59,6 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
         into.add(self.vjp(i, x, y, g));
     }
 
-    /// Whether each element of the value, and of the cotangents, depends on the elements at the same place alone.
-    #[doc(hidden)]
-    fn is_elementwise(&self) -> bool {
-        false
-    }
-
     /// Computes the value of [`Op::forward`] into `y`, which has its shape and arbitrary elements. A
     /// [`Program`](crate::Program) that runs again calls this. An override for speed writes to
     /// [`y.overwrite()`](Tensor::overwrite), allocates nothing, and must give the same bits.

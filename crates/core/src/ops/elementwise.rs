@@ -197,10 +197,6 @@ impl<F: Float> std::ops::Neg for Scalar<F> {
 impl<E: UnaryOp> Op<1> for E {
     crate::entry_points!(Op<1> by UnaryOp);
 
-    fn is_elementwise(&self) -> bool {
-        true
-    }
-
     fn shape(&self, [x]: [Shape; 1]) -> Result<Shape, ShapeError> {
         Ok(x)
     }
@@ -248,10 +244,6 @@ impl<E: UnaryOp> Op<1> for E {
 
 impl<B: BinaryOp> Op<2> for B {
     crate::entry_points!(Op<2> by BinaryOp);
-
-    fn is_elementwise(&self) -> bool {
-        true
-    }
 
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
@@ -341,10 +333,6 @@ pub struct MulNoNan {
 impl Op<2> for MulNoNan {
     crate::entry_points!(Op<2>);
 
-    fn is_elementwise(&self) -> bool {
-        true
-    }
-
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
     }
@@ -385,10 +373,6 @@ pub struct Where;
 impl Op<3> for Where {
     crate::entry_points!(Op<3>);
 
-    fn is_elementwise(&self) -> bool {
-        true
-    }
-
     fn shape(&self, [mask, a, b]: [Shape; 3]) -> Result<Shape, ShapeError> {
         mask.broadcast(a)?.broadcast(b)
     }
@@ -424,10 +408,6 @@ pub struct Add;
 impl Op<2> for Add {
     crate::entry_points!(Op<2>);
 
-    fn is_elementwise(&self) -> bool {
-        true
-    }
-
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)
     }
@@ -450,10 +430,6 @@ pub struct Sub;
 
 impl Op<2> for Sub {
     crate::entry_points!(Op<2>);
-
-    fn is_elementwise(&self) -> bool {
-        true
-    }
 
     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
         a.broadcast(b)

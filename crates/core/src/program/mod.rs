@@ -4,7 +4,6 @@ mod call;
 mod compare;
 mod engine;
 mod examples;
-mod fused;
 pub(crate) mod inputs;
 mod plan;
 mod recorded;

@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 use crate::error::rethrow;
 use crate::op::Cotangent;
 use crate::params::param::ParamId;
-use crate::program::fused::{LARGE, Run, RunSlots};
 use crate::tape::notes::Repeat;
 use crate::tape::record::{Content, Kind, Record, TapeView};
 use crate::{Float, Gradients, Shape, Tensor};
@@ -22,8 +21,6 @@ const SMALL: usize = 1 << 12;
 pub(crate) struct Plan<F: Float> {
     forward: Vec<Forward>,
     backward: Vec<Backward>,
-    /// Elementwise operations that run together.
-    runs: Vec<Run<F>>,
     /// The slot of the output's cotangent, if it depends on a parameter.
     seed: Option<u32>,
     /// The parameters that gradients arrive at, and their leaves, in the order of the gradients.
@@ -47,8 +44,6 @@ enum How {
     InPlace,
     /// Into new memory: a large value, or one that shares the memory of another.
     Anew,
-    /// With the operations of this run.
-    Together(u32),
     Draw,
     /// From this node.
     Copy(u32),
@@ -64,8 +59,6 @@ struct Backward {
     slot: u32,
     /// Whether the value is dropped here.
     drops: bool,
-    /// The run that ends with this node, in place of all that is above.
-    run: Option<(u32, RunSlots)>,
 }
 
 impl<F: Float> Plan<F> {
@@ -108,8 +101,6 @@ impl<F: Float> Plan<F> {
         let leaves = leaves.filter(|&(_, leaf)| record.nodes[leaf as usize].tracked);
         let leaves = leaves.collect::<Vec<_>>();
         let wants = wants(record, &leaves);
-        let is_output = |node: u32| record.updates.iter().any(|&(_, own)| own == node);
-        let runs = group(record, shapes, &mut forward, &wants, is_output);
         let mut sweep = Sweep {
             record,
             shapes,
@@ -117,12 +108,11 @@ impl<F: Float> Plan<F> {
             slot_of: vec![None; shapes.len()],
             slots: Slots::default(),
         };
-        let (backward, seed) = sweep.plan(output, &leaves, &forward, &runs);
+        let (backward, seed) = sweep.plan(output, &leaves, &forward);
         let slots = sweep.slots;
         Some(Self {
             forward,
             backward,
-            runs,
             seed,
             params: leaves,
             memory: (0..slots.count).map(|_| Tensor::nothing()).collect(),
@@ -147,11 +137,6 @@ impl<F: Float> Plan<F> {
                         current = id;
                         record.forward_again(id, shapes[id])
                     }
-                    How::Together(run) => {
-                        current = id;
-                        self.runs[run as usize].compute(record);
-                        continue;
-                    }
                     How::Draw => record.draw_again(id, shapes[id], key),
                     How::Copy(source) => record.nodes[source as usize].value().clone(),
                 };
@@ -173,7 +158,7 @@ impl<F: Float> Plan<F> {
         gradients: &mut Gradients<F>,
     ) {
         let mut current = output as usize;
-        let Self { backward, runs, memory, arrived, .. } = self;
+        let Self { backward, memory, arrived, .. } = self;
         let swept = catch_unwind(AssertUnwindSafe(|| {
             // A run that panicked may have left some.
             arrived.fill(false);
@@ -184,11 +169,6 @@ impl<F: Float> Plan<F> {
             }
             for step in &*backward {
                 let (id, slot) = (step.node as usize, step.slot as usize);
-                if let Some((run, slots)) = &step.run {
-                    current = id;
-                    runs[*run as usize].differentiate(record, slots, memory, arrived);
-                    continue;
-                }
                 if !step.wanted.is_empty() && std::mem::take(&mut arrived[slot]) {
                     current = id;
                     let node = &record.nodes[id];
@@ -245,7 +225,6 @@ impl<F: Float> Plan<F> {
         Self {
             forward: self.forward.clone(),
             backward: self.backward.clone(),
-            runs: self.runs.iter().map(Run::copy).collect(),
             seed: self.seed,
             params: self.params.clone(),
             memory: self.memory.iter().map(|_| Tensor::nothing()).collect(),
@@ -286,43 +265,6 @@ fn wants<F: Float>(record: &Record<F>, params: &[(ParamId, u32)]) -> Vec<bool> {
     wants
 }
 
-/// Groups large elementwise operations that follow each other: the first of them stands for the run.
-fn group<F: Float>(
-    record: &Record<F>,
-    shapes: &[Shape],
-    forward: &mut Vec<Forward>,
-    wants: &[bool],
-    is_output: impl Fn(u32) -> bool,
-) -> Vec<Run<F>> {
-    let mut runs = Vec::new();
-    let mut at = 0;
-    while at < forward.len() {
-        let shape = shapes[forward[at].node as usize];
-        let joins = |step: &&Forward| {
-            matches!(step.how, How::Anew) && Run::accepts(record, shapes, step.node, shape, wants)
-        };
-        let count = forward[at..].iter().take_while(joins).count();
-        if shape.numel() < LARGE || count < 2 {
-            at += count.max(1);
-            continue;
-        }
-        let nodes = forward[at..at + count].iter().map(|step| step.node).collect::<Vec<_>>();
-        let is_read = |node: u32| {
-            let reads = |step: &Forward| {
-                let copies = matches!(step.how, How::Copy(source) if source == node);
-                copies || record.nodes[step.node as usize].inputs.contains(&node)
-            };
-            is_output(node) || forward[at + count..].iter().any(reads)
-        };
-        let run = Run::new(record, shapes, &nodes, wants, is_read);
-        forward[at].how = How::Together(runs.len() as u32);
-        forward.drain(at + 1..at + count);
-        runs.push(run);
-        at += 1;
-    }
-    runs
-}
-
 /// The plan of a sweep in the making.
 struct Sweep<'a, F: Float> {
     record: &'a Record<F>,
@@ -340,33 +282,17 @@ impl<F: Float> Sweep<'_, F> {
         output: u32,
         params: &[(ParamId, u32)],
         forward: &[Forward],
-        runs: &[Run<F>],
     ) -> (Vec<Backward>, Option<u32>) {
         for &(_, leaf) in params {
             self.slot_of[leaf as usize] = Some(self.slots.new_slot());
         }
         let seed = self.wants[output as usize].then(|| self.slot(output));
-        let count = self.record.nodes.len();
-        let (mut anew, mut run_of) = (vec![false; count], vec![None; count]);
-        for step in forward {
-            match step.how {
-                How::Anew => anew[step.node as usize] = true,
-                How::Together(run) => {
-                    runs[run as usize].nodes.iter().for_each(|&id| run_of[id as usize] = Some(run));
-                }
-                _ => (),
-            }
-        }
-        let mut backward = Vec::new();
-        for id in (0..=output).rev() {
-            if let Some(run) = run_of[id as usize] {
-                if runs[run as usize].nodes.last() == Some(&id) {
-                    backward.push(self.run(run, &runs[run as usize]));
-                }
-            } else if self.record.nodes[id as usize].kind == Kind::Op {
-                backward.extend(self.operation(id, anew[id as usize]));
-            }
-        }
+        let mut anew = vec![false; self.record.nodes.len()];
+        forward.iter().for_each(|step| anew[step.node as usize] = matches!(step.how, How::Anew));
+        let record = self.record;
+        let operations =
+            (0..=output).rev().filter(|&id| record.nodes[id as usize].kind == Kind::Op);
+        let backward = operations.filter_map(|id| self.operation(id, anew[id as usize])).collect();
         (backward, seed)
     }
 
@@ -392,25 +318,7 @@ impl<F: Float> Sweep<'_, F> {
             self.slots.give(own, self.size(node));
         }
         let slot = own.unwrap_or(0);
-        (own.is_some() || drops).then_some(Backward { node, wanted, slot, drops, run: None })
-    }
-
-    fn run(&mut self, number: u32, run: &Run<F>) -> Backward {
-        let mut slots = RunSlots::default();
-        for (k, &node) in run.nodes.iter().enumerate() {
-            if let Some(slot) = self.slot_of[node as usize] {
-                slots.arriving.push((run.place_of(k), slot));
-            }
-        }
-        for (place, input) in run.leaving(self.wants).collect::<Vec<_>>() {
-            slots.leaving.push((place, self.slot(input)));
-        }
-        for &(_, slot) in &slots.arriving {
-            self.slots.give(slot, self.size(run.nodes[0]));
-        }
-        let node = run.nodes[0];
-        let run = Some((number, slots));
-        Backward { node, wanted: SmallVec::new(), slot: 0, drops: false, run }
+        (own.is_some() || drops).then_some(Backward { node, wanted, slot, drops })
     }
 }
 

@@ -14,9 +14,6 @@ trait AnyOp: Debug + Clone + Send + Sync + 'static {
     fn flow(&self) -> Flow {
         Flow::Through
     }
-    fn is_elementwise(&self) -> bool {
-        false
-    }
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
     fn compute<F: Float>(
         &self,
@@ -63,10 +60,6 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
 
     fn flow(&self) -> Flow {
         AnyOp::flow(self)
-    }
-
-    fn is_elementwise(&self) -> bool {
-        AnyOp::is_elementwise(self)
     }
 
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
@@ -149,9 +142,6 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
     type Op = O;
     fn flow(&self) -> Flow {
         self.0.flow()
-    }
-    fn is_elementwise(&self) -> bool {
-        self.0.is_elementwise()
     }
     fn shape(&self, x: &[&Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
         self.0.shape(fixed(x).map(|x: &Shape| *x))

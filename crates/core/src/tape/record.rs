@@ -256,8 +256,6 @@ pub(crate) struct TapeView<'a, F: Float> {
 pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send + Sync {
     fn name(&self) -> String;
     fn flow(&self) -> Flow;
-    /// Whether the operation acts on each element by itself.
-    fn is_elementwise(&self) -> bool;
     /// Shape of the value, or the mistake in the shapes of the inputs.
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
     /// The value, or the mistake in the shapes.

@@ -185,3 +185,32 @@ fn a_gradient_penalty_trains_parameters() {
     assert_eq!(loss, 4.0 * 0.25 + 4.0 * 4.0 * 9.0);
     assert_eq!(gradients.get(&w).unwrap().to_vec(), [4.0, -144.0]);
 }
+
+#[test]
+fn a_loss_made_of_pieces_is_a_parabola_at_error_zero() {
+    use wengert::nn::SmoothL1;
+    assert_eq!(derivatives(0.3, 2, |x| x.huber(0.3)), [0.0, 1.0]);
+    assert_eq!(
+        derivatives(0.3, 2, |x| x.smooth_l1_with(0.3, SmoothL1::new().beta(0.5))),
+        [0.0, 2.0]
+    );
+}
+
+/// `1 - x^2` in their derivatives has the derivative `-2 x` to all digits.
+#[test]
+fn inverse_functions_near_zero_and_at_their_poles() {
+    let x = 1e-12;
+    for (second, sign) in [
+        (derivatives(x, 2, |x| x.asin())[1], 1.0),
+        (derivatives(x, 2, |x| x.acos())[1], -1.0),
+        (derivatives(x, 2, |x| x.atanh())[1], 2.0),
+    ] {
+        assert!((second / (sign * x) - 1.0).abs() < 1e-12, "{second:e}");
+    }
+    let tape = Tape::new();
+    let x = tape.variable(&Tensor::scalar(1.0));
+    for (y, sign) in [(x.asin(), 1.0), (x.acos(), -1.0), (x.atanh(), 1.0)] {
+        let first = grad(y, &[x])[0];
+        assert_eq!([first, grad(first, &[x])[0]].map(|g| g.item()), [sign * f64::INFINITY; 2]);
+    }
+}

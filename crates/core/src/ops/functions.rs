@@ -194,10 +194,22 @@ fn below<M: Elementwise>(x: &M, bound: f64) -> M {
     x.combine(Less, &x.filled(bound))
 }
 
-/// `1 - x^2`, to full accuracy where `x` is close to 1 or -1.
-#[inline(always)]
-fn one_minus_square<M: Elementwise>(x: &M) -> M {
-    x.neg().add_scalar(1.0) * x.add_scalar(1.0)
+/// `1 - x^2`, to full accuracy where `x` is close to 1 or -1. The derivative of the product would not be `-2 x` to full
+/// accuracy near 0, and NaN where a cotangent is infinite and a factor 0.
+#[derive(Clone, Copy, Debug)]
+struct OneMinusSquare;
+
+impl UnaryOp for OneMinusSquare {
+    crate::entry_points!(Op<1>);
+
+    #[inline(always)]
+    fn value<F: Float>(&self, x: F) -> F {
+        (F::ONE - x) * (F::ONE + x)
+    }
+    #[inline(always)]
+    fn derivative<M: Elementwise>(&self, x: &M, _: &M) -> M {
+        x.mul_scalar(-2.0)
+    }
 }
 
 /// `x` limited to `low..=high`; NaN stays NaN.
@@ -272,9 +284,9 @@ unary_functions! {
     /// Tangent of an angle in radians.
     Tan tan() |x| x.tan() => |_, y| y.square() + 1.0, (-1.2, 1.2), [];
     /// Inverse sine, in `-pi/2..=pi/2`; the derivative at -1 and 1 is inf; NaN outside `-1..=1`.
-    Asin asin() |x| x.asin() => |x, _| one_minus_square(x).rsqrt(), (-0.8, 0.8), [];
+    Asin asin() |x| x.asin() => |x, _| x.map(OneMinusSquare).rsqrt(), (-0.8, 0.8), [];
     /// Inverse cosine, in `0..=pi`; the derivative at -1 and 1 is -inf; NaN outside `-1..=1`.
-    Acos acos() |x| x.acos() => |x, _| -one_minus_square(x).rsqrt(), (-0.8, 0.8), [];
+    Acos acos() |x| x.acos() => |x, _| -x.map(OneMinusSquare).rsqrt(), (-0.8, 0.8), [];
     /// Inverse tangent, in `-pi/2..=pi/2`.
     Atan atan() |x| x.atan() => |x, _| (x.square() + 1.0).recip(), (-4.0, 4.0), [];
     /// Hyperbolic sine `(exp(x) - exp(-x)) / 2`.
@@ -290,7 +302,7 @@ unary_functions! {
         => |x, _| x.add_scalar(-1.0).rsqrt() * x.add_scalar(1.0).rsqrt(), (1.3, 6.0), [];
     /// Inverse hyperbolic tangent, `ln((1 + x) / (1 - x)) / 2`: inf at 1 and -inf at -1, where the derivative
     /// is inf; NaN outside `-1..=1`.
-    Atanh atanh() |x| x.atanh() => |x, _| one_minus_square(x).recip(), (-0.8, 0.8), [];
+    Atanh atanh() |x| x.atanh() => |x, _| x.map(OneMinusSquare).recip(), (-0.8, 0.8), [];
     /// Error function.
     Erf erf() |x| x.erf() => |x, _| (-x.square()).exp() * FRAC_2_SQRT_PI, (-2.0, 2.0), [];
     /// Complementary error function, `1 - erf(x)`, accurate where it is small.

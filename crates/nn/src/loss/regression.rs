@@ -86,9 +86,11 @@ pub(super) fn huber<'t, F: Float>(
     Huber { delta, reduction }: Huber,
 ) -> Var<'t, F> {
     let target = target_for("huber", x, target);
-    let distance = (x - target).abs();
+    let error = x - target;
+    // The parabola is one of the error: through `abs`, its second derivative at 0 would be 0.
+    let (distance, parabola) = (error.abs(), error.square() * 0.5);
     let line = (distance - delta / 2.0) * delta;
-    reduction.apply(distance.less(delta).where_cond(distance.square() * 0.5, line))
+    reduction.apply(distance.less(delta).where_cond(parabola, line))
 }
 
 #[track_caller]
@@ -98,8 +100,8 @@ pub(super) fn smooth_l1<'t, F: Float>(
     SmoothL1 { beta, reduction }: SmoothL1,
 ) -> Var<'t, F> {
     let target = target_for("smooth_l1", x, target);
-    let distance = (x - target).abs();
-    let parabola = distance * (distance * (0.5 / beta));
+    let error = x - target;
+    let (distance, parabola) = (error.abs(), error * (error * (0.5 / beta)));
     reduction.apply(distance.less(beta).where_cond(parabola, distance - beta / 2.0))
 }
 

@@ -23,7 +23,7 @@
 //! | to | use |
 //! | --- | --- |
 //! | hold numbers | [`Tensor`], [`Indices`] for labels and tokens |
-//! | compute with them | methods of [`Tensor`] and [`Var`]: [`UnaryOps`], [`BinaryOps`], [`MatmulOps`], [`ReduceOps`], [`MovementOps`], [`IndexOps`], [`WindowOps`], [`einsum`] |
+//! | compute with them | methods of [`Tensor`] and [`Var`]: [`UnaryOps`], [`BinaryOps`], [`MatmulOps`], [`LinalgOps`], [`ReduceOps`], [`OrderOps`], [`MovementOps`], [`IndexOps`], [`WindowOps`], [`einsum`] |
 //! | differentiate | [`gradients`] for training; [`Tape`], [`Var`], [`grad`], [`hessian`], [`jvp`], [`hvp`] for any order |
 //! | check derivatives | [`check_gradients`], [`check_model`] |
 //! | write a model | [`Param`], [`params!`](prelude::params), [`Module`], layers such as [`Linear`] and [`Sequential`]: all are in [`nn`] |
@@ -67,13 +67,13 @@ pub use wengert_train as train;
 pub use wengert_core::{
     Against, Arithmetic, Axes, AxisList, BinaryOp, BinaryOps, Buffer, Check, Checked, ConvOptions,
     CostSum, Cotangent, Elementwise, Float, Flow, Gradients, IndexOp, IndexOps, Indices, Input,
-    InputLeaf, InputTape, LayerName, LayerTrace, Leaf, LeafMut, LeafNode, ManyOp, MatmulOps,
-    Mismatch, MovementOps, NotFinite, Op, OpCost, Operand, Outputs, Padding, Param, ParamId,
-    Params, Path, Pooling, Profile, Program, Random, ReduceOps, ReshapeTo, Seeded, SeededProgram,
-    Shape, ShapeError, ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var, WindowOps,
-    check_gradients, check_model, einsum, empty_cache, eval_shape, evaluate, grad, gradients,
-    gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, profile, rand, seeded,
-    vectorized, vjp,
+    InputLeaf, InputTape, LayerName, LayerTrace, Leaf, LeafMut, LeafNode, LinalgOps, ManyOp,
+    MatmulOps, Mismatch, MovementOps, NotFinite, Op, OpCost, Operand, OrderOps, Outputs, Padding,
+    Param, ParamId, Params, Path, Pooling, Profile, Program, Random, ReduceOps, ReshapeTo, Seeded,
+    SeededProgram, Shape, ShapeError, ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var,
+    WindowOps, check_gradients, check_model, einsum, empty_cache, eval_shape, evaluate, grad,
+    gradients, gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, profile, rand,
+    seeded, vectorized, vjp,
 };
 pub use wengert_nn::optim::Optimizer;
 pub use wengert_nn::{
@@ -99,7 +99,7 @@ macro_rules! contents {
         "| for | names |\n\
          | --- | --- |\n\
          | tensors | [`Tensor`], [`tensor!`](tensor), [`Indices`], [`Shape`] |\n\
-         | their methods | [`UnaryOps`], [`BinaryOps`], [`MatmulOps`], [`ReduceOps`], [`MovementOps`], [`IndexOps`], [`WindowOps`], [`einsum`] |\n\
+         | their methods | [`UnaryOps`], [`BinaryOps`], [`MatmulOps`], [`LinalgOps`], [`ReduceOps`], [`OrderOps`], [`MovementOps`], [`IndexOps`], [`WindowOps`], [`einsum`] |\n\
          | derivatives | [`gradients`], [`evaluate`], [`seeded`], [`Gradients`], [`Program`]; [`Tape`], [`Var`], [`grad`], [`vjp`], [`jvp`], [`hvp`], [`jacobian`], [`hessian`] |\n\
          | models | [`Param`], [`Buffer`], [`params!`](params), [`Params`], [`Module`], [`Sequential`], [`init`], [`summary`](summary()), [`check_shapes`] |\n\
          | layers | [`Linear`], [`Conv2d`], [`BatchNorm2d`], [`Dropout`], [`Embedding`], [`Lstm`], [`MultiHeadAttention`], [`TransformerBlock`] and more below |\n\
@@ -132,7 +132,7 @@ macro_rules! precision {
         pub type Program<'a, M, I> = crate::core::Program<'a, M, I, $F>;
 
         pub use crate::core::{
-            BinaryOps, ConvOptions, IndexOps, Indices, MatmulOps, MovementOps, Padding, Params,
+            BinaryOps, ConvOptions, IndexOps, Indices, LinalgOps, MatmulOps, MovementOps, OrderOps, Padding, Params,
             Pooling, ReduceOps, Shape, UnaryOps, WindowOps, einsum, evaluate, grad, gradients,
             gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, vjp,
         };
@@ -231,6 +231,8 @@ pub mod guide {
                 "[`IndexOps`]: crate::IndexOps\n",
                 "[`MatmulOps`]: crate::MatmulOps\n",
                 "[`BinaryOps`]: crate::BinaryOps\n",
+                "[`LinalgOps`]: crate::LinalgOps\n",
+                "[`OrderOps`]: crate::OrderOps\n",
                 "[`ReduceOps`]: crate::ReduceOps\n",
                 "[`MovementOps`]: crate::MovementOps\n",
                 "[`WindowOps`]: crate::WindowOps\n",

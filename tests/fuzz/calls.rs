@@ -12,8 +12,8 @@ use std::sync::Once;
 
 use wengert::core::ops;
 use wengert::{
-    BinaryOps, ConvOptions, Float, IndexOps, Indices, MatmulOps, MovementOps, Padding, Pooling,
-    ReduceOps, Shape, Tape, Tensor, UnaryOps, Value, WindowOps, einsum,
+    BinaryOps, ConvOptions, Float, IndexOps, Indices, LinalgOps, MatmulOps, MovementOps, OrderOps,
+    Padding, Pooling, ReduceOps, Shape, Tape, Tensor, UnaryOps, Value, WindowOps, einsum,
 };
 
 /// Sizes are small or so large that no machine has the memory: nothing in between fills it.
@@ -165,7 +165,7 @@ fn on_tensor<F: Float>(args: &mut Arguments<'_>, x: &Tensor<F>) -> Tensor<F> {
 /// One call on tensors or variables: `x` and `y` are operands.
 fn on_value<V: Value>(args: &mut Arguments<'_>, x: &V, y: &V, z: &V) -> V {
     let first = |parts: Vec<V>| parts.into_iter().next().unwrap_or_else(|| x.clone());
-    match args.below(77) {
+    match args.below(86) {
         0 => x.reshape(&args.extents()[..]),
         1 => x.reshape([args.signed(), args.signed()]),
         2 => x.reshape([-1, args.signed(), args.signed()]),
@@ -256,6 +256,15 @@ fn on_value<V: Value>(args: &mut Arguments<'_>, x: &V, y: &V, z: &V) -> V {
         73 => x.adaptive_avg_pool2d(args.pair()),
         74 => x.upsample_nearest1d(args.size()),
         75 => x.upsample_nearest2d(args.pair()),
+        76 => x.sort(args.axis(), args.flag()) + x.cummax(args.axis()),
+        77 => x.topk(args.size(), args.axis(), args.flag()),
+        78 => x.sort_by(y, args.axis(), args.flag()),
+        79 => x.solve(y),
+        80 => x.solve_triangular(y, args.flag()),
+        81 => x.inv() + x.cholesky(),
+        82 => x.det() * x.slogdet().1,
+        83 => x.qr().0.matmul(x.qr().1),
+        84 => x.eigh().1 * x.eigvalsh(),
         _ => function(args, x),
     }
 }

@@ -4,6 +4,7 @@
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
 
+mod linalg;
 mod losses;
 mod norms;
 mod pytorch;

@@ -6,6 +6,8 @@ mod einsum;
 mod elementwise;
 mod graphs;
 mod index;
+mod linalg;
+mod order;
 mod program;
 mod reduce;
 mod shape;

@@ -53,8 +53,8 @@ pub use kernels::vectorized;
 pub use op::entry;
 pub use op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value};
 pub use ops::{
-    BinaryOp, BinaryOps, ConvOptions, Elementwise, IndexOps, MatmulOps, MovementOps, Operand,
-    Padding, Pooling, ReduceOps, UnaryOp, UnaryOps, WindowOps, einsum,
+    BinaryOp, BinaryOps, ConvOptions, Elementwise, IndexOps, LinalgOps, MatmulOps, MovementOps,
+    Operand, OrderOps, Padding, Pooling, ReduceOps, UnaryOp, UnaryOps, WindowOps, einsum,
 };
 pub use params::param::{Buffer, Param, ParamId};
 pub use params::{Leaf, LeafMut, Params, Path};

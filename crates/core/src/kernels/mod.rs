@@ -5,8 +5,10 @@
 
 mod block;
 mod broadcast;
+mod choose;
 mod depthwise;
 mod halve;
+pub(crate) mod linalg;
 mod map;
 mod matmul;
 mod nest;
@@ -22,6 +24,7 @@ mod window;
 use multiversion::multiversion;
 
 pub(crate) use broadcast::{broadcast1, broadcast2};
+pub(crate) use choose::{Choice, choose, search_sorted};
 pub(crate) use map::{zip1, zip2, zip3};
 pub(crate) use matmul::{batch, matmul};
 pub(crate) use norm::norm;

@@ -2,10 +2,12 @@
 
 use super::broadcast::Sum;
 use super::movement::MovementOps;
+use super::order::chosen;
 use super::scan::{Cumsum, cumprod, prod};
 use super::softmax::{LogSoftmax, LogSumExp, Softmax};
 use super::statistics::{Max, mean, min, norm, not_empty, std, var};
 use crate::error::expect_shape;
+use crate::kernels::Choice;
 use crate::op::{Op, Value};
 use crate::shape::{Axes, AxisList};
 
@@ -212,6 +214,22 @@ pub trait ReduceOps: Value {
     #[track_caller]
     fn cumprod(&self, axis: isize) -> Self {
         cumprod(self, expect_shape!(self.shape().axis(axis)))
+    }
+
+    /// Returns for each element the largest up to it along one axis; NaN wins. The last of equal elements gets the
+    /// gradient ([`torch.cummax`](https://docs.pytorch.org/docs/stable/generated/torch.cummax.html)).
+    #[track_caller]
+    fn cummax(&self, axis: isize) -> Self {
+        let axis = expect_shape!(self.shape().axis(axis));
+        chosen(self, self, axis, Choice::Running { smallest: false })
+    }
+
+    /// Returns for each element the smallest up to it along one axis; NaN wins. The last of equal elements gets the
+    /// gradient ([`torch.cummin`](https://docs.pytorch.org/docs/stable/generated/torch.cummin.html)).
+    #[track_caller]
+    fn cummin(&self, axis: isize) -> Self {
+        let axis = expect_shape!(self.shape().axis(axis));
+        chosen(self, self, axis, Choice::Running { smallest: true })
     }
 }
 

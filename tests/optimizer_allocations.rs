@@ -63,6 +63,9 @@ fn a_steady_step_of_a_whole_recipe_allocates_nothing() {
          non_finite = 'skip'\nlr = { kind = 'cosine', lr = 0.1, t_max = 9, warmup_steps = 3 }\n\
          [[groups]]\nparams = 'bias'\nkind = 'lion'\nlr = { kind = 'plateau', lr = 0.1 }",
         "kind = 'momentum'\naccumulate = 4",
+        "kind = 'adamw'\nclip_norm = { kind = 'step', lr = 1, step_size = 3 }\n\
+         betas = [{ kind = 'one_cycle_momentum', total_steps = 20 }, 0.99]\n\
+         weight_decay = { kind = 'joined', milestones = [9], pieces = [0.1, { kind = 'cosine', lr = 1, t_max = 9 }] }",
         "kind = 'nadam'\nweight_decay = 0.1\nunused_parameters = 'skip'\n\
          [[groups]]\nparams = 'weight'\nfrozen = true",
         "lr = { kind = 'joined', milestones = [3], pieces = [1, { kind = 'step', lr = 1, step_size = 2 }] }\n\

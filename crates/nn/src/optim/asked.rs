@@ -125,20 +125,23 @@ impl Asked<'_> {
         length: Option<usize>,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        *self.of = Type::List(Box::new(Type::Open), length);
-        let samples: Vec<Value>;
-        let values = match &self.value.data {
-            Data::Sample => {
-                samples = (0..length.unwrap_or(1)).map(|_| Value::sample()).collect();
-                &samples
-            }
-            Data::Array(values) if length.is_none_or(|length| length == values.len()) => values,
-            _ => return Err(self.unlike()),
-        };
         let mut of = Type::Open;
-        let read = visitor.visit_seq(Elements { values: values.iter(), of: &mut of });
-        *self.of = Type::List(Box::new(of), length);
-        read
+        match &self.value.data {
+            Data::Sample => {
+                let samples: Vec<_> = (0..length.unwrap_or(1)).map(|_| Value::sample()).collect();
+                let read = visitor.visit_seq(Elements { values: samples.iter(), of: &mut of });
+                *self.of = Type::List(Box::new(of), length);
+                read
+            }
+            // The type is not noted, which would allocate: a step reads settings that follow schedules.
+            Data::Array(values) if length.is_none_or(|length| length == values.len()) => {
+                visitor.visit_seq(Elements { values: values.iter(), of: &mut of })
+            }
+            _ => {
+                *self.of = Type::List(Box::new(of), length);
+                Err(self.unlike())
+            }
+        }
     }
 
     fn table<'de, V: Visitor<'de>>(self, fields: Fields, visitor: V) -> Result<V::Value, Refused> {

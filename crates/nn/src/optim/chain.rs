@@ -9,13 +9,14 @@
 //! depend on where a chunk ends or on the number of threads.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use wengert_core::{Float, Shape, Tensor};
 
+use super::body::{Body, Entry};
 use super::chunks::{CHUNK, LONG_CHUNK, both, middle, sum_of_squares};
 use super::rule::{Scope, StepContext};
-use super::transform::{ErasedRule, ErasedTensorRule, Transform, Work};
+use super::scheduled::Resolved;
+use super::transform::{ErasedRule, Transform, Work, accepted};
 
 /// The transforms of a recipe, ready to run in precision `F`.
 ///
@@ -56,21 +57,10 @@ pub struct Chain<F: Float> {
     pub(super) width: usize,
     /// Number of elements that go through a pass together.
     pub(super) chunk: usize,
-}
-
-/// A transform, with its name in the state.
-#[derive(Debug)]
-pub(super) struct Entry<F: Float> {
-    pub(super) name: String,
-    pub(super) body: Body<F>,
-}
-
-#[derive(Debug)]
-pub(super) enum Body<F: Float> {
-    /// An elementwise rule, and its slots among those of the chain.
-    Elements(Arc<dyn ErasedRule<F>>, Range<usize>),
-    /// A rule for whole tensors, and its index in [`ChainState::tensors`].
-    Tensor(Arc<dyn ErasedTensorRule<F>>, usize),
+    /// Settings that follow schedules.
+    pub(super) resolved: Vec<Resolved>,
+    /// The step whose settings the transforms have.
+    pub(super) step: Option<u64>,
 }
 
 /// Passes that need no norm over the model in between.
@@ -114,12 +104,21 @@ impl<F: Float> Chain<F> {
     /// If there are none, or one of them is a solver.
     #[track_caller]
     pub fn new(transforms: &[Transform]) -> Self {
+        let mut chain = Self::unresolved(transforms);
+        chain.set_step(0);
+        chain
+    }
+
+    /// Creates a chain whose settings by schedule are yet those that [`Transform`] was made with.
+    #[track_caller]
+    pub(super) fn unresolved(transforms: &[Transform]) -> Self {
         assert!(!transforms.is_empty(), "optimizer chain: no rule");
-        let (entries, phases) = (Vec::new(), Vec::new());
-        let mut chain = Chain { entries, phases, width: 0, chunk: LONG_CHUNK };
+        let (entries, phases, resolved) = (Vec::new(), Vec::new(), Vec::new());
+        let mut chain =
+            Chain { entries, phases, width: 0, chunk: LONG_CHUNK, resolved, step: None };
         let mut tensors = 0;
         for (i, transform) in transforms.iter().enumerate() {
-            let (body, before, barrier) = match transform.work::<F>() {
+            let (mut body, before, barrier) = match transform.work::<F>() {
                 Work::Rule(rule) => {
                     let slots = chain.width..chain.width + rule.state().len();
                     chain.width = slots.end;
@@ -140,6 +139,11 @@ impl<F: Float> Chain<F> {
                 0 => transform.kind().to_owned(),
                 others => format!("{}#{}", transform.kind(), others + 1),
             };
+            if !transform.scheduled.is_empty() {
+                let (settings, scheduled) = (transform.first(), transform.scheduled.clone());
+                accepted(transform.kind(), body.make_own(&settings));
+                chain.resolved.push(Resolved { entry: i, settings, scheduled });
+            }
             chain.entries.push(Entry { name, body });
         }
         let mut passes = chain.phases.iter().flat_map(|phase| &phase.passes);
@@ -224,7 +228,7 @@ impl<F: Float> Chain<F> {
         param: &Tensor<F>,
         state: &mut ChainState<F>,
     ) {
-        self.check(update, param, state);
+        self.check(context, update, param, state);
         if let Err(mistake) = self.try_advance(phase, context, update, param, state) {
             panic!("optimizer chain: {mistake}");
         }
@@ -257,7 +261,7 @@ impl<F: Float> Chain<F> {
         param: &mut Tensor<F>,
         state: &mut ChainState<F>,
     ) {
-        self.check(update, param, state);
+        self.check(context, update, param, state);
         if let Err(mistake) = self.try_finish(context, update, param, state) {
             panic!("optimizer chain: {mistake}");
         }
@@ -307,7 +311,18 @@ impl<F: Float> Chain<F> {
     }
 
     #[track_caller]
-    fn check(&self, update: &Tensor<F>, param: &Tensor<F>, state: &ChainState<F>) {
+    fn check(
+        &self,
+        context: StepContext,
+        update: &Tensor<F>,
+        param: &Tensor<F>,
+        state: &ChainState<F>,
+    ) {
+        assert!(
+            self.resolved.is_empty() || self.step == Some(context.step),
+            "optimizer chain: some settings follow schedules; call `set_step({})` first",
+            context.step
+        );
         let (own, given) = (param.shape(), update.shape());
         assert!(
             own == given,

@@ -98,6 +98,7 @@ impl<F: Float> Optimizer<F> {
             return Err(format!("`{}` calls the loss itself; use `minimize`", solver.kind()));
         }
         self.check_start(model)?;
+        self.set_step()?;
         let waiting = self.accumulated.as_ref().map_or(0, |(_, waiting)| *waiting);
         let is_due = waiting + 1 >= self.recipe.accumulate();
         self.check_gradients(model, Some(grads), is_due)?;
@@ -126,6 +127,7 @@ impl<F: Float> Optimizer<F> {
     pub(super) fn try_flush(&mut self, model: &mut dyn Params<F>) -> Checked<()> {
         if self.accumulated.is_some() {
             self.check_start(model)?;
+            self.set_step()?;
             self.check_gradients(model, None, true)?;
         }
         match self.accumulated.take() {
@@ -151,6 +153,14 @@ impl<F: Float> Optimizer<F> {
                 plan.lr.kind()
             )),
         }
+    }
+
+    /// Gives the settings that follow schedules their values for the next step.
+    fn set_step(&mut self) -> Checked<()> {
+        for chain in self.plans.iter_mut().filter_map(|plan| plan.chain.as_mut()) {
+            chain.try_set_step(self.steps).map_err(|invalid| chain.out_of_range(&invalid))?;
+        }
+        Ok(())
     }
 
     /// Starts to wait for the first metric.

@@ -13,6 +13,7 @@
 //! * [`Chain`]: the transforms, ready to run, for training loops without an [`Optimizer`].
 
 mod asked;
+mod body;
 mod chain;
 mod chunks;
 mod compiled;
@@ -28,9 +29,11 @@ mod recipe;
 mod reflect;
 mod refused;
 mod report;
+mod resolve;
 mod rule;
 mod rules;
 mod schedule;
+mod scheduled;
 mod state;
 mod toml;
 mod transform;

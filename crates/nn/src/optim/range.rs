@@ -36,6 +36,11 @@ impl InvalidSetting {
         InvalidSetting { index: Some(index), ..self }
     }
 
+    /// Says at which step a setting that follows a schedule is out of its range.
+    pub(crate) fn at_step(self, step: u64) -> Self {
+        InvalidSetting { message: format!("{} at step {step}", self.message), ..self }
+    }
+
     /// Returns the name of the setting.
     pub fn key(&self) -> &'static str {
         self.key

@@ -94,6 +94,15 @@ impl Plan {
         Plan::of(lr.into(), accepted(A::KIND, alias.transforms()))
     }
 
+    /// Creates a plan of one transform, for example one whose settings follow schedules: [`Transform::scheduled`].
+    ///
+    /// # Panics
+    /// If a setting of the rate is out of range.
+    #[track_caller]
+    pub fn from_transform(lr: impl Into<Rate>, transform: Transform) -> Self {
+        Plan::of(lr.into(), vec![transform])
+    }
+
     #[track_caller]
     fn of(lr: Rate, chain: Vec<Transform>) -> Self {
         if let Err(invalid) = lr.check() {

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use wengert_core::{Float, Gradients, Leaf, Params, Path, Shape, Tensor};
 
-use super::chain::{Body, Chain, ChainState};
+use super::body::Body;
+use super::chain::{Chain, ChainState};
 use super::driver::{Optimizer, ParamState, plans};
 use super::report::{LoadReport, RestoreError};
 use super::rule::Rule;
@@ -310,6 +311,10 @@ impl<F: Float> Optimizer<F> {
             }
             None => from.optional(ACCUMULATED.to_owned(), |n| is_count(n) && n >= 1.0),
         };
+        // The settings that the values of the state belong to. A mistake in them is one of the next step.
+        for chain in new.plans.iter_mut().filter_map(|plan| plan.chain.as_mut()) {
+            let _ = chain.try_set_step(new.steps.saturating_sub(1));
+        }
         let mut sum = Vec::new();
         model.visit(Path::ROOT, &mut |path, leaf| {
             let Leaf::Param(param) = leaf else { return };

@@ -11,6 +11,8 @@ use super::elements::Elements;
 use super::range::InvalidSetting;
 use super::reflect;
 use super::rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule};
+use super::scheduled::ScheduledSetting;
+use super::value::Value;
 
 /// A [`Rule`], [`TensorRule`] or [`Solver`] of any type.
 ///
@@ -28,10 +30,12 @@ use super::rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorR
 #[derive(Clone, Debug)]
 pub struct Transform {
     kind: &'static str,
-    settings: Arc<toml::Table>,
+    /// Settings; those that follow a schedule have their first value.
+    pub(super) settings: Arc<toml::Table>,
     order: &'static [&'static str],
-    single: Work<f32>,
-    double: Work<f64>,
+    pub(super) scheduled: Vec<ScheduledSetting>,
+    pub(super) single: Work<f32>,
+    pub(super) double: Work<f64>,
 }
 
 /// A name for several transforms in a row. AdamW, for example, is Adam followed by weight decay.
@@ -156,6 +160,7 @@ impl Transform {
             kind,
             settings: Arc::new(reflect::settings(settings)?),
             order,
+            scheduled: Vec::new(),
             single,
             double,
         })
@@ -166,7 +171,8 @@ impl Transform {
         self.kind
     }
 
-    /// Returns all settings, including those with default values.
+    /// Returns all settings, including those with default values. A setting that follows a schedule has its value at
+    /// step 0 here; see [`Transform::schedule`].
     pub fn settings(&self) -> &toml::Table {
         &self.settings
     }
@@ -207,7 +213,9 @@ impl<'a> PerPrecision<'a> for WorkOf {
 
 impl PartialEq for Transform {
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.settings == other.settings
+        self.kind == other.kind
+            && self.settings == other.settings
+            && self.scheduled == other.scheduled
     }
 }
 
@@ -220,8 +228,29 @@ pub(crate) fn accepted<T>(kind: &str, made: Result<T, InvalidSetting>) -> T {
     }
 }
 
+impl<F: Float> Work<F> {
+    /// Returns the same kind with other settings.
+    pub(super) fn with(&self, settings: &Value) -> Result<Self, InvalidSetting> {
+        Ok(match self {
+            Work::Rule(rule) => Work::Rule(rule.with(settings)?),
+            Work::Tensor(rule) => Work::Tensor(rule.with(settings)?),
+            Work::Solver(solver) => Work::Solver(solver.clone()),
+        })
+    }
+}
+
+/// Reads the settings of a rule that was made before.
+fn remade<R: DeserializeOwned>(settings: &Value) -> Result<R, InvalidSetting> {
+    reflect::read(settings).map_err(|refused| InvalidSetting::new("", refused.to_string()))
+}
+
 /// A [`Rule`] in one precision, its type erased.
 pub(crate) trait ErasedRule<F: Float>: Debug + Send + Sync {
+    /// Returns a rule of this type with other settings.
+    fn with(&self, settings: &Value) -> Result<Arc<dyn ErasedRule<F>>, InvalidSetting>;
+    /// Replaces the settings, which are not checked.
+    fn set(&mut self, settings: &Value) -> Result<(), InvalidSetting>;
+    fn check(&self) -> Result<(), InvalidSetting>;
     fn state(&self) -> &'static [&'static str];
     fn initial(&self, slot: usize) -> f64;
     fn number(&self) -> Option<(&'static str, f64)>;
@@ -236,6 +265,15 @@ pub(crate) trait ErasedRule<F: Float>: Debug + Send + Sync {
 // Without `inline(always)` a large closure is not inlined into the dispatch, and its loops are not
 // compiled for wide vectors; Adam is then three times slower.
 impl<F: Float, R: Rule> ErasedRule<F> for R {
+    fn with(&self, settings: &Value) -> Result<Arc<dyn ErasedRule<F>>, InvalidSetting> {
+        Ok(Arc::new(remade::<R>(settings)?))
+    }
+    fn set(&mut self, settings: &Value) -> Result<(), InvalidSetting> {
+        remade(settings).map(|made| *self = made)
+    }
+    fn check(&self) -> Result<(), InvalidSetting> {
+        Rule::check(self)
+    }
     fn state(&self) -> &'static [&'static str] {
         Rule::state(self)
     }
@@ -267,6 +305,11 @@ impl<F: Float, R: Rule> ErasedRule<F> for R {
 
 /// A [`TensorRule`] in one precision, its type erased.
 pub(crate) trait ErasedTensorRule<F: Float>: Debug + Send + Sync {
+    /// Returns a rule of this type with other settings.
+    fn with(&self, settings: &Value) -> Result<Arc<dyn ErasedTensorRule<F>>, InvalidSetting>;
+    /// Replaces the settings, which are not checked.
+    fn set(&mut self, settings: &Value) -> Result<(), InvalidSetting>;
+    fn check(&self) -> Result<(), InvalidSetting>;
     fn state(&self, shape: Shape) -> Vec<(&'static str, Shape)>;
     fn apply(
         &self,
@@ -278,6 +321,15 @@ pub(crate) trait ErasedTensorRule<F: Float>: Debug + Send + Sync {
 }
 
 impl<F: Float, R: TensorRule> ErasedTensorRule<F> for R {
+    fn with(&self, settings: &Value) -> Result<Arc<dyn ErasedTensorRule<F>>, InvalidSetting> {
+        Ok(Arc::new(remade::<R>(settings)?))
+    }
+    fn set(&mut self, settings: &Value) -> Result<(), InvalidSetting> {
+        remade(settings).map(|made| *self = made)
+    }
+    fn check(&self) -> Result<(), InvalidSetting> {
+        TensorRule::check(self)
+    }
     fn state(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
         TensorRule::state(self, shape)
     }

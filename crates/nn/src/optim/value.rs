@@ -61,6 +61,27 @@ impl Value {
         Ok(Value { span, data })
     }
 
+    /// Returns settings as a value without a place.
+    pub(crate) fn of_toml(settings: &toml::Table) -> Self {
+        let entry = |(key, value): (&String, &toml::Value)| {
+            (Key::new(key.as_str(), 0..0), Value::of_any(value))
+        };
+        Value { span: 0..0, data: Data::Table(Entries(settings.iter().map(entry).collect())) }
+    }
+
+    fn of_any(value: &toml::Value) -> Self {
+        let data = match value {
+            toml::Value::String(text) => Data::Text(text.clone()),
+            toml::Value::Integer(number) => Data::Whole(*number),
+            toml::Value::Float(number) => Data::Float(*number),
+            toml::Value::Boolean(flag) => Data::Flag(*flag),
+            toml::Value::Datetime(date) => Data::Date(date.to_string()),
+            toml::Value::Array(values) => Data::Array(values.iter().map(Value::of_any).collect()),
+            toml::Value::Table(table) => return Value::of_toml(table),
+        };
+        Value { span: 0..0, data }
+    }
+
     pub(crate) fn sample() -> Self {
         Value { span: 0..0, data: Data::Sample }
     }

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use wengert_nn::optim::{
-    Cosine, CosineWarmRestarts, Exponential, InverseSqrt, LinearRamp, MultiStep, OneCycle, Plateau,
-    Polynomial, Rate, StepDecay,
+    Cosine, CosineWarmRestarts, Exponential, InverseSqrt, LinearRamp, MultiStep, OneCycle,
+    OneCycleMomentum, Plateau, Polynomial, Rate, StepDecay,
 };
 
 /// A plateau that reduces the rate at the first observation without improvement.
@@ -24,7 +24,7 @@ pub(crate) fn plateau() -> Plateau {
 /// Generates schedules with settings in range.
 pub(crate) fn any_rate() -> impl Strategy<Value = Rate> {
     let numbers = (0.0..2.0f64, 0.0..1.0f64, 0.0..1.0f64, 1..1_000_000u64, 1..50u64);
-    let leaf = (0..11, numbers, any::<bool>()).prop_map(|(kind, (lr, a, b, n, m), flag)| -> Rate {
+    let leaf = (0..12, numbers, any::<bool>()).prop_map(|(kind, (lr, a, b, n, m), flag)| -> Rate {
         match kind {
             0 => lr.into(),
             1 => StepDecay { lr, step_size: n, gamma: a }.into(),
@@ -45,13 +45,26 @@ pub(crate) fn any_rate() -> impl Strategy<Value = Rate> {
                 three_phase: flag,
             }
             .into(),
+            10 => OneCycleMomentum {
+                base_momentum: a,
+                max_momentum: b,
+                total_steps: n,
+                pct_start: a,
+                anneal_strategy: Default::default(),
+                three_phase: flag,
+            }
+            .into(),
             _ => Plateau { lr, factor: a / 2.0, patience: m, ..plateau() }.into(),
         }
     });
     let warm =
         (leaf, any::<bool>(), 0..1000u64, 0.0..1.0).prop_map(|(rate, warm, steps, factor)| {
             // A cycle has a warm-up of its own.
-            if warm && rate.kind() != "one_cycle" { rate.warmup(steps, factor) } else { rate }
+            if warm && !rate.kind().starts_with("one_cycle") {
+                rate.warmup(steps, factor)
+            } else {
+                rate
+            }
         });
     warm.prop_recursive(3, 8, 3, |inner| {
         prop::collection::vec(inner, 1..4).prop_map(|pieces| {

@@ -82,7 +82,7 @@ fn the_page_lists_every_schedule_with_its_defaults() {
         let read = |needed: &[String]| {
             let settings: String = needed.iter().map(|setting| format!(", {setting}")).collect();
             // With a warm-up even a constant rate prints as a table. A cycle has a warm-up of its own.
-            let warmup = if kind == "one_cycle" { "" } else { ", warmup_steps = 0" };
+            let warmup = if kind.starts_with("one_cycle") { "" } else { ", warmup_steps = 0" };
             let lr = format!("lr = {{ kind = '{kind}'{warmup}{settings} }}");
             crate::read(&format!("kind = 'sgd'\n{lr}")).map(|r| r.lr().to_string())
         };
@@ -94,7 +94,7 @@ fn the_page_lists_every_schedule_with_its_defaults() {
             rest = &rest[at + text.len()..];
         }
         let common = match kind {
-            "one_cycle" => " }",
+            "one_cycle" | "one_cycle_momentum" => " }",
             _ => ", warmup_steps = 0, warmup_start_factor = 0.0 }",
         };
         assert!(rest.ends_with(common), "{printed}");

@@ -16,6 +16,7 @@ mod overrides;
 mod policy;
 mod refused;
 mod restore;
+mod scheduled;
 mod schedules;
 mod schema;
 mod solvers;

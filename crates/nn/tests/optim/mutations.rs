@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use wengert_nn::optim::{
     Adadelta, Adagrad, Adam, Adamax, ClipNorm, ClipTensorNorm, ClipValue, Ema, Lion, Maximize,
-    NAdam, NonFinite, Plan, RAdam, Recipe, RmsProp, Sgd, Transform, UnusedParameters, WeightDecay,
+    NAdam, NonFinite, Plan, RAdam, Recipe, RmsProp, Sgd, StepDecay, Transform, UnusedParameters,
+    WeightDecay,
 };
 
 use crate::any::any_rate;
@@ -41,8 +42,25 @@ fn any_transform() -> impl Strategy<Value = Transform> {
     )
 }
 
+/// Lets the first numeric setting of some transforms follow a schedule, in the range of all settings.
+fn scheduled(transform: Transform, follows: bool) -> Transform {
+    let number = transform.settings().iter().find_map(|(name, value)| match value {
+        toml::Value::Float(number) => Some((name.clone(), *number)),
+        toml::Value::Array(list) => Some((format!("{name}.1"), list[1].as_float()?)),
+        _ => None,
+    });
+    match number {
+        Some((name, lr)) if follows && lr > 0.0 => {
+            transform.scheduled(&name, StepDecay { lr, step_size: 9, gamma: 0.5 })
+        }
+        _ => transform,
+    }
+}
+
 fn any_plan() -> impl Strategy<Value = Plan> {
-    let transforms = prop::collection::vec(any_transform(), 0..4);
+    let transform = (any_transform(), any::<bool>());
+    let transform = transform.prop_map(|(transform, follows)| scheduled(transform, follows));
+    let transforms = prop::collection::vec(transform, 0..4);
     (any_rate(), transforms, any::<bool>(), 0.0..1.0f64).prop_map(
         |(lr, transforms, average, decay)| {
             // The first rule changes nothing.
@@ -181,7 +199,10 @@ proptest! {
             Err(error) => {
                 let (line, _) = place(&text, at);
                 prop_assert_eq!(error.line(), line, "{}", error);
-                let columns = place(&text, value.start).1..=place(&text, value.end).1;
+                // A schedule that leaves the range of its setting is reported as a whole.
+                let of_schedule = error.message().contains(" at step ");
+                let first = if of_schedule { 1 } else { place(&text, value.start).1 };
+                let columns = first..=place(&text, value.end).1;
                 prop_assert!(columns.contains(&error.column()), "{}", error);
             }
         }

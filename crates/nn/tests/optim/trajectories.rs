@@ -10,7 +10,7 @@ use wengert_nn::optim::Optimizer;
 use crate::hex::{close, hex_float};
 
 /// Returns the gradient of `0.5 (p0-3)^2 + 2 (p1+1)^2 + sin(p2) p0`, derived by hand.
-fn gradient(p: &[f64]) -> [f64; 3] {
+pub(crate) fn gradient(p: &[f64]) -> [f64; 3] {
     [p[0] - 3.0 + p[2].sin(), 4.0 * (p[1] + 1.0), p[2].cos() * p[0]]
 }
 

@@ -1,4 +1,4 @@
-//! Learning rates as functions of the step.
+//! Learning rates, and other settings, as functions of the step.
 //!
 //! A new schedule is a struct in one of these files and a line in the `list` at its top.
 
@@ -14,10 +14,12 @@ use super::reflect;
 
 mod cosine;
 mod decays;
+mod one_cycle;
 mod plateau;
 
 pub use cosine::*;
 pub use decays::*;
+pub use one_cycle::*;
 pub use plateau::*;
 
 /// Receiver of the kinds of the library's schedules: each file lists its own.
@@ -27,7 +29,7 @@ pub(crate) trait ScheduleList: Sized {
 
 /// Adds all schedules to `list`.
 pub(crate) fn list<L: ScheduleList>(list: L) -> L {
-    plateau::list(cosine::list(decays::list(list)))
+    plateau::list(one_cycle::list(cosine::list(decays::list(list))))
 }
 
 /// A learning rate as a function of the global step and, for [`Plateau`], of a metric.

@@ -2,7 +2,8 @@
 //!
 //! A text passes through these files in turn: `overrides` (the text with its overrides), `read` (the
 //! recipe), `plans` (its rates, chains and groups), `registry` (the kind's name), `table` (the settings, into the
-//! struct of that kind). `rate` reads schedules, `training` their lengths, `shared` holds the keys that all kinds have
+//! struct of that kind). `rate` reads schedules, `training` their lengths, `settings` those
+//! of a rule's settings, `shared` holds the keys that all kinds have
 //! in common, `hints` and `synonyms` say what an unknown name is called here, `write` prints, and `schema` describes the
 //! grammar to editors. `config_table` reads other tables of a configuration in the same way.
 
@@ -14,6 +15,7 @@ mod rate;
 mod read;
 mod registry;
 mod schema;
+mod settings;
 mod shared;
 mod synonyms;
 mod table;

@@ -6,6 +6,7 @@ use super::hints;
 use super::overrides::Texts;
 use super::rate::Rates;
 use super::registry::Registry;
+use super::settings::ReadRate;
 use super::shared::{self, DECOUPLED, Place, SHARED};
 use super::table::{Table, flag, refuse_others};
 use crate::Pattern;
@@ -54,6 +55,7 @@ impl Reader<'_> {
     /// Reads the short form: `kind`, its settings, and the shared keys.
     fn short(self, kind: &Value, mut table: Table) -> Result<Plan, Diagnostic> {
         let rule = self.registry.find_rule(kind)?;
+        let read: ReadRate<'_> = &|key, value| self.rates.of_setting(key, value);
         // A shared key that is also a setting of the rule belongs to the rule. A solver has only a rate.
         let own = |key: &str| rule.fields.names().contains(&key);
         let keys = shared::keys().take(if rule.solver { 1 } else { usize::MAX });
@@ -70,11 +72,11 @@ impl Reader<'_> {
             }
             let transforms =
                 if shared.place == Place::AfterRule { &mut after } else { &mut before };
-            transforms.extend(shared.read(&key.written, &value)?);
+            transforms.extend(shared.read(&key.written, &value, read)?);
         }
         table.also.splice(0..0, keys);
         table.span = kind.span.clone();
-        let mut chain = rule.transforms(kind, table)?;
+        let mut chain = rule.transforms(kind, table, read)?;
         let lr = match (lr, kind.as_text()) {
             (Some(lr), _) => lr,
             (None, Some(name)) if rule.lr.is_nan() => {
@@ -131,7 +133,9 @@ impl Reader<'_> {
             if let Some(span) = ema {
                 return Err(Diagnostic::new(span, EMA_IS_LAST));
             }
-            let found = self.registry.find_rule(&kind)?.transforms(&kind, table)?;
+            let rule = self.registry.find_rule(&kind)?;
+            let found =
+                rule.transforms(&kind, table, &|key, value| self.rates.of_setting(key, value))?;
             ema = found.iter().any(|found| found.kind() == Ema::KIND).then(|| kind.span.clone());
             transforms.extend(found);
             let solver = transforms.iter().find(|transform| transform.is_solver());

@@ -24,6 +24,11 @@ impl Rates<'_> {
         self.read("lr", value, self.training.steps)
     }
 
+    /// Reads the schedule of a setting called `key`.
+    pub(super) fn of_setting(self, key: &str, value: Value) -> Result<Rate, Diagnostic> {
+        self.read(key, value, self.training.steps)
+    }
+
     /// Reads `lr` or a piece of a joined rate, which lasts for so many steps unless it gives its length.
     fn read(self, key: &str, value: Value, steps: Option<u64>) -> Result<Rate, Diagnostic> {
         match value.data {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
+use super::settings::{ReadRate, take_schedules};
 use super::shared::renamed;
 use super::table::Table;
 use crate::optim::asked::Fields;
@@ -63,6 +64,8 @@ pub(super) struct RuleKind {
     make: fn(Table) -> Result<Vec<Transform>, Diagnostic>,
     pub(super) fields: Fields,
     pub(super) describe: fn() -> Vec<Setting>,
+    /// Returns the field that a name stands for.
+    field_of: fn(&str) -> Option<&'static str>,
     /// Whether it takes the place of a whole chain.
     pub(super) solver: bool,
     pub(super) lr: f64,
@@ -314,7 +317,8 @@ fn find<K: Copy>(
 impl RuleKind {
     fn new<T: DeserializeOwned>(make: fn(Table) -> Result<Vec<Transform>, Diagnostic>) -> Self {
         let (fields, describe) = (reflect::of::<T>(), reflect::describe::<T>);
-        RuleKind { make, fields, describe, solver: false, lr: 0.0, defaults: "" }
+        let field_of = reflect::field_of::<T>;
+        RuleKind { make, fields, describe, field_of, solver: false, lr: 0.0, defaults: "" }
     }
 
     /// Returns the transforms for these settings of the kind called `kind`.
@@ -322,7 +326,9 @@ impl RuleKind {
         &self,
         kind: &Value,
         mut table: Table,
+        read: ReadRate<'_>,
     ) -> Result<Vec<Transform>, Diagnostic> {
+        let given = take_schedules(&mut table.entries, self.describe, self.field_of, read)?;
         let defaults = toml::de::DeTable::parse(self.defaults).map(toml::Spanned::into_inner);
         let defaults = Entries::new(defaults.expect("defaults of the library are TOML"), 0)?;
         for (key, implied) in defaults.iter() {
@@ -336,7 +342,9 @@ impl RuleKind {
                 }
             }
         }
-        (self.make)(table)
+        let mut transforms = (self.make)(table)?;
+        given.into_iter().try_for_each(|given| given.give(kind, &mut transforms))?;
+        Ok(transforms)
     }
 }
 

@@ -40,8 +40,10 @@ impl Registry {
         for (kind, rule) in &self.rules {
             let settings = (rule.describe)();
             let own = |key: &str| settings.iter().any(|setting| setting.name == key);
-            let transform = Object::of(kind, &settings);
-            let mut short = Object::of(kind, &settings);
+            let scheduled: &dyn Fn(&Type) -> String =
+                if rule.solver { &of_type } else { &scheduled };
+            let transform = Object::of(kind, &settings, scheduled);
+            let mut short = transform.clone();
             let keys = shared::keys().take(if rule.solver { 1 } else { usize::MAX });
             keys.filter(|key| !own(key)).for_each(|key| short.put(key, reference(key)));
             let mut group = short.clone();
@@ -62,7 +64,7 @@ impl Registry {
                 ScheduleKind::One(schedule) => self.schedule_object(schedule),
                 ScheduleKind::Joined => {
                     let required = vec![vec!["milestones"], vec!["pieces"]];
-                    let mut object = Object { required, ..Object::of(kind, &[]) };
+                    let mut object = Object { required, ..Object::of(kind, &[], &of_type) };
                     object.put("milestones", list(&steps()));
                     object.put("pieces", list(&reference("lr")));
                     object.put_warmup();
@@ -107,7 +109,7 @@ impl Registry {
             (schedule.field_of)(name).is_some_and(|field| schedule.steps.contains(&field))
         };
         let mut settings = (schedule.describe)();
-        let mut object = Object::of(schedule.kind, &settings);
+        let mut object = Object::of(schedule.kind, &settings, &of_type);
         settings.retain(|setting| counts_steps(setting.name));
         for setting in settings {
             object.put(
@@ -161,10 +163,10 @@ fn shared() -> Vec<(String, String)> {
     .into();
     for shared in &SHARED {
         let of = match shared.value {
-            Value::Number(_) => TYPE_NUMBER,
-            Value::Flag(_) => TYPE_FLAG,
+            Value::Number(_) => reference("lr"),
+            Value::Flag(_) => TYPE_FLAG.into(),
         };
-        all.push((shared.key.into(), of.into()));
+        all.push((shared.key.into(), of));
     }
     all
 }
@@ -177,8 +179,8 @@ struct Object {
 }
 
 impl Object {
-    /// Returns the schema of a kind with its settings.
-    fn of(kind: &str, settings: &[Setting]) -> Self {
+    /// Returns the schema of a kind with its settings, each of which has the schema that `of_type` returns.
+    fn of(kind: &str, settings: &[Setting], of_type: &dyn Fn(&Type) -> String) -> Self {
         let mut object = Object::default();
         object.put("kind", format!("{{\"const\": {}}}", string(kind)));
         for setting in settings {
@@ -233,6 +235,15 @@ impl Object {
     }
 }
 
+/// Returns the schema of a setting whose numbers may follow schedules.
+fn scheduled(of: &Type) -> String {
+    match of {
+        Type::Number => reference("lr"),
+        Type::List(of, length) if **of == Type::Number => list_of(&reference("lr"), *length),
+        other => of_type(other),
+    }
+}
+
 fn of_type(of: &Type) -> String {
     match of {
         Type::Number => TYPE_NUMBER.into(),
@@ -241,11 +252,7 @@ fn of_type(of: &Type) -> String {
         Type::Flag => TYPE_FLAG.into(),
         Type::Text => TYPE_TEXT.into(),
         Type::Word(words) => one_of(words.iter().copied()),
-        Type::List(of, None) => list(&of_type(of)),
-        Type::List(of, Some(n)) => format!(
-            "{{\"type\": \"array\", \"items\": {}, \"minItems\": {n}, \"maxItems\": {n}}}",
-            of_type(of)
-        ),
+        Type::List(of, length) => list_of(&of_type(of), *length),
         Type::Table(_) => "{\"type\": \"object\"}".into(),
         Type::Open => "true".into(),
     }
@@ -279,7 +286,13 @@ fn has(key: &str) -> String {
 }
 
 fn list(of: &str) -> String {
-    format!("{{\"type\": \"array\", \"items\": {of}}}")
+    list_of(of, None)
+}
+
+fn list_of(of: &str, length: Option<usize>) -> String {
+    let length =
+        length.map_or(String::new(), |n| format!(", \"minItems\": {n}, \"maxItems\": {n}"));
+    format!("{{\"type\": \"array\", \"items\": {of}{length}}}")
 }
 
 fn reference(name: &str) -> String {

@@ -1,12 +1,14 @@
 //! Keys of the short form that stand for a transform before or after the rule.
 
+use super::settings::{ReadRate, first};
 use super::table::{both, flag, number};
 use crate::optim::error::Diagnostic;
 use crate::optim::range::InvalidSetting;
 use crate::optim::rule::Rule;
 use crate::optim::rules::{ClipNorm, ClipTensorNorm, ClipValue, Ema, Maximize, WeightDecay};
+use crate::optim::scheduled::ScheduledSetting;
 use crate::optim::transform::Transform;
-use crate::optim::value::{Entries, Value as Given};
+use crate::optim::value::{Data, Entries, Value as Given};
 
 /// A key that every kind of rule accepts in the short form.
 pub(super) struct SharedKey {
@@ -99,13 +101,27 @@ impl SharedKey {
         &self,
         written: &str,
         value: &Given,
+        read: ReadRate<'_>,
     ) -> Result<Option<Transform>, Diagnostic> {
-        match self.value {
-            Value::Flag(make) => flag(written, value).map(make),
-            Value::Number(make) => make(number(written, value)?).map_err(|invalid| {
-                let message = format!("`{written}`: {}", invalid.message());
-                Diagnostic::new(value.span.clone(), message)
-            }),
-        }
+        let make = match self.value {
+            Value::Flag(make) => return flag(written, value).map(make),
+            Value::Number(make) => make,
+        };
+        let made = if let Data::Table(_) = value.data {
+            let rate = read(written, value.clone())?;
+            let transform = make(first(&rate));
+            transform.and_then(|transform| {
+                let transform = transform.expect("only a number of 0 makes none");
+                let setting = transform.order().first().expect("the number is a setting");
+                let setting = ScheduledSetting { name: setting, index: None, rate };
+                transform.with_schedule(setting).map(Some)
+            })
+        } else {
+            make(number(written, value)?)
+        };
+        made.map_err(|invalid| {
+            let message = format!("`{written}`: {}", invalid.message());
+            Diagnostic::new(value.span.clone(), message)
+        })
     }
 }

@@ -244,6 +244,13 @@ pub(super) fn of_key(key: &str, valid: &[impl AsRef<str>]) -> Option<String> {
     if ["trainable", "requires_grad", "train"].contains(&&*key) && is_valid("frozen") {
         return Some("it is the opposite of `frozen` here".into());
     }
+    if ["cycle_momentum", "base_momentum", "max_momentum"].contains(&&*key)
+        && is_valid("div_factor")
+    {
+        let here = "the momentum has a schedule of its own here: \
+                    `momentum = { kind = \"one_cycle_momentum\", .. }`, or the first of `betas`";
+        return Some(here.into());
+    }
     names_here(&key).find(|name| is_valid(name)).map(called)
 }
 

@@ -35,7 +35,17 @@ fn chain(f: &mut fmt::Formatter<'_>, table: &str, transforms: &[Transform]) -> f
     for transform in transforms {
         writeln!(f, "\n[[{table}]]\nkind = \"{}\"", transform.kind())?;
         for (key, value) in ordered(transform.settings(), transform.order()) {
-            writeln!(f, "{} = {}", quoted(key), written(value))?;
+            let text = match (transform.schedule(key, None), value) {
+                (Some(rate), _) => rate.to_string(),
+                (None, toml::Value::Array(values)) => {
+                    list(values.iter().enumerate().map(|(i, value)| {
+                        let rate = transform.schedule(key, Some(i));
+                        rate.map_or_else(|| written(value), Rate::to_string)
+                    }))
+                }
+                (None, value) => written(value),
+            };
+            writeln!(f, "{} = {text}", quoted(key))?;
         }
     }
     Ok(())

@@ -1,0 +1,416 @@
+"""Compares wengert with PyTorch and JAX on random programs.
+
+    cargo build --release -p wengert-bench --bin random_programs
+    python tests/interop/random_programs.py compare --first 0 --count 100000
+    python tests/interop/random_programs.py corpus > tests/fixtures/programs.jsonl
+
+`compare` draws programs, runs them in all three, and lists the differences by operation, order and kind, each with the
+smallest program that shows it. `corpus` prints programs on which all agree, with PyTorch's numbers, for
+tests/programs/main.rs.
+
+Numbers are compared by kind first (NaN, inf, -inf, finite), because `difference > tolerance` is false for NaN. Finite
+numbers may differ by what PyTorch's own results change if the inputs change in their last digits.
+"""
+import argparse
+import collections
+import json
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy
+import torch
+
+import programs_conventions
+import programs_torch
+
+warnings.filterwarnings("ignore")
+numpy.seterr(all="ignore")
+
+BINARY = "target/release/random_programs"
+# What a library raises for a program that it refuses.
+FAILURES = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, BrokenPipeError)
+ORDERS = ["outputs", "gradients", "recorded", "second"]
+
+
+def array(written):
+    return numpy.array([float(word) for word in written["data"].split()]).reshape(written["shape"])
+
+
+def written(x):
+    return {"shape": list(x.shape), "data": " ".join(repr(float(v)) for v in x.flatten())}
+
+
+class Wengert:
+    """A process that runs programs."""
+
+    def __init__(self, precision):
+        self.process = subprocess.Popen(
+            [BINARY, "run", precision], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def run(self, program):
+        self.process.stdin.write(json.dumps(program) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise ValueError("wengert refuses the program")
+        return json.loads(line)
+
+
+def kind(x):
+    return "nan" if numpy.isnan(x) else "inf" if x == numpy.inf else "-inf" if x == -numpy.inf else "0" if x == 0 else "finite"
+
+
+def kinds(x):
+    """NaN 3, inf 1, -inf 2, finite 0."""
+    return numpy.where(numpy.isnan(x), 3, numpy.where(x == numpy.inf, 1, numpy.where(x == -numpy.inf, 2, 0)))
+
+
+def close(ours, theirs, relative, noise=None):
+    """Whether each element agrees."""
+    same_kind = kinds(ours) == kinds(theirs)
+    finite = numpy.isfinite(ours) & numpy.isfinite(theirs)
+    theirs = numpy.where(finite, theirs, 0.0)
+    distance = numpy.abs(numpy.where(finite, ours, 0.0) - theirs)
+    scale = numpy.abs(theirs) if noise is None else noise
+    return same_kind & (distance <= relative * scale)
+
+
+def changed(program, size, sign):
+    """The program with its ordinary inputs changed by about `size` of themselves."""
+    generator = numpy.random.default_rng(sign)
+    nodes = []
+    for node in program["nodes"]:
+        if node["op"] == "input":
+            x = array(node)
+            node = node | written(x * (1 + size * generator.uniform(-1, 1, x.shape)))
+        nodes.append(node)
+    return program | {"nodes": nodes}
+
+
+def mismatches(program, ours, theirs, relative, names=ORDERS):
+    """The places of the elements that differ: order, array, element."""
+    found = []
+    for name in names:
+        reference = theirs["gradients" if name == "recorded" else name]
+        if reference is None:
+            continue
+        for i, (mine, other) in enumerate(zip(ours[name], reference, strict=True)):
+            mine = array(mine)
+            if mine.shape != other.shape:
+                found.append((name, i, None))
+                continue
+            other = other.astype(numpy.float64)
+            found += [(name, i, tuple(at)) for at in numpy.argwhere(~close(mine, other, relative))]
+    return found
+
+
+def differences(program, ours, run, names=ORDERS, relative=1e-9, size=1e-12):
+    """The differences that rounding does not explain: order, array, element, both numbers."""
+    theirs = run(program)
+    found = [] if theirs is None else mismatches(program, ours, theirs, relative, names)
+    if not found:
+        return theirs, []
+    # What the results change under small changes of the inputs, or of the inputs in single precision.
+    others = []
+    for sign in range(3):
+        try:
+            others.append(run(changed(program, size, sign)))
+        except FAILURES:
+            pass
+    kept = []
+    for name, i, at in found:
+        key = "gradients" if name == "recorded" else name
+        if at is None:
+            kept.append((name, i, at, ours[name][i]["shape"], list(theirs[key][i].shape)))
+            continue
+        mine, other = array(ours[name][i])[at], float(theirs[key][i][at])
+        whole = numpy.concatenate([x.astype(numpy.float64).flatten() for x in theirs[key]])
+        whole = whole[numpy.isfinite(whole)]
+        scale = numpy.abs(whole).max(initial=0.0)
+        spread = [abs(float(o[key][i][at]) - other) for o in others if o[key] is not None]
+        unstable = any(kinds(numpy.array(float(o[key][i][at]))) != kinds(numpy.array(other)) for o in others)
+        if kinds(numpy.array(mine)) == kinds(numpy.array(other)):
+            if abs(mine - other) <= relative * min(scale, 1e6) * 0.1 + 1e4 * relative / 1e-9 * max(spread, default=0.0) + 1e-300:
+                continue
+        elif unstable and any(kinds(numpy.array(float(o[key][i][at]))) == kinds(numpy.array(mine)) for o in others):
+            # On a cliff: a change in the last digit makes the kind that we have.
+            continue
+        kept.append((name, i, at, float(mine), other))
+    return theirs, kept
+
+
+def order(name):
+    return {"outputs": "value", "gradients": "first order", "recorded": "first order", "second": "second order"}[name]
+
+
+def signature(program, difference):
+    name, _, _, mine, other = difference
+    ops = [node["op"] for node in program["nodes"] if node["op"] != "input"]
+    of = lambda x: "shape" if isinstance(x, list) else kind(x)
+    return "+".join(ops), order(name), of(mine), of(other)
+
+
+def without_unused(program, keep):
+    """The program of the values in `keep` and what they need."""
+    needed = set()
+    for i in reversed(range(len(program["nodes"]))):
+        if i in keep or i in needed:
+            needed.add(i)
+            needed.update(program["nodes"][i].get("args", []))
+    places = {old: new for new, old in enumerate(sorted(needed))}
+    nodes = []
+    for old in sorted(needed):
+        node = dict(program["nodes"][old])
+        if "args" in node:
+            node["args"] = [places[i] for i in node["args"]]
+        nodes.append(node)
+    return program | {"nodes": nodes}
+
+
+def parts(program, values):
+    """Each step alone, with the values of its operands as inputs."""
+    for node in program["nodes"]:
+        if node["op"] == "input":
+            continue
+        operands = sorted(set(node.get("args", [])))
+        inputs = [{"op": "input", **written(values[i].detach().numpy(force=True))} for i in operands]
+        step = dict(node)
+        if operands:
+            step["args"] = [operands.index(i) for i in node["args"]]
+        yield program | {"nodes": [*inputs, step]}
+
+
+def smaller(program):
+    """Smaller programs: one output alone, a step replaced by its value, elements replaced by an ordinary one."""
+    nodes = program["nodes"]
+    used = {i for node in nodes for i in node.get("args", [])}
+    outputs = [i for i in range(len(nodes)) if i not in used]
+    steps = [i for i, node in enumerate(nodes) if node["op"] != "input"]
+    if len(outputs) > 1:
+        for i in outputs:
+            yield without_unused(program, {i})
+    if len(steps) > 1:
+        computed = programs_torch.values(program)
+        for i in reversed(steps):
+            cut = program | {"nodes": list(nodes)}
+            cut["nodes"][i] = {"op": "input", **written(computed[i].detach().numpy(force=True))}
+            yield without_unused(cut, set(outputs))
+        for i in steps:
+            if i not in outputs:
+                yield without_unused(program, {i})
+    for i, node in enumerate(nodes):
+        # Signs stay signs: they are targets of losses that define nothing else.
+        if node["op"] != "input" or set(node["data"].split()) <= {"1.0", "-1.0"}:
+            continue
+        words = node["data"].split()
+        for group in [range(len(words)), *([k] for k in range(len(words)))]:
+            simple = ["0.5" if k in group else word for k, word in enumerate(words)]
+            if simple != words:
+                yield program | {"nodes": [*nodes[:i], node | {"data": " ".join(simple)}, *nodes[i + 1:]]}
+
+
+def shrink(program, differs, patience=60):
+    """The smallest program found that `differs`, which returns a difference or None."""
+    best, progress = differs(program), True
+    while progress:
+        progress = False
+        for candidate in smaller(program):
+            patience -= 1
+            if patience <= 0:
+                return program, best
+            found = differs(candidate)
+            if found is not None:
+                program, best, progress = candidate, found, True
+                break
+    return program, best
+
+
+def drawn(first, count):
+    process = subprocess.Popen([BINARY, "draw", str(first), str(count)], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        yield json.loads(line)
+    if process.wait() != 0:
+        raise SystemExit("random_programs ended early")
+
+
+def compare(backend, first, count, limit, minutes):
+    deadline = time.monotonic() + 60 * minutes
+    wengert = Wengert("f64")
+    run = programs_torch.run if backend == "pytorch" else programs_jax().run
+    seen, refused = collections.Counter(), collections.Counter()
+    smallest = {}
+    compared = disagreeing = 0
+
+    def differs(program):
+        nonlocal wengert
+        try:
+            _, found = differences(program, wengert.run(program), run)
+        except FAILURES:
+            if wengert.process.poll() is not None:
+                wengert = Wengert("f64")
+            return None
+        return found[0] if found else None
+
+    def located(program, difference):
+        """The first step that differs alone, or the whole program."""
+        try:
+            for part in parts(program, programs_torch.values(program)):
+                found = differs(part)
+                if found is not None:
+                    return part, found
+        except FAILURES:
+            pass
+        return program, difference
+
+    for number, line in enumerate(drawn(first, count)):
+        program = line["program"]
+        if number % 2000 == 1999:
+            print(number + 1, "programs,", disagreeing, "disagree", file=sys.stderr, flush=True)
+        last = program["nodes"][-1]["op"]
+        try:
+            theirs, found = differences(program, line["f64"], run)
+        except FAILURES as error:
+            refused[(last, str(error).splitlines()[0][:100])] += 1
+            continue
+        if theirs is None:
+            continue
+        compared += 1
+        if theirs["second"] is None:
+            refused["no second derivative"] += 1
+        if not found:
+            continue
+        disagreeing += 1
+        least, difference = located(program, found[0])
+        key = signature(least, difference)
+        seen[key] += 1
+        if seen[key] <= limit:
+            least, difference = shrink(least, differs)
+            if difference is not None and (key not in smallest or len(json.dumps(least)) < len(json.dumps(smallest[key][0]))):
+                smallest[key] = [least, difference]
+        if time.monotonic() > deadline:
+            count = number + 1
+            break
+    print(f"{count} programs from seed {first}: {compared} compared with {backend}, {disagreeing} disagree")
+    for what, times in refused.most_common():
+        print("refused", times, what)
+    for key, (least, (name, i, at, mine, other)) in sorted(smallest.items(), key=lambda item: item[0]):
+        third = "-"
+        try:
+            third = (programs_jax().run(least) if backend == "pytorch" else programs_torch.run(least)) or "-"
+            third = third if at is None or third == "-" else float(third["gradients" if name == "recorded" else name][i][at])
+        except FAILURES as error:
+            third = str(error).splitlines()[0][:40]
+        print(json.dumps({
+            "reason": reason(key, least), "ops": key[0], "order": key[1], "wengert": mine, backend: other,
+            "the other": third, "times": seen[key], "array": [name, i, None if at is None else [int(k) for k in at]],
+            "program": least["nodes"],
+        }, default=str))
+
+
+def reason(key, program):
+    return programs_conventions.reason(key, program)
+
+
+def programs_jax():
+    import programs_jax as jax
+
+    return jax
+
+
+def scale(arrays):
+    numbers = numpy.concatenate([numpy.zeros(1), *(x.astype(numpy.float64).flatten() for x in arrays)])
+    return numpy.abs(numbers[numpy.isfinite(numbers)]).max(initial=0.0)
+
+
+def agrees(ours, theirs, share):
+    """Whether all results agree to this share of the largest number of their kind."""
+    for name in ("outputs", "gradients", "second"):
+        if theirs[name] is None:
+            continue
+        largest = scale(theirs[name])
+        for mine, other in zip(ours[name], theirs[name], strict=True):
+            mine, other = mine.astype(numpy.float64), other.astype(numpy.float64)
+            if mine.shape != other.shape or not close(mine, other, share, largest).all():
+                return False
+    return True
+
+
+def error_of(single, double):
+    """The largest error of single precision, as a share of the largest number of its kind; None if a kind changes."""
+    for share in (1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5):
+        if agrees(single, double, share):
+            return share
+    return None
+
+
+def short(x):
+    """The array as text, with eleven digits."""
+    return {"shape": list(x.shape), "data": " ".join(f"{float(v):.11g}" for v in x.flatten())}
+
+
+def corpus(first, count, longest, size):
+    """Prints programs on which both agree until they have `size` bytes. Rare operations are wanted more than common ones."""
+    uses, lines, total, strange = collections.Counter(), [], 0, []
+    names = ("outputs", "gradients", "second")
+    for line in drawn(first, count):
+        program = line["program"]
+        ops = {node["op"] for node in program["nodes"]} - {"input"}
+        rarest = min(uses[op] for op in ops)
+        most = longest if rarest >= 8 else 5 * longest
+        if rarest > 12 + len(lines) / 60 or len(json.dumps(program)) > most:
+            continue
+        try:
+            theirs = programs_torch.run(program)
+        except FAILURES:
+            continue
+        ours = {name: [array(x) for x in line["f64"][name]] for name in names}
+        if not agrees(ours, theirs, 1e-11):
+            continue
+        results = {name: [short(x) for x in theirs[name]] for name in names if theirs[name] is not None}
+        text = {"program": program, "results": results}
+        if len(json.dumps(text)) > most:
+            continue
+        single = error_of(programs_torch.run(program, torch.float32), theirs)
+        mine = {name: [array(x) for x in line["f32"][name]] for name in names}
+        if single is not None and not agrees(mine, theirs, 1e-6 + 5 * single):
+            strange.append(program["seed"])
+            single = None
+        text = json.dumps(text | {"single": single}, separators=(",", ":"))
+        uses.update(ops)
+        lines.append(text)
+        total += len(text) + 1
+        if total > size:
+            break
+    print(json.dumps({
+        "source": f"tests/interop/random_programs.py corpus; {programs_torch.VERSION} on a CPU, f64", "programs": len(lines),
+    }))
+    print("\n".join(lines))
+    print(len(lines), "programs,", total, "bytes; single precision differs in seeds", strange, file=sys.stderr)
+    print("rarest:", uses.most_common()[-12:], file=sys.stderr)
+
+
+def main():
+    global BINARY
+    parser = argparse.ArgumentParser()
+    parser.add_argument("task", choices=["compare", "corpus"])
+    parser.add_argument("--with", dest="backend", choices=["pytorch", "jax"], default="pytorch")
+    parser.add_argument("--first", type=int, default=0, help="the seed of the first program")
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--limit", type=int, default=2, help="how many programs of one kind of difference to shrink")
+    parser.add_argument("--minutes", type=float, default=1e9, help="when to stop before the count is reached")
+    parser.add_argument("--longest", type=int, default=1200, help="the most bytes of a program of the corpus")
+    parser.add_argument("--size", type=int, default=1_300_000, help="the bytes of the corpus")
+    parser.add_argument("--binary", default=BINARY)
+    args = parser.parse_args()
+    BINARY = args.binary
+    if args.task == "compare":
+        compare(args.backend, args.first, args.count, args.limit, args.minutes)
+    else:
+        corpus(args.first, max(args.count, 60_000), args.longest, args.size)
+
+
+if __name__ == "__main__":
+    main()

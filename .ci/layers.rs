@@ -85,7 +85,7 @@ const PARTS: [Part; 2] = [
             &["body", "scheduled", "transform"],
             &["rules"],
             &["chain", "keep"],
-            &["recipe", "resolve"],
+            &["fits", "recipe", "resolve"],
             &["optimizer", "driver", "ema", "minimize", "compiled", "state"],
             &["toml"],
         ],

@@ -1,23 +1,20 @@
-//! Muon: an optimizer rule for whole matrices, beside AdamW for the biases.
+//! Muon for the matrices of a net, beside AdamW for its biases: a recipe with a group.
 //!
-//! Teaches: a `TensorRule` from outside of the library, groups of parameters, saving optimizer state.
+//! Teaches: groups of parameters, a rule that refuses some shapes, saving optimizer state.
 //! Run: `cargo run --release --example 11_muon`
 //!
-//! The rule is in `parts/muon.rs`. Muon and AdamW train the same net for the same number of steps; AdamW
-//! gets the best of five rates.
+//! Muon and AdamW train the same net for the same number of steps; AdamW gets the best of five rates.
 #![allow(unreachable_pub, reason = "modules of an example")]
 
 use std::error::Error;
 
-use wengert::optim::Registry;
 use wengert::prelude::*;
+use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 
 #[path = "03_two_layer_net/digits.rs"]
 mod digits;
 #[path = "parts/digits_net.rs"]
 mod digits_net;
-#[path = "parts/muon.rs"]
-mod muon;
 #[path = "03_two_layer_net/net.rs"]
 mod net;
 
@@ -26,6 +23,7 @@ const STEPS: usize = 60;
 const MUON: &str = "
     kind = 'muon'
     lr = 0.1
+    weight_decay = 0.0
 
     [[groups]]
     params = '*.bias'
@@ -40,8 +38,12 @@ fn end(losses: &[f32]) -> f32 {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let task = digits_net::Task::load()?;
-    let registry = Registry::default().tensor_rule::<muon::Muon>();
-    let mut optimizer = Optimizer::new(registry.read(MUON)?);
+    let (without_group, _) = MUON.split_once("[[groups]]").unwrap_or_default();
+    let all_muon = Optimizer::from_toml(without_group)?;
+    let net = net::TwoLayer::new(64, &mut ChaCha8Rng::seed_from_u64(1));
+    println!("{}\n", all_muon.check(&net).expect_err("a bias is no matrix"));
+
+    let mut optimizer = Optimizer::from_toml(MUON)?;
     let (losses, accuracy, net) = task.train(&mut optimizer, 64, STEPS);
     println!("optimizer   rate  loss of the last ten steps  accuracy on unseen digits");
     println!("muon         0.1  {:26.4}  {accuracy:25.3}", end(&losses));
@@ -59,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let state = optimizer.state(&net);
     assert!(state.tensors.contains_key("hidden.weight/muon.momentum_buffer"));
     assert!(state.tensors.contains_key("hidden.bias/adam.exp_avg"));
-    Optimizer::new(registry.read(MUON)?).restore(&net, state)?;
+    Optimizer::from_toml(MUON)?.restore(&net, state)?;
 
     let ratio = end(&losses) / best;
     if ratio >= 0.8 || accuracy < best_accuracy - 0.01 {

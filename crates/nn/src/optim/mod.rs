@@ -21,6 +21,7 @@ mod driver;
 mod elements;
 mod ema;
 mod error;
+mod fits;
 mod keep;
 mod minimize;
 mod optimizer;

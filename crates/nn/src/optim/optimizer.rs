@@ -57,23 +57,24 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    /// Checks that the groups of the recipe fit a model: each pattern matches at least one parameter, and each group
-    /// has a parameter that belongs to no earlier group.
+    /// Checks that the recipe fits a model: each pattern of a group matches at least one parameter, each group has a
+    /// parameter that belongs to no earlier group, and each rule accepts the shapes of its parameters.
     ///
     /// # Errors
-    /// Returns an error for the first pattern that matches no parameter, or group without one of its own, with its
-    /// position and the names in the model.
+    /// Returns an error for the first pattern that matches no parameter, group without one of its own, or rule that
+    /// refuses a shape, with its position.
     pub fn check(&self, model: &dyn Params<F>) -> Result<(), ConfigError> {
-        if self.recipe.groups().is_empty() {
-            return Ok(());
-        }
-        let mut names = Vec::new();
+        let (mut names, mut trained) = (Vec::new(), Vec::new());
         model.visit(Path::ROOT, &mut |path, leaf| {
-            if let Leaf::Param(_) = leaf {
+            if let Leaf::Param(param) = leaf {
                 names.push(path.to_string());
+                if !param.is_frozen() {
+                    trained.push((path.to_string(), param.value().shape()));
+                }
             }
         });
-        self.recipe.check_names(&names)
+        self.recipe.check_names(&names)?;
+        self.recipe.check_shapes(&trained)
     }
 
     /// Updates the parameters of a model in place from their gradients, and stores the new values of its
@@ -87,7 +88,8 @@ impl<F: Float> Optimizer<F> {
     /// * A gradient is not finite and the recipe has `non_finite = "error"`.
     /// * A gradient and its parameter differ in shape.
     /// * A parameter has not the shape that it had at the steps before.
-    /// * A pattern of a group matches no parameter; [`Optimizer::check`] finds this beforehand.
+    /// * A pattern of a group matches no parameter, or a rule refuses the shape of one; [`Optimizer::check`] finds this
+    ///   beforehand.
     /// * The rate follows a metric, and none was reported in 2000 steps; see [`Optimizer::report_metric`].
     /// * The recipe is a solver, which needs [`Optimizer::minimize`].
     ///
@@ -162,11 +164,12 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    /// Calls `f` with the model while its parameters hold their moving averages, to evaluate or save it.
+    /// Calls `f` with the model while its parameters hold their values for evaluation, to evaluate or save it.
     ///
-    /// A recipe with `ema = 0.999` keeps these averages, and nothing else reads them. Under any other recipe `f` gets
-    /// the model as it is, so evaluate in this way whatever the recipe is. A parameter whose average has not begun
-    /// keeps its value.
+    /// These are the moving averages of a recipe with `ema = 0.999`, or those of
+    /// [`ScheduleFreeAdamW`](super::ScheduleFreeAdamW); see [`Rule::evaluated`](super::Rule::evaluated). Under any other
+    /// recipe `f` gets the model as it is, so evaluate in this way whatever the recipe is. A parameter whose average has
+    /// not begun keeps its value.
     ///
     /// ```
     /// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};

@@ -1,6 +1,6 @@
 //! An optimizer's configuration: its rate, its chain of rules, its groups, its step policy.
 
-use super::error::{ConfigError, Source};
+use super::error::Source;
 use super::keep::keep;
 use super::rule::{Rule, Solver, TensorRule};
 use super::rules::Ema;
@@ -449,43 +449,5 @@ impl Recipe {
     /// Returns the treatment of parameters that received no gradient.
     pub fn unused_parameters(&self) -> UnusedParameters {
         self.policy.unused_parameters
-    }
-
-    /// Returns the index of the group that a parameter belongs to.
-    pub(crate) fn group_of(&self, name: &str) -> Option<usize> {
-        self.groups
-            .iter()
-            .position(|group| group.params.iter().any(|pattern| pattern.matches(name)))
-    }
-
-    /// Checks that each pattern matches the name of a parameter of the model, and that each group has a parameter
-    /// which belongs to no earlier one.
-    pub(crate) fn check_names(&self, names: &[String]) -> Result<(), ConfigError> {
-        for (index, group) in self.groups.iter().enumerate() {
-            let mistake = |pattern: usize, message: String| {
-                Err(group.sources.get(pattern).cloned().unwrap_or_default().error(message))
-            };
-            for (i, pattern) in group.params.iter().enumerate() {
-                if !names.iter().any(|name| pattern.matches(name)) {
-                    let known = names.join("`, `");
-                    return mistake(
-                        i,
-                        format!("no parameter is called `{pattern}`; the model has `{known}`"),
-                    );
-                }
-            }
-            if !names.iter().any(|name| self.group_of(name) == Some(index)) {
-                let matches = |name: &&String| group.params.iter().any(|p| p.matches(name));
-                let found: Vec<&str> = names.iter().filter(matches).map(String::as_str).collect();
-                return mistake(
-                    0,
-                    format!(
-                        "the group has no effect: earlier groups have its parameters `{}`",
-                        found.join("`, `")
-                    ),
-                );
-            }
-        }
-        Ok(())
     }
 }

@@ -14,8 +14,7 @@ use super::scheduled::{ALMOST_ZERO, Resolved, ScheduledSetting, put};
 use super::transform::{Transform, accepted};
 use super::value::Value;
 
-/// The steps at which a new schedule is checked: 0, and the powers of two up to this one of 2. Later a decaying number
-/// may become 0, which is out of range for some settings, in a training that is not as long.
+/// The steps at which a new schedule is checked: 0, and the powers of 2 up to this one.
 const CHECKED: u32 = 10;
 
 impl Transform {
@@ -85,9 +84,12 @@ impl Transform {
         let mut chain = Chain::<f32>::unresolved(std::slice::from_ref(&self));
         let steps = [0].into_iter().chain((0..=CHECKED).map(|power| 1 << power));
         for step in steps {
-            let finite = |scheduled: &ScheduledSetting| scheduled.rate.at(step).is_finite();
-            // A schedule that grows without end is checked as far as it can be trained with.
-            if step > 0 && !self.scheduled.iter().all(finite) {
+            // What grows or decays without end soon becomes infinite, or 0 by rounding: no training goes that far.
+            let within = |scheduled: &ScheduledSetting| {
+                let value = scheduled.rate.at(step);
+                value == 0.0 || (1e-100..1e100).contains(&value)
+            };
+            if step > 0 && !self.scheduled.iter().all(within) {
                 break;
             }
             chain.try_set_step(step).map_err(|(_, invalid)| invalid)?;

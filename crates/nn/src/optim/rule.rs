@@ -72,6 +72,10 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// has to give `lr`.
     const LR: f64 = f64::NAN;
 
+    /// Formula of the update in plain text, in the names of [`Rule::apply`] and of the settings;
+    /// [`Recipe::explain`](super::Recipe::explain) prints it. Default: none.
+    const FORMULA: &'static str = "";
+
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
@@ -115,6 +119,15 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// on that element and on `context`. With `#[inline(always)]` the method is compiled for the vector
     /// instructions of the machine that it runs on.
     fn apply<F: Float>(&self, context: StepContext, elements: Elements<'_, F>) -> MapProof;
+
+    /// Returns the value that an element has while the model is evaluated, for example an average, given the parameter
+    /// and the rule's state after a step. `None`, the default, is the parameter itself.
+    /// [`Optimizer::with_ema`](super::Optimizer::with_ema) puts it in its place; the last rule of a chain that has
+    /// one decides.
+    fn evaluated<F: Float>(&self, param: F, state: &[F]) -> Option<F> {
+        let _ = (param, state);
+        None
+    }
 }
 
 /// Scope of the norms that a rule needs before it can transform its first element.
@@ -207,11 +220,23 @@ pub trait TensorRule: Debug + Send + Sync + Serialize + DeserializeOwned + 'stat
     /// Default learning rate of a recipe in the short form, as [`Rule::LR`].
     const LR: f64 = f64::NAN;
 
+    /// Formula of the update in plain text, as [`Rule::FORMULA`].
+    const FORMULA: &'static str = "";
+
     /// Checks the ranges of the settings; see [`range`](super::range) for the usual ones.
     ///
     /// # Errors
     /// Returns an error for the first setting out of range.
     fn check(&self) -> Result<(), InvalidSetting> {
+        Ok(())
+    }
+
+    /// Checks the shape of a parameter before the first step. Default: every shape is accepted.
+    ///
+    /// # Errors
+    /// Returns what the rule is for, such as "it is a rule for matrices".
+    fn accepts(&self, shape: Shape) -> Result<(), String> {
+        let _ = shape;
         Ok(())
     }
 

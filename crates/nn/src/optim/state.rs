@@ -9,8 +9,6 @@ use super::body::Body;
 use super::chain::{Chain, ChainState};
 use super::driver::{Optimizer, ParamState, plans};
 use super::report::{LoadReport, RestoreError};
-use super::rule::Rule;
-use super::rules::Ema;
 use super::transform::Transform;
 
 /// State of an optimizer by name, to be saved, loaded and inspected.
@@ -217,11 +215,16 @@ impl<F: Float> Chain<F> {
         state
     }
 
-    /// Returns the moving average of a parameter, if the chain keeps one and it has begun.
-    pub(super) fn average(&self, shape: Shape, state: &ChainState<F>) -> Option<Tensor<F>> {
-        let ema = self.entries.iter().rposition(|entry| entry.name == Ema::KIND)?;
-        let Body::Elements(_, slots) = &self.entries[ema].body else { return None };
-        (state.counts[ema].0 > 0).then(|| self.gather(slots.start, shape, state))
+    /// Returns the values of a parameter in evaluation, if the chain has others and they have begun.
+    pub(super) fn evaluated(&self, param: &Tensor<F>, state: &ChainState<F>) -> Option<Tensor<F>> {
+        let shape = param.shape();
+        let mut begun = self.entries.iter().zip(&state.counts).rev().filter(|(_, (n, _))| *n > 0);
+        begun.find_map(|(entry, _)| {
+            let Body::Elements(rule, slots) = &entry.body else { return None };
+            let slots: Vec<_> = slots.clone().map(|slot| self.gather(slot, shape, state)).collect();
+            let slots: Vec<&[F]> = slots.iter().map(Tensor::as_slice).collect();
+            Some(Tensor::from_vec(rule.evaluated(param.as_slice(), &slots)?, shape))
+        })
     }
 
     /// Returns one slot in the order of the parameter's elements.

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use wengert_core::{Float, PerPrecision, Shape, Tensor, vectorized};
 
 use super::elements::Elements;
+use super::error::Source;
 use super::range::InvalidSetting;
 use super::reflect;
 use super::rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule};
@@ -33,6 +34,9 @@ pub struct Transform {
     /// Settings; those that follow a schedule have their first value.
     pub(super) settings: Arc<toml::Table>,
     order: &'static [&'static str],
+    formula: &'static str,
+    /// Position of the kind in a file.
+    pub(crate) source: Option<Arc<Source>>,
     pub(super) scheduled: Vec<ScheduledSetting>,
     pub(super) single: Work<f32>,
     pub(super) double: Work<f64>,
@@ -95,6 +99,8 @@ pub(crate) trait RuleList: Sized {
     }
     /// Adds a rule under another name, with other defaults, written as TOML.
     fn variant<R: Rule>(self, name: &'static str, defaults: &'static str) -> Self;
+    /// Adds a rule for whole tensors.
+    fn tensor_rule<R: TensorRule>(self) -> Self;
     /// Adds an alias.
     fn alias<A: Alias>(self) -> Self;
 }
@@ -124,7 +130,8 @@ impl Transform {
     pub fn rule<R: Rule>(rule: R) -> Result<Self, InvalidSetting> {
         rule.check()?;
         let rule = &Arc::new(rule);
-        Transform::made(R::KIND, &**rule, Work::Rule(rule.clone()), Work::Rule(rule.clone()))
+        let (single, double) = (Work::Rule(rule.clone()), Work::Rule(rule.clone()));
+        Transform::made(R::KIND, R::FORMULA, &**rule, single, double)
     }
 
     /// Creates a transform of a rule for whole tensors.
@@ -134,23 +141,21 @@ impl Transform {
     pub fn tensor_rule<R: TensorRule>(rule: R) -> Result<Self, InvalidSetting> {
         rule.check()?;
         let rule = &Arc::new(rule);
-        Transform::made(R::KIND, &**rule, Work::Tensor(rule.clone()), Work::Tensor(rule.clone()))
+        let (single, double) = (Work::Tensor(rule.clone()), Work::Tensor(rule.clone()));
+        Transform::made(R::KIND, R::FORMULA, &**rule, single, double)
     }
 
     /// Creates a transform of a solver, which takes the place of a whole chain.
     pub(crate) fn solver<M: Solver>(solver: M) -> Result<Self, InvalidSetting> {
         solver.check()?;
         let solver = &Arc::new(solver);
-        Transform::made(
-            M::KIND,
-            &**solver,
-            Work::Solver(solver.clone()),
-            Work::Solver(solver.clone()),
-        )
+        let (single, double) = (Work::Solver(solver.clone()), Work::Solver(solver.clone()));
+        Transform::made(M::KIND, "", &**solver, single, double)
     }
 
     fn made<T: Serialize + DeserializeOwned>(
         kind: &'static str,
+        formula: &'static str,
         settings: &T,
         single: Work<f32>,
         double: Work<f64>,
@@ -160,6 +165,8 @@ impl Transform {
             kind,
             settings: Arc::new(reflect::settings(settings)?),
             order,
+            formula,
+            source: None,
             scheduled: Vec::new(),
             single,
             double,
@@ -169,6 +176,19 @@ impl Transform {
     /// Returns the name in configuration.
     pub fn kind(&self) -> &'static str {
         self.kind
+    }
+
+    /// Returns the formula of the update in plain text, or an empty text; see [`Rule::FORMULA`].
+    pub fn formula(&self) -> &'static str {
+        self.formula
+    }
+
+    /// Checks the shape of a parameter; see [`TensorRule::accepts`].
+    pub(crate) fn accepts(&self, shape: Shape) -> Result<(), String> {
+        match &self.single {
+            Work::Tensor(rule) => rule.accepts(shape),
+            Work::Rule(_) | Work::Solver(_) => Ok(()),
+        }
     }
 
     /// Returns all settings, including those with default values. A setting that follows a schedule has its value at
@@ -260,6 +280,8 @@ pub(crate) trait ErasedRule<F: Float>: Debug + Send + Sync {
     fn transform(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]);
     /// Transforms `update` and applies it, `param -= context.lr * update`: the transform is the last.
     fn finish(&self, context: StepContext, update: &[F], param: &mut [F], state: &mut [F]);
+    /// Returns the values of a parameter in evaluation, if they are others; `slots` has one slice for each slot.
+    fn evaluated(&self, param: &[F], slots: &[&[F]]) -> Option<Vec<F>>;
 }
 
 // Without `inline(always)` a large closure is not inlined into the dispatch, and its loops are not
@@ -301,6 +323,15 @@ impl<F: Float, R: Rule> ErasedRule<F> for R {
             || self.apply(context, Elements::to_param(update, param, state, context.lr)),
         );
     }
+    fn evaluated(&self, param: &[F], slots: &[&[F]]) -> Option<Vec<F>> {
+        let mut state = Vec::with_capacity(slots.len());
+        let element = |(i, p): (usize, &F)| {
+            state.clear();
+            state.extend(slots.iter().map(|slot| slot[i]));
+            Rule::evaluated(self, *p, &state)
+        };
+        param.iter().enumerate().map(element).collect()
+    }
 }
 
 /// A [`TensorRule`] in one precision, its type erased.
@@ -310,6 +341,7 @@ pub(crate) trait ErasedTensorRule<F: Float>: Debug + Send + Sync {
     /// Replaces the settings, which are not checked.
     fn set(&mut self, settings: &Value) -> Result<(), InvalidSetting>;
     fn check(&self) -> Result<(), InvalidSetting>;
+    fn accepts(&self, shape: Shape) -> Result<(), String>;
     fn state(&self, shape: Shape) -> Vec<(&'static str, Shape)>;
     fn apply(
         &self,
@@ -329,6 +361,9 @@ impl<F: Float, R: TensorRule> ErasedTensorRule<F> for R {
     }
     fn check(&self) -> Result<(), InvalidSetting> {
         TensorRule::check(self)
+    }
+    fn accepts(&self, shape: Shape) -> Result<(), String> {
+        TensorRule::accepts(self, shape)
     }
     fn state(&self, shape: Shape) -> Vec<(&'static str, Shape)> {
         TensorRule::state(self, shape)

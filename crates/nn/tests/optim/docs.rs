@@ -39,7 +39,7 @@ fn the_page_lists_every_rule_and_transform_with_its_defaults() {
         for (name, default) in &settings {
             lines.push(format!("{name} = {}", default.unwrap_or_else(|| panic!("{kind}.{name}"))));
             // A decay of 0 makes no transform.
-            if *name == "weight_decay" && *default == Some("0.0") {
+            if *kind == "lion" && *name == "weight_decay" {
                 lines.pop();
                 let given = format!("{recipe}\nweight_decay = 0.5");
                 assert_eq!(crate::read(&given).unwrap().chain().len(), 2);
@@ -47,6 +47,19 @@ fn the_page_lists_every_rule_and_transform_with_its_defaults() {
         }
         if *kind == "adamw" {
             printed = printed.replace(&format!("\n{decay}"), "");
+        }
+        // The formula stands beside the definition of the rule too.
+        for transform in crate::read(&recipe).unwrap().chain() {
+            if transform.kind() == *kind && row[0].contains('=') {
+                let formula = row[0].replace('`', "");
+                let (formula, after) =
+                    formula.split_once("; then weight_decay").unwrap_or((&formula, ""));
+                assert!(
+                    after.is_empty() && formula.starts_with(transform.formula()),
+                    "{kind}: {formula}"
+                );
+                assert!(!transform.formula().is_empty(), "{kind}");
+            }
         }
         let found: Vec<_> =
             printed.lines().skip_while(|l| !l.starts_with("kind")).skip(1).collect();
@@ -123,7 +136,7 @@ fn every_block_is_a_recipe() {
         })
         .collect();
     // The long form on the page is what the short form prints.
-    let (short, long) = (&recipes[0], &recipes[2]);
+    let (short, long) = (&recipes[0], &recipes[3]);
     assert_eq!((short.lr(), short.chain()), (long.lr(), long.chain()));
-    assert_eq!(long.to_string().trim(), blocks[2].unwrap().trim());
+    assert_eq!(long.to_string().trim(), blocks[3].unwrap().trim());
 }

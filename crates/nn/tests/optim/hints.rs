@@ -127,8 +127,14 @@ fn a_key_in_a_wrong_place_is_told_its_place() {
             "it belongs to a schedule: `lr = { kind = .., warmup_steps = .. }`",
         ),
         ("kind = 'sgd'\nt_max = 3", "it belongs to a schedule: `lr = { kind = .., t_max = .. }`"),
-        ("kind = 'adam'\nmomentum = 0.9", "it is a setting of `momentum`, `nesterov`, `rmsprop`, "),
-        ("kind = 'sgd'\nbetas = [0.9, 0.9]", "it is a setting of `adam`, `adamax`, `adamw`, `ams"),
+        (
+            "kind = 'adam'\nmomentum = 0.9",
+            "it is a setting of `momentum`, `muon`, `nesterov`, `rmsprop`, ",
+        ),
+        (
+            "kind = 'sgd'\nbetas = [0.9, 0.9]",
+            "it is a setting of `adam`, `adamax`, `adamw`, `adan`, `ams",
+        ),
         ("kind = 'sgd'\nparams = '*'", "it belongs to a group, `[[optimizer.groups]]`"),
         ("kind = 'sgd'\nfrozen = true", "it belongs to a group, `[[optimizer.groups]]`"),
         (

@@ -13,6 +13,7 @@ mod hints;
 mod model_wide;
 mod mutations;
 mod overrides;
+mod papers;
 mod policy;
 mod refused;
 mod restore;

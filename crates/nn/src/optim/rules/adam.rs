@@ -50,6 +50,8 @@ impl Default for Adam {
 impl Rule for Adam {
     const KIND: &'static str = "adam";
     const LR: f64 = 1e-3;
+    const FORMULA: &'static str = "m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; u = m / (1 - beta1^t) / \
+         (sqrt(v / (1 - beta2^t)) + eps)";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;
@@ -160,6 +162,8 @@ impl Default for Adamax {
 impl Rule for Adamax {
     const KIND: &'static str = "adamax";
     const LR: f64 = 2e-3;
+    const FORMULA: &'static str =
+        "m as in adam; w = max(beta2 w, abs(g) + eps); u = m / (1 - beta1^t) / w";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;
@@ -224,6 +228,9 @@ impl NAdam {
 impl Rule for NAdam {
     const KIND: &'static str = "nadam";
     const LR: f64 = 2e-3;
+    const FORMULA: &'static str = "m, v as in adam; mu(t) = beta1 (1 - 0.96^(t momentum_decay) / 2), M(t) their product; u \
+         = (mu(t + 1) m / (1 - M(t + 1)) + (1 - mu(t)) g / (1 - M(t))) / (sqrt(v / (1 - beta2^t)) \
+         + eps)";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;
@@ -305,6 +312,9 @@ impl RAdam {
 impl Rule for RAdam {
     const KIND: &'static str = "radam";
     const LR: f64 = 1e-3;
+    const FORMULA: &'static str = "m, v as in adam; n = 2 / (1 - beta2) - 1, rho = n - 2 t beta2^t / (1 - beta2^t); u = m / \
+         (1 - beta1^t) while rho <= 5, then times r sqrt(1 - beta2^t) / (sqrt(v) + eps) with r^2 \
+         = (rho - 4) (rho - 2) n / ((n - 4) (n - 2) rho)";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)?;

@@ -41,6 +41,7 @@ impl Default for Adagrad {
 impl Rule for Adagrad {
     const KIND: &'static str = "adagrad";
     const LR: f64 = 1e-2;
+    const FORMULA: &'static str = "s = s + g^2; u = g / (sqrt(s) + eps) / (1 + (t - 1) lr_decay)";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("lr_decay", self.lr_decay)?;
@@ -104,6 +105,8 @@ impl Default for RmsProp {
 impl Rule for RmsProp {
     const KIND: &'static str = "rmsprop";
     const LR: f64 = 1e-2;
+    const FORMULA: &'static str = "v = alpha v + (1 - alpha) g^2; u = g / (sqrt(v - m^2) + eps), where m is 0 or, centered, \
+         the average of g; with momentum u = b = momentum b + ..";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fraction("alpha", self.alpha)?;
@@ -183,6 +186,8 @@ impl Default for Adadelta {
 impl Rule for Adadelta {
     const KIND: &'static str = "adadelta";
     const LR: f64 = 1.0;
+    const FORMULA: &'static str = "v = rho v + (1 - rho) g^2; u = g sqrt(d + eps) / sqrt(v + eps); d = rho d + (1 - rho) \
+         u^2";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fraction("rho", self.rho)?;

@@ -7,12 +7,18 @@
 //! A new rule is a struct in one of these files and a line in the `list` at its top.
 
 mod adam;
+mod adan;
 mod adaptive;
+mod muon;
+mod schedule_free;
 mod sgd;
 mod transforms;
 
 pub use adam::*;
+pub use adan::*;
 pub use adaptive::*;
+pub use muon::*;
+pub use schedule_free::*;
 pub use sgd::*;
 pub use transforms::*;
 
@@ -20,5 +26,6 @@ use super::transform::RuleList;
 
 /// Adds all rules to `list`.
 pub(crate) fn list<L: RuleList>(list: L) -> L {
+    let list = schedule_free::list(muon::list(adan::list(list)));
     adam::list(adaptive::list(sgd::list(transforms::list(list))))
 }

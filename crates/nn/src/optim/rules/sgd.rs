@@ -41,6 +41,8 @@ pub struct Sgd {
 impl Rule for Sgd {
     const KIND: &'static str = "sgd";
     const LR: f64 = 1e-3;
+    const FORMULA: &'static str = "v = momentum v + (1 - dampening) g, v = g at first; u = v, or g + momentum v with \
+         nesterov";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("momentum", self.momentum)?;
@@ -99,6 +101,7 @@ impl Default for Lion {
 impl Rule for Lion {
     const KIND: &'static str = "lion";
     const LR: f64 = 1e-4;
+    const FORMULA: &'static str = "u = sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fractions("betas", &self.betas)

@@ -45,6 +45,7 @@ impl WeightDecay {
 
 impl Rule for WeightDecay {
     const KIND: &'static str = "weight_decay";
+    const FORMULA: &'static str = "u = g + weight_decay p";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         at_least_zero("weight_decay", self.weight_decay)
@@ -64,6 +65,7 @@ pub struct Maximize {}
 
 impl Rule for Maximize {
     const KIND: &'static str = "maximize";
+    const FORMULA: &'static str = "u = -g";
 
     #[inline(always)]
     fn apply<F: Float>(&self, _: StepContext, elements: Elements<'_, F>) -> MapProof {
@@ -89,6 +91,7 @@ impl Default for ClipValue {
 
 impl Rule for ClipValue {
     const KIND: &'static str = "clip_value";
+    const FORMULA: &'static str = "u = g, at most clip_value and at least its negative";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         above_zero("clip_value", self.clip_value)
@@ -131,6 +134,8 @@ impl Default for ClipTensorNorm {
 
 impl Rule for ClipTensorNorm {
     const KIND: &'static str = "clip_tensor_norm";
+    const FORMULA: &'static str =
+        "u = g min(1, max_norm / (norm + 1e-6)), the norm of one parameter's update";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         above_zero("max_norm", self.max_norm)
@@ -178,6 +183,8 @@ impl Default for ClipNorm {
 
 impl Rule for ClipNorm {
     const KIND: &'static str = "clip_norm";
+    const FORMULA: &'static str =
+        "u = g min(1, max_norm / (norm + 1e-6)), the norm of the whole model's update";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         above_zero("max_norm", self.max_norm)
@@ -214,20 +221,17 @@ impl Default for Ema {
     }
 }
 
-impl Ema {
-    /// Name of the average in the state.
-    pub(crate) const SLOT: &'static str = "average";
-}
-
 impl Rule for Ema {
     const KIND: &'static str = "ema";
+    const FORMULA: &'static str =
+        "a = decay a + (1 - decay) p after the step, a = p at first; must be last";
 
     fn check(&self) -> Result<(), InvalidSetting> {
         fraction("decay", self.decay)
     }
 
     fn state(&self) -> &'static [&'static str] {
-        &[Ema::SLOT]
+        &["average"]
     }
 
     #[inline(always)]
@@ -235,5 +239,9 @@ impl Rule for Ema {
         let decay = if context.count == 1 { 0.0 } else { self.decay };
         let (lr, past, present) = (F::of(context.lr), F::of(decay), F::of(1.0 - decay));
         elements.map(|u, p, [a]| (u, [past * a + present * (p - lr * u)]))
+    }
+
+    fn evaluated<F: Float>(&self, _: F, state: &[F]) -> Option<F> {
+        Some(state[0])
     }
 }

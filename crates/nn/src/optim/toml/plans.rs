@@ -1,6 +1,7 @@
 //! Reads plans, each in the short or the long form, and the groups that they belong to.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::hints;
 use super::overrides::Texts;
@@ -76,7 +77,7 @@ impl Reader<'_> {
         }
         table.also.splice(0..0, keys);
         table.span = kind.span.clone();
-        let mut chain = rule.transforms(kind, table, read)?;
+        let mut chain = self.placed(kind, rule.transforms(kind, table, read)?);
         let lr = match (lr, kind.as_text()) {
             (Some(lr), _) => lr,
             (None, Some(name)) if rule.lr.is_nan() => {
@@ -137,7 +138,7 @@ impl Reader<'_> {
             let found =
                 rule.transforms(&kind, table, &|key, value| self.rates.of_setting(key, value))?;
             ema = found.iter().any(|found| found.kind() == Ema::KIND).then(|| kind.span.clone());
-            transforms.extend(found);
+            transforms.extend(self.placed(&kind, found));
             let solver = transforms.iter().find(|transform| transform.is_solver());
             if let (Some(solver), true) = (solver, transforms.len() > 1) {
                 let message = format!(
@@ -151,6 +152,13 @@ impl Reader<'_> {
             return Err(Diagnostic::new(span, "the chain is empty: expected at least one rule"));
         }
         Ok(Plan { lr, chain: transforms })
+    }
+
+    /// Gives transforms the place of the kind that they were made for.
+    fn placed(self, kind: &Value, mut transforms: Vec<Transform>) -> Vec<Transform> {
+        let source = Arc::new(self.texts.source(kind.span.clone()));
+        transforms.iter_mut().for_each(|transform| transform.source = Some(source.clone()));
+        transforms
     }
 
     /// Reads one of `groups`: the table of the recipe, with the keys of the group in place of its own.

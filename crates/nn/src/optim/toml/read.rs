@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 use wengert_core::Float;
@@ -140,6 +141,11 @@ pub(super) fn recipe_of(
 pub(super) fn in_file(mut recipe: Recipe, path: &Path) -> Recipe {
     for source in recipe.groups.iter_mut().flat_map(|group| &mut group.sources) {
         source.in_file(path);
+    }
+    let groups = recipe.groups.iter_mut().filter_map(|group| group.plan.as_mut());
+    let plans = [&mut recipe.plan].into_iter().chain(groups);
+    for source in plans.flat_map(|plan| &mut plan.chain).filter_map(|link| link.source.as_mut()) {
+        Arc::make_mut(source).in_file(path);
     }
     recipe
 }

@@ -292,6 +292,9 @@ impl RuleList for Registry {
         let make = |table: Table| table.make(|rule: R| Ok(vec![Transform::rule(rule)?]));
         self.insert(name, RuleKind { lr: R::LR, defaults, ..RuleKind::new::<R>(make) })
     }
+    fn tensor_rule<R: TensorRule>(self) -> Self {
+        self.tensor_rule::<R>()
+    }
     fn alias<A: Alias>(self) -> Self {
         self.alias::<A>()
     }

@@ -156,7 +156,7 @@ const KEYS: [(&[&str], &[&str]); 35] = [
 ];
 
 /// Other names of kinds, written as [`plain`] gives them.
-const KINDS: [(&str, &[&str]); 24] = [
+const KINDS: [(&str, &[&str]); 27] = [
     ("sgd", &["gd", "gradientdescent", "stochasticgradientdescent", "vanilla"]),
     ("momentum", &["heavyball", "sgdmomentum", "momentumsgd", "trace"]),
     ("nesterov", &["nag", "nesterovmomentum", "sgdnesterov"]),
@@ -164,6 +164,9 @@ const KINDS: [(&str, &[&str]); 24] = [
     ("adagrad", &["scalebyrss"]),
     ("adam", &["scalebyadam", "sparseadam"]),
     ("lion", &["scalebylion"]),
+    ("adan", &["scalebyadan"]),
+    ("muon", &["scalebymuon", "orthogonalize"]),
+    ("schedule_free_adamw", &["adamwschedulefree", "schedulefree", "adamschedulefree"]),
     (
         "clip_norm",
         &[

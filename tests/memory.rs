@@ -77,6 +77,23 @@ fn boxed_modules_and_labels_do_not_allocate_either() {
 }
 
 #[test]
+fn layers_that_enlarge_and_reduce_planes_do_not_allocate_either() {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let pool = Pooling::new(2).dilation(2).ceil_mode(true);
+    let net = Sequential::new()
+        .then(ConvTranspose2d::new(1, 2, 3, ConvOptions::new().stride(2), &mut rng))
+        .then(MaxPool2d::new(pool))
+        .then(Upsample::new(2).mode(UpsampleMode::Linear { align_corners: false }))
+        .then(AvgPool2d::new(pool));
+    let x = Tensor::ones([2, 1, 3, 3]);
+    let step = || drop(gradients(|tape| net.forward(tape.constant(&x)).square().sum()));
+    (0..10).for_each(|_| step());
+    let before = ALLOCATIONS.get();
+    (0..100).for_each(|_| step());
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred steps");
+}
+
+#[test]
 fn a_program_that_runs_again_allocates_nothing() {
     let (mut net, x, y) = tiny();
     let mut step = Program::<Net, (Tensor, Tensor)>::new(|net, _, (x, y)| {

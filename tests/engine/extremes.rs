@@ -83,7 +83,16 @@ fn windows_that_overflow_are_refused() {
              "conv: [1, 0, 4, 4] with weight [0, 4294967296, 2, 2] in 4294967296 groups: channels differ (0 and 4294967296 per group)" }
     fails! { x.max_pool2d(Pooling::new(3).padding(HUGE)),
              format!("max_pool: kernel 3, stride 3, padding {HUGE}: kernel and stride must be above 0, padding at most half the kernel") }
-    fails! { x.avg_pool2d(usize::MAX), format!("avg_pool: kernel {} does not fit into 4 elements with padding", usize::MAX) }
+    fails! { x.avg_pool2d(usize::MAX), format!("avg_pool: kernel over {} elements does not fit into 4 with padding", usize::MAX) }
+    fails! { x.max_pool2d(Pooling::new(3).dilation(usize::MAX).ceil_mode(true)),
+             format!("max_pool: kernel over {} elements does not fit into 4 with padding", usize::MAX) }
+    let wide = options().stride(HUGE);
+    fails! { x.conv_transpose2d(&w, wide), too_large("conv_transpose2d", &format!("[1, 1, {}, 4]", usize::MAX)) }
+    fails! { x.conv_transpose2d(&w, options().dilation(HUGE)), too_large("conv_transpose2d", &format!("[1, 1, {}, 4]", HUGE + 4)) }
+    fails! { x.conv_transpose2d(&w, options().padding(HUGE)),
+             format!("conv_transpose2d: {}: padding {} leaves nothing of 5 elements", &sizes[6..], usize::MAX) }
+    fails! { x.upsample_bilinear2d([2, HUGE], false), too_large("upsample_bilinear2d", &format!("[1, 1, 8, {}]", usize::MAX)) }
+    fails! { x.upsample_linear1d(WRAPS, true), too_large("upsample_linear1d", &format!("[1, 1, 4, {}]", usize::MAX)) }
     fails! { x.adaptive_max_pool2d(1 << 40), too_large("max_pool", "[1, 1, 1099511627776, 1099511627776]") }
     // One window over the whole plane and much padding: the average is a tiny number and no division by 0.
     let y = x.avg_pool2d(Pooling::new(1 << 33).padding(1 << 32).stride(1 << 33));

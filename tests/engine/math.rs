@@ -15,6 +15,7 @@ const OPERATIONS: &str = include_str!("../../crates/core/src/ops/mod.rs");
 const NO_OPERATIONS: &[&str] = &[
     "BinaryOp",
     "ConvOptions",
+    "ConvTransposeOptions",
     "Elementwise",
     "IndexOps",
     "LinalgOps",

@@ -109,6 +109,8 @@ impl Arguments<'_> {
 
     fn pooling(&mut self) -> Pooling {
         let window = Pooling::new(self.pair()).padding(self.pair()).count_include_pad(self.flag());
+        let window = window.ceil_mode(self.flag());
+        let window = if self.flag() { window } else { window.dilation(self.pair()) };
         if self.flag() { window } else { window.stride(self.pair()) }
     }
 
@@ -165,7 +167,7 @@ fn on_tensor<F: Float>(args: &mut Arguments<'_>, x: &Tensor<F>) -> Tensor<F> {
 /// One call on tensors or variables: `x` and `y` are operands.
 fn on_value<V: Value>(args: &mut Arguments<'_>, x: &V, y: &V, z: &V) -> V {
     let first = |parts: Vec<V>| parts.into_iter().next().unwrap_or_else(|| x.clone());
-    match args.below(86) {
+    match args.below(90) {
         0 => x.reshape(&args.extents()[..]),
         1 => x.reshape([args.signed(), args.signed()]),
         2 => x.reshape([-1, args.signed(), args.signed()]),
@@ -265,6 +267,20 @@ fn on_value<V: Value>(args: &mut Arguments<'_>, x: &V, y: &V, z: &V) -> V {
         82 => x.det() * x.slogdet().1,
         83 => x.qr().0.matmul(x.qr().1),
         84 => x.eigh().1 * x.eigvalsh(),
+        85 => x.upsample_linear1d(args.size(), args.flag()),
+        86 => x.upsample_bilinear2d(args.pair(), args.flag()),
+        87 => match images(args, x) {
+            [x, w, _] => x.squeeze(2).conv_transpose1d(
+                w.squeeze(2).transpose(0, 1),
+                args.convolution().output_padding(args.size()),
+            ),
+        },
+        88 => match images(args, x) {
+            [x, w, _] => x.conv_transpose2d(
+                w.transpose(0, 1),
+                args.convolution().output_padding(args.pair()),
+            ),
+        },
         _ => function(args, x),
     }
 }

@@ -65,7 +65,13 @@ fn layers_of_images_and_signals() {
         &[0, 2, 8, 8],
         &[0, 4, 8, 8],
     );
+    let by = by.stride(2).output_padding(1);
+    gives(ConvTranspose1d::new(2, 3, 3, by, &mut rng()), &[0, 2, 8], &[0, 3, 16]);
+    gives(ConvTranspose2d::new(2, 3, 3, by, &mut rng()), &[0, 2, 8, 8], &[0, 3, 16, 16]);
     gives(MaxPool1d::new(2), &[0, 2, 8], &[0, 2, 4]);
+    let ceil = Pooling::new(3).stride(2).dilation(2).ceil_mode(true);
+    gives(MaxPool2d::new(ceil), &[0, 2, 8, 8], &[0, 2, 3, 3]);
+    gives(AvgPool1d::new(ceil), &[0, 2, 8], &[0, 2, 3]);
     gives(MaxPool2d::new(2), &[0, 2, 8, 8], &[0, 2, 4, 4]);
     gives(AvgPool1d::new(2), &[0, 2, 8], &[0, 2, 4]);
     gives(AvgPool2d::new(2), &[0, 2, 8, 8], &[0, 2, 4, 4]);
@@ -75,6 +81,9 @@ fn layers_of_images_and_signals() {
     gives(AdaptiveAvgPool2d::new(3), &[0, 2, 8, 8], &[0, 2, 3, 3]);
     gives(Upsample::new(2), &[0, 2, 8], &[0, 2, 16]);
     gives(Upsample::new(2), &[0, 2, 8, 8], &[0, 2, 16, 16]);
+    let linear = Upsample::new(2).mode(UpsampleMode::Linear { align_corners: true });
+    gives(linear, &[0, 2, 8], &[0, 2, 16]);
+    gives(linear, &[0, 2, 8, 8], &[0, 2, 16, 16]);
     gives(Dropout2d::new(0.5), &[0, 2, 8, 8], &[0, 2, 8, 8]);
 }
 

@@ -71,6 +71,9 @@ macro_rules! in_precision {
                 let options = ConvOptions::new().padding(1).stride(2);
                 learns("Conv1d", Conv1d::new(4, 6, 3, options.groups(2), rng), &[3, 4, 9]);
                 learns("Conv2d", Conv2d::new(2, 3, 3, options, rng), &[3, 2, 6, 5]);
+                let transposed = options.output_padding(1);
+                learns("ConvTranspose1d", ConvTranspose1d::new(4, 6, 3, transposed, rng), &[3, 4, 5]);
+                learns("ConvTranspose2d", ConvTranspose2d::new(2, 3, 3, transposed, rng), &[3, 2, 3, 4]);
                 learns("BatchNorm1d", BatchNorm1d::new(3), &[5, 3]);
                 learns("BatchNorm2d", BatchNorm2d::new(2).momentum(None), &[4, 2, 3, 3]);
                 learns("LayerNorm", LayerNorm::new([4]), &[5, 4]);
@@ -84,6 +87,11 @@ macro_rules! in_precision {
                 learns("Dropout2d", Sequential::new().then(conv.clone()).then(Dropout2d::new(0.5)), &[3, 2, 6, 5]);
                 let pools = Sequential::new().then(conv).then(MaxPool2d::new(2)).then(AvgPool2d::new(2));
                 learns("pooling", pools.then(Upsample::new(2)).then(Flatten::new()), &[3, 2, 10, 8]);
+                let conv = Conv2d::new(2, 3, 3, ConvOptions::new(), rng);
+                let ceil = Pooling::new(2).dilation(2).ceil_mode(true);
+                let pools = Sequential::new().then(conv).then(MaxPool2d::new(ceil)).then(AvgPool2d::new(ceil));
+                let linear = Upsample::new(2).mode(UpsampleMode::Linear { align_corners: false });
+                learns("pooling in ceil mode", pools.then(linear).then(Flatten::new()), &[3, 2, 10, 8]);
                 learns("a residual", Sequential::new().then(Residual::new(Linear::new(3, 3, rng))), &[5, 3]);
                 learns("a frozen mode", Sequential::new().then(Linear::new(3, 3, rng)).then(EvalMode::new(BatchNorm1d::new(3))), &[5, 3]);
                 learns("TransformerBlock", TransformerBlock::new(8, 2, 12, rng).causal().dropout(0.1), &[3, 4, 8]);

@@ -4,6 +4,7 @@
 mod common;
 mod einsum;
 mod elementwise;
+mod enlarge;
 mod graphs;
 mod index;
 mod linalg;

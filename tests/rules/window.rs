@@ -1,4 +1,4 @@
-//! Convolution, pooling and upsampling: values against plain loops, derivatives against finite differences.
+//! Convolution and pooling: values against plain loops, derivatives against finite differences.
 
 use crate::common::{Outcome, differentiates, mistake, near, of, property};
 use proptest::prelude::*;
@@ -153,26 +153,74 @@ fn large_batches() {
     }
 }
 
-/// The ranges of an axis of `n` elements that pooling combines, without padding.
-type Cells = Vec<std::ops::Range<usize>>;
+/// The places of an axis that pooling combines, without padding.
+type Cells = Vec<Vec<usize>>;
 
-fn sliding(n: usize, kernel: usize, stride: usize, padding: usize) -> Cells {
-    let count = (n + 2 * padding - kernel) / stride + 1;
-    let cell = |i: usize| {
-        let inside =
-            (i * stride..i * stride + kernel).filter(|k| (padding..n + padding).contains(k));
-        let inside = inside.map(|k| k - padding).collect::<Vec<_>>();
-        inside[0]..inside[inside.len() - 1] + 1
-    };
-    (0..count).map(cell).collect()
+/// The settings of a pooling window along one axis.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    input: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+    ceil_mode: bool,
+}
+
+impl Window {
+    /// Elements under the window, gaps included.
+    fn reach(self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
+    }
+
+    fn padded(self) -> usize {
+        self.input + 2 * self.padding
+    }
+
+    /// Where the windows begin. In ceil mode there is one more as long as the last has not reached the end, unless it
+    /// would begin in the padding there.
+    fn starts(self) -> impl Iterator<Item = usize> {
+        (0..self.input + self.padding).step_by(self.stride).take_while(move |&start| {
+            let before = start.checked_sub(self.stride).map(|before| before + self.reach());
+            let another = before.is_none_or(|end| end < self.padded());
+            if self.ceil_mode { another } else { start + self.reach() <= self.padded() }
+        })
+    }
+
+    fn places(self, start: usize) -> impl Iterator<Item = usize> {
+        (start..start + self.reach()).step_by(self.dilation)
+    }
+
+    fn cells(self) -> Cells {
+        let input = self.padding..self.input + self.padding;
+        let cell = |start| {
+            let inside = self.places(start).filter(|place| input.contains(place));
+            inside.map(|place| place - self.padding).collect()
+        };
+        self.starts().map(cell).collect()
+    }
+
+    /// The divisors of averages: elements of a cell, with padding or without.
+    fn counts(self, count_include_pad: bool) -> Vec<f64> {
+        if !count_include_pad {
+            return self.cells().iter().map(|cell| cell.len() as f64).collect();
+        }
+        let count = |start| self.places(start).filter(|&place| place < self.padded()).count();
+        self.starts().map(|start| count(start) as f64).collect()
+    }
 }
 
 fn adaptive(n: usize, m: usize) -> Cells {
     let cell = |i: usize| {
         let (from, to) = (i as f64 * n as f64 / m as f64, (i + 1) as f64 * n as f64 / m as f64);
-        from.floor() as usize..to.ceil() as usize
+        (from.floor() as usize..to.ceil() as usize).collect()
     };
     (0..m).map(cell).collect()
+}
+
+/// Each place of an axis alone.
+fn single(n: usize) -> Cells {
+    (0..n).map(|place| vec![place]).collect()
 }
 
 /// `f` of the elements of each cell of the planes of `x`.
@@ -183,8 +231,8 @@ fn pooled(x: &Tensor, [rows, columns]: [&Cells; 2], f: impl Fn(&[f64]) -> f64) -
         let plane = flat / (rows.len() * columns.len());
         let (row, column) = (flat / columns.len() % rows.len(), flat % columns.len());
         let mut cell = Vec::new();
-        for i in rows[row].clone() {
-            for j in columns[column].clone() {
+        for &i in &rows[row] {
+            for &j in &columns[column] {
                 cell.push(x.at(&[plane / c, plane % c, i, j]));
             }
         }
@@ -207,12 +255,13 @@ fn distinct(shape: [usize; 4]) -> impl Strategy<Value = Tensor> {
     order.prop_map(move |order| Tensor::from_fn(shape, |i| order[i] as f64 * 0.1 - 2.0))
 }
 
-/// Draws input, kernel, stride and padding.
-fn pooling() -> impl Strategy<Value = [usize; 4]> {
-    let parts = (1usize..=5, 1usize..=3, 1usize..=3, 0usize..=1);
-    parts.prop_filter_map("the kernel fits", |(input, kernel, stride, padding)| {
+fn pooling() -> impl Strategy<Value = Window> {
+    let parts = (1usize..=5, 1usize..=3, 1usize..=3, 0usize..=1, 1usize..=2, any::<bool>());
+    parts.prop_filter_map("the kernel fits", |(input, kernel, stride, padding, dilation, ceil)| {
         let padding = padding.min(kernel / 2);
-        (kernel <= input + 2 * padding).then_some([input, kernel, stride, padding])
+        let window = Window { input, kernel, stride, padding, dilation, ceil_mode: ceil };
+        let is_legal = padding == 0 || dilation <= input;
+        (is_legal && window.reach() <= window.padded()).then_some(window)
     })
 }
 
@@ -220,29 +269,32 @@ fn pooling() -> impl Strategy<Value = [usize; 4]> {
 fn sliding_pools() {
     let drawn = (pooling(), pooling(), 0usize..=2, 1usize..=2, any::<bool>()).prop_flat_map(
         |(rows, columns, n, c, counts)| {
-            (Just((rows, columns, counts)), distinct([n, c, rows[0], columns[0]]))
+            let rows = Window { ceil_mode: columns.ceil_mode, ..rows };
+            (Just((rows, columns, counts)), distinct([n, c, rows.input, columns.input]))
         },
     );
     property("sliding pools", drawn, |((rows, columns, counts), x)| {
-        let by = Pooling::new([rows[1], columns[1]]).stride([rows[2], columns[2]]);
-        let by = by.padding([rows[3], columns[3]]).count_include_pad(counts);
-        let [r, c] =
-            [rows, columns].map(|[n, kernel, stride, pad]| sliding(n, kernel, stride, pad));
+        let by = Pooling::new([rows.kernel, columns.kernel])
+            .stride([rows.stride, columns.stride])
+            .padding([rows.padding, columns.padding])
+            .dilation([rows.dilation, columns.dilation])
+            .ceil_mode(columns.ceil_mode)
+            .count_include_pad(counts);
+        let (r, c) = (rows.cells(), columns.cells());
+        let total = |cell: &[f64]| cell.iter().sum::<f64>();
+        let [down, across] = [rows, columns].map(|window| {
+            let counts = window.counts(counts);
+            Tensor::from_fn([counts.len()], |i| counts[i])
+        });
         near("max_pool2d", &x.max_pool2d(by), &pooled(&x, [&r, &c], largest))?;
-        let area = (rows[1] * columns[1]) as f64;
-        let mean = |cell: &[f64]| {
-            if counts { cell.iter().sum::<f64>() / area } else { average(cell) }
-        };
-        near("avg_pool2d", &x.avg_pool2d(by), &pooled(&x, [&r, &c], mean))?;
+        let mean = pooled(&x, [&r, &c], total) / down.outer(&across);
+        near("avg_pool2d", &x.avg_pool2d(by), &mean)?;
         differentiates(|x| x[0].max_pool2d(by), [x.clone()])?;
         differentiates(|x| x[0].avg_pool2d(by), [x.clone()])?;
         // In one dimension each row is pooled alone.
-        let line = vec![0..1; rows[0]].iter().enumerate().map(|(i, _)| i..i + 1).collect();
+        let line = single(rows.input);
         near("max_pool1d", &x.max_pool1d(by), &pooled(&x, [&line, &c], largest))?;
-        let mean = |cell: &[f64]| {
-            if counts { cell.iter().sum::<f64>() / columns[1] as f64 } else { average(cell) }
-        };
-        near("avg_pool1d", &x.avg_pool1d(by), &pooled(&x, [&line, &c], mean))?;
+        near("avg_pool1d", &x.avg_pool1d(by), &(pooled(&x, [&line, &c], total) / across))?;
         differentiates(|x| x[0].max_pool1d(by) + x[0].avg_pool1d(by), [x])
     });
 }
@@ -256,7 +308,7 @@ fn adaptive_pools() {
         let cells = [&r, &c];
         near("max", &x.adaptive_max_pool2d([rows, columns]), &pooled(&x, cells, largest))?;
         near("avg", &x.adaptive_avg_pool2d([rows, columns]), &pooled(&x, cells, average))?;
-        let line = (0..x.shape()[2]).map(|i| i..i + 1).collect();
+        let line = single(x.shape()[2]);
         near("max", &x.adaptive_max_pool1d(columns), &pooled(&x, [&line, &c], largest))?;
         near("avg", &x.adaptive_avg_pool1d(columns), &pooled(&x, [&line, &c], average))?;
         differentiates(|x| x[0].adaptive_max_pool2d([rows, columns]), [x.clone()])?;
@@ -266,24 +318,6 @@ fn adaptive_pools() {
         let tape = Tape::new();
         let product = x.adaptive_max_pool1d(columns) * x.adaptive_avg_pool1d(columns);
         near("on the tape", &lines(tape.constant(&x)), &product)
-    });
-}
-
-#[test]
-fn nearest_upsampling() {
-    let drawn = (1usize..=3, 1usize..=3, of(&[2, 1, 2, 3]));
-    property("upsampling", drawn, |(rows, columns, x)| {
-        let loops = Tensor::from_fn([2, 1, 2 * rows, 3 * columns], |flat| {
-            let (i, j) = (flat / (3 * columns) % (2 * rows), flat % (3 * columns));
-            x.at(&[flat / (6 * rows * columns), 0, i / rows, j / columns])
-        });
-        near("upsample_nearest2d", &x.upsample_nearest2d([rows, columns]), &loops)?;
-        let line = Tensor::from_fn([2, 1, 2, 3 * columns], |flat| {
-            x.as_slice()[flat / (3 * columns) * 3 + flat % (3 * columns) / columns]
-        });
-        near("upsample_nearest1d", &x.upsample_nearest1d(columns), &line)?;
-        differentiates(|x| x[0].upsample_nearest2d([rows, columns]), [x.clone()])?;
-        differentiates(|x| x[0].upsample_nearest1d(columns), [x])
     });
 }
 
@@ -335,8 +369,11 @@ fn mistakes_say_what_does_not_fit() {
     mistake("kernel 0, input 5: none may be 0", || { x.conv2d(Tensor::zeros([2, 4, 0, 3]), by); });
     mistake("conv1d: [1, 4, 5, 5] with weight [2, 4, 3, 3]: expected 3 axes each", || { x.conv1d(&w, by); });
     mistake("weight [2, 4, 3, 3] and bias [3]: output channels differ", || { x.conv2d_with_bias(&w, Tensor::zeros([3]), by); });
-    mistake("max_pool: kernel 6 does not fit into 5", || { x.max_pool2d(6); });
+    mistake("max_pool: kernel over 6 elements does not fit into 5 with padding", || { x.max_pool2d(6); });
+    mistake("avg_pool: kernel over 7 elements does not fit into 5", || { x.avg_pool2d(Pooling::new(4).dilation(2)); });
+    mistake("max_pool: kernel over 7 elements does not fit into 5", || { x.max_pool2d(Pooling::new(7).stride(2).ceil_mode(true)); });
+    mistake("max_pool: dilation 6, input 5: a window could hold nothing but padding", || { x.max_pool2d(Pooling::new(2).padding(1).dilation(6)); });
+    mistake("Pooling: dilation must be 1 or above", || { x.max_pool2d(Pooling::new(2).dilation([1, 0])); });
     mistake("avg_pool: kernel 2, stride 2, padding 2", || { x.avg_pool2d(Pooling::new(2).padding(2)); });
     mistake("max_pool: [] has fewer than 1 axes", || { Tensor::scalar(1.0).max_pool1d(1); });
-    mistake("upsample_nearest2d: [3] has fewer than two axes", || { Tensor::zeros([3]).upsample_nearest2d(2); });
 }

@@ -160,18 +160,15 @@ fn larger<F: Float>(first: F, second: F) -> F {
 mod tests {
     use super::super::pool::Cells;
     use super::super::tests::random;
-    use super::super::{average, gather_winners, max_pool, scatter_winners, spread};
+    use super::super::{Slide, average, gather_winners, max_pool, scatter_winners, spread};
     use crate::float::Float;
 
     /// Compares with a plain search in every square.
     fn check<F: Float>(planes: usize, height: usize, width: usize, x: &[F]) {
         let (rows, columns) = (height / 2, width / 2);
-        let cells = [height, width].map(|input| Cells::Sliding {
-            input,
-            output: input / 2,
-            kernel: 2,
-            stride: 2,
-            before: 0,
+        let cells = [height, width].map(|input| {
+            let (kernel, output) = (2, input / 2);
+            Cells::Sliding(Slide { input, kernel, output, stride: 2, dilation: 1, before: 0 })
         });
         let g = random::<F>(planes * rows * columns, 2);
         let [mut largest, mut means] = [g.clone(), g.clone()];

@@ -8,6 +8,7 @@ mod broadcast;
 mod choose;
 mod depthwise;
 mod halve;
+mod interpolate;
 pub(crate) mod linalg;
 mod map;
 mod matmul;
@@ -25,6 +26,7 @@ use multiversion::multiversion;
 
 pub(crate) use broadcast::{broadcast1, broadcast2};
 pub(crate) use choose::{Choice, choose, search_sorted};
+pub(crate) use interpolate::{Interpolation, interpolate, interpolate_backward};
 pub(crate) use map::{zip1, zip2, zip3};
 pub(crate) use matmul::{batch, matmul};
 pub(crate) use norm::norm;

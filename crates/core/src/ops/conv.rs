@@ -121,24 +121,39 @@ impl ConvOptions {
         self.groups
     }
 
-    /// The windows along one axis (0 rows, 1 columns).
-    fn slide(&self, axis: usize, input: usize, kernel: usize) -> Result<Slide, ShapeError> {
-        let (stride, dilation) = (self.stride[axis], self.dilation[axis]);
+    /// The stride along rows and columns.
+    pub(super) fn strides(&self) -> [usize; 2] {
+        self.stride
+    }
+
+    /// The elements that a kernel reaches over along one axis (0 rows, 1 columns), and the zeros before the plane and
+    /// on both sides of it.
+    pub(super) fn reach(
+        &self,
+        axis: usize,
+        input: usize,
+        kernel: usize,
+    ) -> Result<(usize, usize, usize), ShapeError> {
         if kernel == 0 || input == 0 {
             return Err(ShapeError::new(format!("kernel {kernel}, input {input}: none may be 0")));
         }
-        // What is too large saturates, and is an error below or as a shape.
-        let reach = dilation.saturating_mul(kernel - 1).saturating_add(1);
-        let (before, both) = match self.padding {
-            Padding::Valid => (0, 0),
-            Padding::By(sides) => (sides[axis], sides[axis].saturating_mul(2)),
-            Padding::Same if stride == 1 => ((reach - 1) / 2, reach - 1),
+        // What is too large saturates, and is an error later or as a shape.
+        let reach = self.dilation[axis].saturating_mul(kernel - 1).saturating_add(1);
+        match self.padding {
+            Padding::Valid => Ok((reach, 0, 0)),
+            Padding::By(sides) => Ok((reach, sides[axis], sides[axis].saturating_mul(2))),
+            Padding::Same if self.stride[axis] == 1 => Ok((reach, (reach - 1) / 2, reach - 1)),
             Padding::Same => {
-                return Err(ShapeError::new(format!(
-                    "padding 'same' needs stride 1, not {stride}"
-                )));
+                let stride = self.stride[axis];
+                Err(ShapeError::new(format!("padding 'same' needs stride 1, not {stride}")))
             }
-        };
+        }
+    }
+
+    /// The windows along one axis (0 rows, 1 columns).
+    fn slide(&self, axis: usize, input: usize, kernel: usize) -> Result<Slide, ShapeError> {
+        let (stride, dilation) = (self.stride[axis], self.dilation[axis]);
+        let (reach, before, both) = self.reach(axis, input, kernel)?;
         let padded = input.saturating_add(both);
         if padded > MAX_NUMEL {
             return Err(ShapeError::new(format!(
@@ -155,7 +170,7 @@ impl ConvOptions {
     }
 
     /// The correlation of an input and a weight, and the shape of the output.
-    fn plan(&self, x: Shape, w: Shape) -> Result<(Correlation, Shape), ShapeError> {
+    pub(super) fn plan(&self, x: Shape, w: Shape) -> Result<(Correlation, Shape), ShapeError> {
         let groups = self.groups;
         let mistake = |what: String| {
             ShapeError::new(format!("{x:?} with weight {w:?} in {groups} groups: {what}"))
@@ -302,6 +317,9 @@ impl Op<2> for ConvInput {
                 plan.towards_input(g.as_slice(), w.as_slice(), x, scratch, false);
             });
         })
+    }
+    fn multiply_adds(&self, [g, w]: [Shape; 2], _: Shape) -> u64 {
+        (g.numel() as u64).saturating_mul(w[1..].iter().product::<usize>() as u64)
     }
     fn vjp<V: Value>(&self, i: usize, [g, w]: [&V; 2], _: &V, c: &V) -> V {
         if i == 0 {

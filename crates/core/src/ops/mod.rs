@@ -7,12 +7,14 @@
 mod broadcast;
 mod choose;
 mod conv;
+mod conv_transpose;
 mod einsum;
 mod elementwise;
 mod factor;
 mod functions;
 mod gather;
 mod index;
+mod interpolate;
 mod linalg;
 mod matmul;
 mod movement;
@@ -32,6 +34,7 @@ pub(crate) use broadcast::sum_to;
 pub use broadcast::{Expand, Reshape, Sum};
 pub use choose::{PutChosen, TakeChosen};
 pub use conv::{Conv, ConvBias, ConvInput, ConvOptions, ConvWeight, Padding, Pair};
+pub use conv_transpose::ConvTransposeOptions;
 pub use einsum::einsum;
 pub use elementwise::{Add, BinaryOp, Elementwise, MulNoNan, Scalar, Sub, UnaryOp, Where};
 pub use factor::{Cholesky, Cofactors, Det, Eigh, Inv, Qr, SlogDet, Solve, SolveTriangular};
@@ -40,6 +43,7 @@ pub use gather::{
     Embedding, Gather, IndexAdd, IndexSelect, MaskedFill, Pick, PlaceOneHot, Scatter,
 };
 pub use index::IndexOps;
+pub use interpolate::{Interpolate, InterpolateBackward};
 pub use linalg::LinalgOps;
 pub use matmul::{Linear, Matmul, MatmulOps};
 pub use movement::MovementOps;

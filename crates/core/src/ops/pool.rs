@@ -6,11 +6,11 @@
 use smallvec::SmallVec;
 
 use super::conv::{Pair, nonzero};
-use crate::kernels::{self, Cells};
+use crate::kernels::{self, Cells, Slide};
 use crate::op::{Op, Value};
 use crate::{Float, MAX_RANK, Shape, ShapeError, Tensor};
 
-/// Settings of a pooling window. Default: the stride is the kernel size, no padding.
+/// Settings of a pooling window. Default: the stride is the kernel size, no padding, dilation 1, no ceil mode.
 ///
 /// A number is a window with these defaults: `x.max_pool2d(2)`.
 ///
@@ -26,6 +26,8 @@ pub struct Pooling {
     kernel: [usize; 2],
     stride: [usize; 2],
     padding: [usize; 2],
+    dilation: [usize; 2],
+    ceil_mode: bool,
     count_include_pad: bool,
 }
 
@@ -34,7 +36,14 @@ impl Pooling {
     /// is the size.
     pub fn new(kernel: impl Pair) -> Self {
         let kernel = kernel.pair();
-        Self { kernel, stride: kernel, padding: [0; 2], count_include_pad: true }
+        Self {
+            kernel,
+            stride: kernel,
+            padding: [0; 2],
+            dilation: [1; 2],
+            ceil_mode: false,
+            count_include_pad: true,
+        }
     }
 
     /// Returns the height and the width of the window.
@@ -57,7 +66,31 @@ impl Pooling {
         Self { padding: padding.pair(), ..self }
     }
 
-    /// Sets whether an average counts the padding in its divisor. Default: true.
+    /// Sets the distance between neighbouring elements of the window. Default: 1.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn dilation(self, dilation: impl Pair) -> Self {
+        Self { dilation: nonzero("Pooling: dilation", dilation), ..self }
+    }
+
+    /// Rounds the number of windows up, so that the last one may reach beyond the padding, where there is nothing.
+    /// A window must begin before the padding at the end. Default: false.
+    ///
+    /// ```
+    /// use wengert_core::{Pooling, Tensor, WindowOps};
+    ///
+    /// let x = Tensor::<f64>::from([1.0, 2.0, 3.0, 4.0, 5.0]);
+    /// assert_eq!(x.avg_pool1d(2), Tensor::from([1.5, 3.5]));
+    /// assert_eq!(x.avg_pool1d(Pooling::new(2).ceil_mode(true)), Tensor::from([1.5, 3.5, 5.0]));
+    /// ```
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
+        Self { ceil_mode, ..self }
+    }
+
+    /// Sets whether an average counts the padding in its divisor. What lies beyond the padding never counts. Default:
+    /// true.
     pub fn count_include_pad(self, counts: bool) -> Self {
         Self { count_include_pad: counts, ..self }
     }
@@ -126,20 +159,31 @@ impl Pool {
             Division::Sliding(pooling) => pooling,
         };
         let (kernel, stride) = (pooling.kernel[axis], pooling.stride[axis]);
-        let before = pooling.padding[axis];
+        let (before, dilation) = (pooling.padding[axis], pooling.dilation[axis]);
+        // What is too large saturates, and does not fit.
+        let reach = dilation.saturating_mul(kernel.saturating_sub(1)).saturating_add(1);
         if kernel == 0 || stride == 0 || before > kernel / 2 {
             return Err(ShapeError::new(format!(
                 "kernel {kernel}, stride {stride}, padding {before}: kernel and stride must be above 0, padding at most half the kernel"
             )));
         }
         let padded = input.saturating_add(2 * before);
-        if input == 0 || kernel > padded {
+        let room = padded.saturating_add(if pooling.ceil_mode { stride - 1 } else { 0 });
+        if input == 0 || reach > room {
             return Err(ShapeError::new(format!(
-                "kernel {kernel} does not fit into {padded} elements with padding"
+                "kernel over {reach} elements does not fit into {padded} with padding"
             )));
         }
-        let output = (padded - kernel) / stride + 1;
-        Ok((Cells::Sliding { input, output, kernel, stride, before }, output))
+        if before > 0 && dilation > input {
+            return Err(ShapeError::new(format!(
+                "dilation {dilation}, input {input}: a window could hold nothing but padding"
+            )));
+        }
+        let mut output = (room - reach) / stride + 1;
+        if pooling.ceil_mode && (output - 1) * stride >= input + before {
+            output -= 1;
+        }
+        Ok((Cells::Sliding(Slide { input, kernel, output, stride, dilation, before }), output))
     }
 
     fn planned(&self, x: Shape) -> [Cells; 2] {

@@ -1,6 +1,8 @@
 //! Methods over windows of the last axes: convolution, pooling, upsampling.
 
 use super::conv::{Conv, ConvBias, ConvOptions, Pair};
+use super::conv_transpose::ConvTransposeOptions;
+use super::interpolate::Interpolate;
 use super::movement::MovementOps;
 use super::operand::Operand;
 use super::pool::{AvgPool, MaxPool, Pool, Pooling};
@@ -87,6 +89,44 @@ pub trait WindowOps: Value {
         Self::apply(ConvBias(options), [self, &weight, &bias])
     }
 
+    /// Applies the transpose of a convolution to `[n, c, l]`, with a weight `[c, out / groups, k]`, to `[n, out, l']`
+    /// where `l' = (l - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1`
+    /// ([`conv_transpose1d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose1d.html)).
+    ///
+    /// # Panics
+    /// If the shapes do not fit, the groups do not divide the channels, the output padding is not below the stride, or
+    /// the padding leaves nothing.
+    #[track_caller]
+    fn conv_transpose1d(
+        &self,
+        weight: impl Operand<Self>,
+        options: impl Into<ConvTransposeOptions>,
+    ) -> Self {
+        let weight = weight.beside(self);
+        expect_shape!(need_rank(3, self, &weight));
+        let op = expect_shape!(options.into().plan(self.shape(), weight.shape()));
+        Self::apply(op, [self, &weight])
+    }
+
+    /// Applies the transpose of a convolution to `[n, c, h, w]`, with a weight `[c, out / groups, kh, kw]`, to
+    /// `[n, out, h', w']`; see [`conv_transpose1d`](Self::conv_transpose1d)
+    /// ([`conv_transpose2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html)).
+    ///
+    /// # Panics
+    /// If the shapes do not fit, the groups do not divide the channels, the output padding is not below the stride, or
+    /// the padding leaves nothing.
+    #[track_caller]
+    fn conv_transpose2d(
+        &self,
+        weight: impl Operand<Self>,
+        options: impl Into<ConvTransposeOptions>,
+    ) -> Self {
+        let weight = weight.beside(self);
+        expect_shape!(need_rank(4, self, &weight));
+        let op = expect_shape!(options.into().plan(self.shape(), weight.shape()));
+        Self::apply(op, [self, &weight])
+    }
+
     /// Takes the maximum under a window that slides along the last axis. NaN wins; the first of equal elements
     /// gets the gradient; padding is -inf
     /// ([`max_pool1d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html)).
@@ -170,6 +210,38 @@ pub trait WindowOps: Value {
         let plane = [h.saturating_mul(rows), w.saturating_mul(columns)];
         let to = expect_shape!(shape.leading(lead).followed_by(&plane));
         self.reshape([n, h, 1, w, 1]).expand([n, h, rows, w, columns]).reshape(to)
+    }
+
+    /// Interpolates the last axis linearly, from `[.., l]` to `[.., l * factor]`; [`ops::Interpolate`] has the places
+    /// of the new elements
+    /// ([`interpolate`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html)).
+    ///
+    /// [`ops::Interpolate`]: crate::ops::Interpolate
+    #[track_caller]
+    fn upsample_linear1d(&self, factor: usize, align_corners: bool) -> Self {
+        let shape = self.shape();
+        ensure_shape!(shape.rank() >= 1, "a scalar has no last axis");
+        let axis = shape.rank() - 1;
+        let to = shape[axis].saturating_mul(factor);
+        expect_shape!(shape.with(axis, to));
+        Self::apply(Interpolate { axis, to, align_corners }, [self])
+    }
+
+    /// Interpolates the last two axes linearly, from `[.., h, w]` to `[.., h * rows, w * columns]`;
+    /// [`ops::Interpolate`] has the places of the new elements
+    /// ([`interpolate`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html)).
+    ///
+    /// [`ops::Interpolate`]: crate::ops::Interpolate
+    #[track_caller]
+    fn upsample_bilinear2d(&self, factor: impl Pair, align_corners: bool) -> Self {
+        let (shape, [rows, columns]) = (self.shape(), factor.pair());
+        ensure_shape!(shape.rank() >= 2, "{shape:?} has fewer than two axes");
+        let axis = shape.rank() - 2;
+        let [h, w] = [shape[axis].saturating_mul(rows), shape[axis + 1].saturating_mul(columns)];
+        expect_shape!(shape.leading(axis).followed_by(&[h, w]));
+        // The columns first: there are fewer rows before the other axis grows.
+        let wide = Self::apply(Interpolate { axis: axis + 1, to: w, align_corners }, [self]);
+        Self::apply(Interpolate { axis, to: h, align_corners }, [&wide])
     }
 }
 

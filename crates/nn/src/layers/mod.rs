@@ -16,6 +16,7 @@ mod activation;
 mod attention;
 mod batch_norm;
 mod containers;
+mod conv_transpose;
 mod convolution;
 mod dropout;
 mod embedding;
@@ -30,6 +31,7 @@ pub use activation::*;
 pub use attention::*;
 pub use batch_norm::*;
 pub use containers::*;
+pub use conv_transpose::*;
 pub use convolution::*;
 pub use dropout::*;
 pub use embedding::*;
@@ -55,6 +57,10 @@ macro_rules! layers_of_precision {
         pub type Conv1d = $crate::Conv1d<$F>;
         /// A convolution of `[n, channels, height, width]`.
         pub type Conv2d = $crate::Conv2d<$F>;
+        /// A transposed convolution of `[n, channels, length]`.
+        pub type ConvTranspose1d = $crate::ConvTranspose1d<$F>;
+        /// A transposed convolution of `[n, channels, height, width]`.
+        pub type ConvTranspose2d = $crate::ConvTranspose2d<$F>;
         /// A vector for each token.
         pub type Embedding = $crate::Embedding<$F>;
         /// A ReLU whose slope below 0 is trained.

@@ -19,10 +19,11 @@ pub type MaxPool2d = MaxPool<2>;
 /// A layer that takes the maximum of each window, written as [`MaxPool1d`] or [`MaxPool2d`].
 ///
 /// * Input `[.., size]` along each of the last `AXES` axes, output
-///   `[.., (size + 2 * padding - kernel_size) / stride + 1]`, rounded down.
-/// * [`Pooling`] sets kernel size, stride and padding; a number is the kernel size alone. Default: stride
-///   equal to the kernel size, padding 0. Padding counts as minus infinity. The first of equal elements
-///   receives the gradient.
+///   `[.., (size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1]`, rounded down, or up in
+///   ceil mode.
+/// * [`Pooling`] sets kernel size, stride, padding, dilation and ceil mode; a number is the kernel size alone.
+///   Default: stride equal to the kernel size, padding 0, dilation 1. Padding counts as minus infinity. The first of
+///   equal elements receives the gradient.
 ///
 /// ```
 /// use wengert_core::{Tensor, Pooling, evaluate};
@@ -77,9 +78,10 @@ pub type AvgPool2d = AvgPool<2>;
 /// A layer that takes the mean of each window, written as [`AvgPool1d`] or [`AvgPool2d`].
 ///
 /// * Input `[.., size]` along each of the last `AXES` axes, output
-///   `[.., (size + 2 * padding - kernel_size) / stride + 1]`, rounded down.
-/// * [`Pooling`] sets kernel size, stride and padding; a number is the kernel size alone. Default: stride
-///   equal to the kernel size, padding 0. Padding counts as 0, unless the window sets
+///   `[.., (size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1]`, rounded down, or up in
+///   ceil mode.
+/// * [`Pooling`] sets kernel size, stride, padding, dilation and ceil mode; a number is the kernel size alone.
+///   Default: stride equal to the kernel size, padding 0, dilation 1. Padding counts as 0, unless the window sets
 ///   `count_include_pad(false)`.
 ///
 /// ```
@@ -276,7 +278,7 @@ fn expect_output_size(layer: &str, output_size: [usize; 2]) -> [usize; 2] {
     validate::nonzero(&format!("{layer}: output_size"), output_size)
 }
 
-/// Upsampling that repeats each element: PyTorch's mode `nearest`.
+/// Upsampling: each element is repeated, or new elements are interpolated between the old ones.
 ///
 /// * Input `[n, channels, length]`, output `[n, channels, length * factor]`; or input
 ///   `[n, channels, height, width]`, output `[n, channels, height * rows, width * columns]`.
@@ -285,37 +287,69 @@ fn expect_output_size(layer: &str, output_size: [usize; 2]) -> [usize; 2] {
 ///
 /// ```
 /// use wengert_core::{Tensor, evaluate};
-/// use wengert_nn::{Module, Upsample};
+/// use wengert_nn::{Module, Upsample, UpsampleMode};
 ///
 /// let x = Tensor::<f32>::from([[[1.0, 2.0]]]);
-/// let y = evaluate(|tape| Upsample::new(3).forward(tape.constant(&x)));
-/// assert_eq!(y, Tensor::from([[[1.0, 1.0, 1.0, 2.0, 2.0, 2.0]]]));
+/// let y = evaluate(|tape| Upsample::new(2).forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([[[1.0, 1.0, 2.0, 2.0]]]));
+///
+/// let linear = Upsample::new(2).mode(UpsampleMode::Linear { align_corners: false });
+/// let y = evaluate(|tape| linear.forward(tape.constant(&x)));
+/// assert_eq!(y, Tensor::from([[[1.0, 1.25, 1.75, 2.0]]]));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Upsample {
     scale_factor: [usize; 2],
+    mode: UpsampleMode,
+}
+
+/// The values of the new elements of an [`Upsample`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum UpsampleMode {
+    /// Each element is repeated.
+    #[default]
+    Nearest,
+    /// Linear interpolation along each axis: PyTorch's modes `linear` and `bilinear`.
+    Linear {
+        /// Whether the first and the last elements of an axis stay at its ends, and not the borders of the elements.
+        align_corners: bool,
+    },
 }
 
 impl Upsample {
-    /// Returns a layer with this factor: one number for every axis, or `[rows, columns]`.
+    /// Returns a layer with this factor: one number for every axis, or `[rows, columns]`. It repeats each element.
     ///
     /// # Panics
     /// If a factor is 0.
     #[track_caller]
     pub fn new(scale_factor: impl Pair) -> Self {
-        Self { scale_factor: validate::nonzero("Upsample: scale_factor", scale_factor.pair()) }
+        let scale_factor = validate::nonzero("Upsample: scale_factor", scale_factor.pair());
+        Self { scale_factor, mode: UpsampleMode::Nearest }
+    }
+
+    /// Sets the mode. Default: [`UpsampleMode::Nearest`].
+    pub fn mode(self, mode: UpsampleMode) -> Self {
+        Self { mode, ..self }
     }
 }
 
-params_generic! { plain Upsample {; scale_factor } }
+params_generic! { plain Upsample {; scale_factor, mode } }
 
 impl<F: Float> Module<F> for Upsample {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, F>) -> Var<'t, F> {
+        use UpsampleMode::{Linear, Nearest};
+
         let _layer = x.tape().layer("Upsample");
-        match x.shape().rank() {
-            3 => x.upsample_nearest1d(self.scale_factor[1]),
-            4 => x.upsample_nearest2d(self.scale_factor),
+        match (x.shape().rank(), self.mode) {
+            (3, Nearest) => x.upsample_nearest1d(self.scale_factor[1]),
+            (3, Linear { align_corners }) => {
+                x.upsample_linear1d(self.scale_factor[1], align_corners)
+            }
+            (4, Nearest) => x.upsample_nearest2d(self.scale_factor),
+            (4, Linear { align_corners }) => {
+                x.upsample_bilinear2d(self.scale_factor, align_corners)
+            }
             _ => mismatch("Upsample", x, "[n, channels, length] or [n, channels, height, width]"),
         }
     }

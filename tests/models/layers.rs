@@ -4,10 +4,11 @@
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::f64::prelude::*;
 
+mod lengths;
 mod linalg;
 mod losses;
 mod norms;
-mod pytorch;
+pub(crate) mod pytorch;
 mod sequences;
 mod window;
 

@@ -1,14 +1,19 @@
 //! Recurrent layers: one loop over the positions of a sequence, and a cell that defines a step.
 
 mod cell;
+mod lengths;
 mod weights;
 
 use std::marker::PhantomData;
 
 use rand::Rng;
-use wengert_core::{Float, Leaf, LeafMut, MovementOps, Operand, Params, Path, Shape, Tensor, Var};
+use wengert_core::{
+    BinaryOps, Float, Indices, Leaf, LeafMut, MovementOps, Operand, Params, Path, Shape, Tensor,
+    Var,
+};
 
 pub use cell::{GruCell, LstmCell, RecurrentCell, RnnCell};
+pub use lengths::WithLengths;
 use weights::Weights;
 
 use super::{mismatch, refuse};
@@ -26,7 +31,7 @@ use crate::{Dropout, Module, validate};
 ///   `1 / sqrt(hidden_size)`.
 ///
 /// [`Module::forward`] starts from a state of zeros. [`Recurrent::forward_from`] starts from any other, and also
-/// returns the last state.
+/// returns the last state. [`Recurrent::with_lengths`] is for sequences of several lengths in one batch.
 #[derive(Clone, Debug)]
 pub struct Recurrent<C, const N: usize, F: Float = f32> {
     cell: C,
@@ -226,6 +231,17 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
         x: Var<'t, F>,
         state: [impl Operand<Var<'t, F>>; N],
     ) -> (Var<'t, F>, [Var<'t, F>; N]) {
+        self.run(x, state, None)
+    }
+
+    /// Records [`forward_from`](Self::forward_from), with the lengths of the sequences if they have padding.
+    #[track_caller]
+    fn run<'t>(
+        &self,
+        x: Var<'t, F>,
+        state: [impl Operand<Var<'t, F>>; N],
+        lengths: Option<&Indices>,
+    ) -> (Var<'t, F>, [Var<'t, F>; N]) {
         let tape = x.tape();
         let mark = tape.layer(C::NAME);
         let shape = x.shape();
@@ -245,8 +261,15 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
             }
         }
 
+        let (mut y, mut mask) = (x, None);
+        if let Some(lengths) = lengths {
+            let inside = lengths::mask(C::NAME, x, lengths);
+            // Whatever stands in the padding, even NaN, must not reach the gradients of the weights.
+            y = inside.unsqueeze(2).where_cond(x, 0.0);
+            mask = Some(inside);
+        }
         let directions = if self.bidirectional { 2 } else { 1 };
-        let (mut y, mut after) = (x, [(); N].map(|()| Vec::new()));
+        let mut after = [(); N].map(|()| Vec::new());
         for (i, layer) in self.weights.chunks(directions).enumerate() {
             if i > 0 {
                 y = self.dropout.forward(y);
@@ -257,7 +280,7 @@ impl<C: RecurrentCell<N>, const N: usize, F: Float> Recurrent<C, N, F> {
                 for part in &mut own {
                     *part = part.narrow(0, after[0].len(), 1).reshape([batch, hidden_size]);
                 }
-                let (output, last) = weights.run(&self.cell, y, own);
+                let (output, last) = weights.run(&self.cell, y, own, mask);
                 outputs.push(output);
                 for (after, last) in after.iter_mut().zip(last) {
                     after.push(last);

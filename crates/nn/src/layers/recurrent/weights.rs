@@ -1,7 +1,9 @@
 //! The weights of one layer in one direction, under PyTorch's names.
 
 use rand::Rng;
-use wengert_core::{Float, Leaf, LeafMut, MatmulOps, MovementOps, Param, Params, Path, Var};
+use wengert_core::{
+    BinaryOps, Float, Leaf, LeafMut, MatmulOps, MovementOps, Param, Params, Path, Var,
+};
 
 use super::RecurrentCell;
 use crate::init;
@@ -47,13 +49,15 @@ impl<F: Float> Weights<F> {
 
     /// Records the outputs `[batch, time, hidden_size]` for `[batch, time, input_size]`, and the state
     /// after the last step. The inputs of all positions are multiplied at once; the loop has only the
-    /// steps that depend on the state.
+    /// steps that depend on the state. Where `mask` `[batch, time]` is 0, the state stays and the output is 0; so the
+    /// reverse direction begins at the last position of each sequence.
     #[track_caller]
     pub(super) fn run<'t, C: RecurrentCell<N>, const N: usize>(
         &self,
         cell: &C,
         x: Var<'t, F>,
         mut state: [Var<'t, F>; N],
+        mask: Option<Var<'t, F>>,
     ) -> (Var<'t, F>, [Var<'t, F>; N]) {
         let tape = x.tape();
         let (batch, time) = (x.shape()[0], x.shape()[1]);
@@ -68,11 +72,21 @@ impl<F: Float> Weights<F> {
         for step in 0..time {
             let t = if self.reverse { time - 1 - step } else { step };
             let h = product(state[0], w_hh, b_hh);
+            let before = state;
             state = cell.step(x.narrow(1, t * width, width), h, state);
+            if let Some(mask) = mask {
+                let inside = mask.narrow(1, t, 1);
+                for (state, before) in state.iter_mut().zip(before) {
+                    *state = inside.where_cond(*state, before);
+                }
+            }
             outputs[t] = state[0];
         }
         let y = Var::concat(&outputs, 1).reshape([batch, time, hidden_size]);
-        (y, state)
+        match mask {
+            Some(mask) => (mask.unsqueeze(2).where_cond(y, 0.0), state),
+            None => (y, state),
+        }
     }
 }
 

@@ -78,7 +78,8 @@ pub use wengert_core::{
 pub use wengert_nn::optim::Optimizer;
 pub use wengert_nn::{
     Linear, Loss, Module, Pattern, Recurrent, RecurrentBuilder, RecurrentCell, Reduction, Row,
-    Sequential, Summary, Target, Targets, check_shapes, init, masks, optim, summary, summary_of,
+    Sequential, Summary, Target, Targets, check_shapes, distributions, init, masks, optim, summary,
+    summary_of,
 };
 
 /// Defines `Name`, the type `home::Name` in one precision, for each line.
@@ -149,7 +150,7 @@ macro_rules! precision {
         crate::nn::losses_of_precision!($F);
         pub use crate::nn::layers::*;
         pub use crate::nn::loss::*;
-        pub use crate::nn::{Module, check_shapes, init, masks, summary};
+        pub use crate::nn::{Module, check_shapes, distributions, init, masks, summary};
     };
 }
 

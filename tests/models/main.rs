@@ -2,6 +2,7 @@
 
 mod copies;
 mod digits;
+mod distributions;
 mod empty;
 mod fixture;
 mod from_pytorch;

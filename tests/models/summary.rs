@@ -179,3 +179,28 @@ fn the_parts_of_a_transformer_block_have_the_names_of_its_fields() {
         ]
     );
 }
+
+#[test]
+fn a_transposed_convolution_multiplies_each_input_with_its_kernels() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let net = ConvTranspose2d::new(6, 3, 2, ConvOptions::new().stride(2), rng);
+    let found = summary(&net, [2, 6, 4, 4]).unwrap();
+    assert_eq!(
+        rows(&found),
+        [format!("0 ConvTranspose2d  [2, 3, 8, 8] 75 {}", 2 * 6 * 16 * 3 * 4)]
+    );
+    let error = check_shapes(&net, [2, 5, 4, 4]).unwrap_err().to_string();
+    assert!(error.contains("channels differ (5 and 6)"), "{error}");
+}
+
+#[test]
+fn shapes_are_inferred_with_lengths_and_draws() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let layer = Gru::builder(3, 4).bidirectional().build(rng);
+    let found = summary_of(&layer, "Sampled", |tape| {
+        let y = layer.with_lengths([2, 5]).forward(tape.placeholder([2, 5, 3]));
+        let normal = distributions::Normal::new(y, 1.0).rsample();
+        distributions::Categorical::new(normal).sample()
+    });
+    assert_eq!(found.unwrap().rows[0].output, [2, 5, 8].into());
+}

@@ -6,6 +6,7 @@
 //! * [`Loss`]: losses as methods of a prediction. `x.mse(&y)` is the mean, and
 //!   `x.mse_with(&y, Reduction::Sum)` is the sum. Settings such as [`CrossEntropy`] take the place
 //!   of the [`Reduction`].
+//! * [`distributions`]: densities and differentiable draws.
 //! * [`init`]: initial weights, drawn from a generator that the caller passes.
 //! * [`masks`]: masks of attention.
 //! * [`summary()`]: the layers of a model with shapes, parameters and costs. [`check_shapes`] checks an
@@ -30,6 +31,7 @@
 //! ```
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
+pub mod distributions;
 pub mod init;
 pub mod layers;
 pub mod loss;

@@ -185,10 +185,8 @@ fn a_transposed_convolution_multiplies_each_input_with_its_kernels() {
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
     let net = ConvTranspose2d::new(6, 3, 2, ConvOptions::new().stride(2), rng);
     let found = summary(&net, [2, 6, 4, 4]).unwrap();
-    assert_eq!(
-        rows(&found),
-        [format!("0 ConvTranspose2d  [2, 3, 8, 8] 75 {}", 2 * 6 * 16 * 3 * 4)]
-    );
+    let row = format!("1 ConvTranspose2d  [2, 3, 8, 8] 75 {}", 2 * 6 * 16 * 3 * 4);
+    assert_eq!(rows(&found)[1], row);
     let error = check_shapes(&net, [2, 5, 4, 4]).unwrap_err().to_string();
     assert!(error.contains("channels differ (5 and 6)"), "{error}");
 }

@@ -47,7 +47,7 @@ impl ConvTransposeOptions {
         let mistake = |what: String| {
             ShapeError::new(format!("{x:?} with weight {w:?} in {groups} groups: {what}"))
         };
-        if groups == 0 || w[0] % groups != 0 {
+        if groups == 0 || !w[0].is_multiple_of(groups) {
             return Err(mistake(format!("{} input channels are not divisible", w[0])));
         }
         if x[1] != w[0] {

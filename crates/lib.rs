@@ -215,6 +215,7 @@ pub mod guide {
         ($name:ident, $document:literal) => {
             #[doc = concat!(
                 "[extending.md]: crate::guide::extending\n",
+                "[from_pytorch.md]: crate::guide::from_pytorch\n",
                 "[optimizers.md]: crate::guide::optimizers\n",
                 "[training.md]: crate::guide::training\n",
                 "[cluster.md]: crate::guide::cluster\n",

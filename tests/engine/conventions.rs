@@ -174,6 +174,32 @@ fn a_branch_with_cotangent_zero_leaks_neither_nan_nor_infinity() {
 }
 
 #[test]
+fn nothing_flows_back_through_a_step_or_a_comparison() {
+    let x = tensor![-0.5, 0.0, 1.0];
+    let flat: [for<'t> fn(Var<'t>) -> Var<'t>; 11] = [
+        |x| x.floor(),
+        |x| x.ceil(),
+        |x| x.round(),
+        |x| x.sign(),
+        |x| x.step(),
+        |x| x.equal(0.0),
+        |x| x.not_equal(x),
+        |x| x.less(x),
+        |x| x.less_equal(x),
+        |x| x.greater(x * 0.5),
+        |x| x.greater_equal(0.0),
+    ];
+    for f in flat {
+        // The cotangent is infinite.
+        let tape = Tape::new();
+        let x = tape.variable(&x);
+        let y = f(x) * f64::INFINITY;
+        assert_eq!(y.sum().backward().wrt(x).expect("a gradient").to_vec(), [0.0; 3]);
+        assert_eq!(grad(y.sum(), &[x])[0].value().to_vec(), [0.0; 3]);
+    }
+}
+
+#[test]
 fn where_leaks_nothing_from_the_branch_not_taken() {
     // The fixture says NaN here; the conventions say 1.
     let tape = Tape::new();

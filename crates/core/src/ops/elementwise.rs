@@ -38,6 +38,12 @@ pub trait UnaryOp: Debug + Clone + Send + Sync + 'static {
     fn value<F: Float>(&self, x: F) -> F;
     /// Computes its derivative from the input `x` and the output `y`.
     fn derivative<M: Elementwise>(&self, x: &M, y: &M) -> M;
+    /// Returns whether the function is constant between jumps, such as a rounding. Nothing then flows back through it:
+    /// the gradient is 0 even beside an infinite cotangent, as in PyTorch. Default: false.
+    #[inline(always)]
+    fn is_flat(&self) -> bool {
+        false
+    }
 
     crate::entry_points!(Op<1>);
 }
@@ -73,6 +79,11 @@ pub trait BinaryOp: Debug + Clone + Send + Sync + 'static {
     fn value<F: Float>(&self, a: F, b: F) -> F;
     /// Computes its derivative with respect to argument `i`.
     fn derivative<M: Elementwise>(&self, i: usize, a: &M, b: &M) -> M;
+    /// Returns whether the function is constant between jumps; see [`UnaryOp::is_flat`]. Default: false.
+    #[inline(always)]
+    fn is_flat(&self) -> bool {
+        false
+    }
 
     crate::entry_points!(Op<2>);
 }
@@ -217,6 +228,9 @@ impl<E: UnaryOp> Op<1> for E {
     }
 
     fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
+        if self.is_flat() {
+            return x.filled(0.0);
+        }
         g.mul_no_nan(&self.derivative(x, y))
     }
 
@@ -228,6 +242,9 @@ impl<E: UnaryOp> Op<1> for E {
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
+        if self.is_flat() {
+            return into.fill(|out| out.fill(F::ZERO));
+        }
         let (x, y, g) = (x.as_slice(), y.as_slice(), g.as_slice());
         into.fill(|out| {
             zip3(
@@ -265,6 +282,9 @@ impl<B: BinaryOp> Op<2> for B {
     }
 
     fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
+        if self.is_flat() {
+            return [a, b][i].filled(0.0);
+        }
         g.mul_no_nan(&self.derivative(i, a, b))
     }
 
@@ -276,6 +296,9 @@ impl<B: BinaryOp> Op<2> for B {
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
+        if self.is_flat() {
+            return into.fill(|out| out.fill(F::ZERO));
+        }
         if a.shape() != b.shape() {
             return into.add(self.vjp(i, [a, b], y, g));
         }

@@ -20,13 +20,14 @@ pub trait Visitor {
     fn binary<B: BinaryOp>(&mut self, op: B, domains: [(f64, f64); 2], apart: bool);
 }
 
-/// Rows `Struct method(constant: type = sample) |x| value => |x, y| derivative, domain, kinks`.
+/// Rows `Struct method(constant: type = sample) |x| value => |x, y| derivative, domain, kinks`; a function that is
+/// constant between its kinks has `, flat = true` behind them.
 macro_rules! unary_functions {
     ($(
         $(#[$doc:meta])*
         $Op:ident $method:ident ( $($field:ident : $T:ident = $sample:expr),* )
             |$v:pat_param| $value:expr => |$x:pat_param, $y:pat_param| $derivative:expr,
-            $domain:expr, $kinks:expr;
+            $domain:expr, $kinks:expr $(, flat = $flat:literal)?;
     )*) => {
         $(
             unary_functions! { struct $(#[$doc])* $Op $($field : $T),* }
@@ -44,6 +45,12 @@ macro_rules! unary_functions {
                     $(let $field = self.$field; let _ = $field;)*
                     $derivative
                 }
+                $(
+                    #[inline(always)]
+                    fn is_flat(&self) -> bool {
+                        $flat
+                    }
+                )?
             }
         )*
 
@@ -97,7 +104,7 @@ macro_rules! unary_functions {
 }
 
 /// Rows `Struct method |a, b| value => |a, b| derivatives, domains, whether the arguments must differ`; the
-/// operators have no method.
+/// operators have no method. A function that is constant between its jumps has `, flat = true` behind them.
 macro_rules! binary_functions {
     (
         operators {$(
@@ -110,11 +117,13 @@ macro_rules! binary_functions {
             $(#[$doc:meta])*
             $Op:ident $method:ident |$u:pat_param, $v:pat_param| $value:expr
                 => |$a:pat_param, $b:pat_param| $da:expr, $db:expr,
-                $domains:expr, $apart:expr;
+                $domains:expr, $apart:expr $(, flat = $flat:literal)?;
         )*}
     ) => {
         $(binary_functions! { struct $(#[$odoc])* $Operator |$ou, $ov| $ovalue => |$oa, $ob| $oda, $odb })*
-        $(binary_functions! { struct $(#[$doc])* $Op |$u, $v| $value => |$a, $b| $da, $db })*
+        $(binary_functions! {
+            struct $(#[$doc])* $Op |$u, $v| $value => |$a, $b| $da, $db $(, flat = $flat)?
+        })*
 
         /// Elementwise functions of two arguments, and the selection by a mask, for tensors and variables.
         ///
@@ -162,7 +171,7 @@ macro_rules! binary_functions {
         }
     };
     (struct $(#[$doc:meta])* $Op:ident |$u:pat_param, $v:pat_param| $value:expr
-        => |$a:pat_param, $b:pat_param| $da:expr, $db:expr) => {
+        => |$a:pat_param, $b:pat_param| $da:expr, $db:expr $(, flat = $flat:literal)?) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $Op;
@@ -178,6 +187,12 @@ macro_rules! binary_functions {
             fn derivative<M: Elementwise>(&self, i: usize, $a: &M, $b: &M) -> M {
                 if i == 0 { $da } else { $db }
             }
+            $(
+                #[inline(always)]
+                fn is_flat(&self) -> bool {
+                    $flat
+                }
+            )?
         }
     };
 }
@@ -311,16 +326,16 @@ unary_functions! {
     Abs abs() |x| x.abs() => |x, _| x.sign(), (-4.0, 4.0), [0.0];
     /// Sign: -1, 0 or 1. The derivative is 0.
     Sign sign() |x| if x > F::ZERO { F::ONE } else if x < F::ZERO { -F::ONE } else { x * F::ZERO }
-        => |x, _| x.filled(0.0), (-4.0, 4.0), [0.0];
+        => |x, _| x.filled(0.0), (-4.0, 4.0), [0.0], flat = true;
     /// Step function: 1 above 0, else 0; 1 at NaN. The derivative is 0.
-    Step step() |x| if x <= F::ZERO { F::ZERO } else { F::ONE } => |x, _| x.filled(0.0), (-4.0, 4.0), [0.0];
+    Step step() |x| if x <= F::ZERO { F::ZERO } else { F::ONE } => |x, _| x.filled(0.0), (-4.0, 4.0), [0.0], flat = true;
     /// Largest integer not above `x`. The derivative is 0.
-    Floor floor() |x| x.floor() => |x, _| x.filled(0.0), (-0.9, 1.9), [0.0, 1.0];
+    Floor floor() |x| x.floor() => |x, _| x.filled(0.0), (-0.9, 1.9), [0.0, 1.0], flat = true;
     /// Smallest integer not below `x`. The derivative is 0.
-    Ceil ceil() |x| x.ceil() => |x, _| x.filled(0.0), (-0.9, 1.9), [0.0, 1.0];
+    Ceil ceil() |x| x.ceil() => |x, _| x.filled(0.0), (-0.9, 1.9), [0.0, 1.0], flat = true;
     /// Nearest integer; halves round to even, as in NumPy and PyTorch (unlike Rust's `round`). The derivative
     /// is 0.
-    Round round() |x| x.round_ties_even() => |x, _| x.filled(0.0), (-1.4, 1.4), [-0.5, 0.5];
+    Round round() |x| x.round_ties_even() => |x, _| x.filled(0.0), (-1.4, 1.4), [-0.5, 0.5], flat = true;
     /// `x` limited to `min..=max`; NaN stays NaN. The derivative is 1 inside; 0 outside, at `min` and `max`,
     /// and at NaN.
     Clamp clamp(min: f64 = -1.5, max: f64 = 0.7) |x| clamp(x, min, max)
@@ -427,10 +442,10 @@ binary_functions! {
             => |a, b| b.combine(GreaterHalf, a), a.combine(GreaterHalf, b), [(-4.0, 4.0); 2], true;
         /// 1 where `a > b`, one half where they are equal, 1 where either is NaN, else 0. The derivative is 0.
         GreaterHalf greater_half |a, b| if a < b { F::ZERO } else if a == b { F::of(0.5) } else { F::ONE }
-            => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+            => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true, flat = true;
         /// The mask of `a = b` with NaN equal to NaN: 1 where it holds, else 0. The derivative is 0.
         EqualNan equal_nan |a, b| if a == b || a.is_nan() && b.is_nan() { F::ONE } else { F::ZERO }
-            => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+            => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true, flat = true;
         /// `a` to the power of `b`, where `0^0` is 1. The derivative of `a^0` with respect to `a` is 0 everywhere;
         /// that of `0^b` with respect to `b` is 0 unless `b` is negative.
         Pow pow |a, b| a.powf(b) => |a, b| {
@@ -447,16 +462,16 @@ binary_functions! {
         Hypot hypot |a, b| a.hypot(b) => |a, b| a.clone() / a.combine(Hypot, b), b.clone() / a.combine(Hypot, b),
             [(0.3, 4.0), (-4.0, 4.0)], false;
         /// The mask of `a = b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
-        Equal equal |a, b| mask(a == b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        Equal equal |a, b| mask(a == b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true, flat = true;
         /// The mask of `a != b`: 1 where it holds, else 0; 1 where either is NaN. The derivative is 0.
-        NotEqual not_equal |a, b| mask(a != b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        NotEqual not_equal |a, b| mask(a != b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true, flat = true;
         /// The mask of `a < b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
-        Less less |a, b| mask(a < b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        Less less |a, b| mask(a < b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true, flat = true;
         /// The mask of `a <= b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
-        LessEqual less_equal |a, b| mask(a <= b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        LessEqual less_equal |a, b| mask(a <= b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true, flat = true;
         /// The mask of `a > b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
-        Greater greater |a, b| mask(a > b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        Greater greater |a, b| mask(a > b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true, flat = true;
         /// The mask of `a >= b`: 1 where it holds, else 0; 0 where either is NaN. The derivative is 0.
-        GreaterEqual greater_equal |a, b| mask(a >= b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true;
+        GreaterEqual greater_equal |a, b| mask(a >= b) => |a, b| a.filled(0.0), b.filled(0.0), [(-4.0, 4.0); 2], true, flat = true;
     }
 }

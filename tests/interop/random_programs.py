@@ -32,7 +32,9 @@ numpy.seterr(all="ignore")
 BINARY = "target/release/random_programs"
 # What a library raises for a program that it refuses.
 FAILURES = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, BrokenPipeError)
-ORDERS = ["outputs", "gradients", "recorded", "second"]
+# The results of a program; wengert's gradients are computed, and once more recorded.
+NAMES = ("outputs", "gradients", "second")
+ORDERS = ("outputs", "gradients", "recorded", "second")
 
 
 def array(written):
@@ -299,20 +301,26 @@ def compare(backend, first, count, limit, minutes, ask_third):
     print(f"{count} programs from seed {first}: {compared} compared with {backend}, {disagreeing} disagree")
     for what, times in refused.most_common():
         print("refused", times, what)
+    for key in sorted(seen.keys() - smallest.keys()):
+        print("not shrunk:", seen[key], *key)
     for key, (least, (name, i, at, mine, other)) in sorted(smallest.items(), key=lambda item: item[0]):
-        third = "-"
-        try:
-            if not ask_third:
-                raise ValueError("not asked")
-            third = (programs_jax().run(least) if backend == "pytorch" else programs_torch.run(least)) or "-"
-            third = third if at is None or third == "-" else float(third["gradients" if name == "recorded" else name][i][at])
-        except FAILURES as error:
-            third = str(error).splitlines()[0][:40]
-        print(json.dumps({
-            "reason": programs_conventions.reason(key, least), "ops": key[0], "order": key[1], "wengert": mine, backend: other,
-            "the other": third, "times": seen[key], "array": [name, i, None if at is None else [int(k) for k in at]],
+        listed = {
+            "reason": programs_conventions.reason(key, least, mine, other), "ops": key[0], "order": key[1],
+            "wengert": mine, backend: other, "times": seen[key], "array": name, "at": [i, *map(int, at or ())],
             "program": least["nodes"],
-        }, default=str))
+        }
+        if ask_third:
+            third = programs_jax().run if backend == "pytorch" else programs_torch.run
+            listed["third"] = number(third, least, "gradients" if name == "recorded" else name, i, at)
+        print(json.dumps(listed))
+
+
+def number(run, program, name, i, at):
+    """One element of the results; None if the library does not have it."""
+    try:
+        return float(run(program)[name][i][at])
+    except FAILURES:
+        return None
 
 
 def programs_jax():
@@ -328,7 +336,7 @@ def scale(arrays):
 
 def agrees(ours, theirs, share):
     """Whether all results agree to this share of the largest number of their kind."""
-    for name in ("outputs", "gradients", "second"):
+    for name in NAMES:
         if theirs[name] is None:
             continue
         largest = scale(theirs[name])
@@ -350,9 +358,6 @@ def error_of(single, double):
 def short(x):
     """The array as text, with eleven digits."""
     return {"shape": list(x.shape), "data": " ".join(f"{float(v):.11g}" for v in x.flatten())}
-
-
-NAMES = ("outputs", "gradients", "second")
 
 
 def read(results):

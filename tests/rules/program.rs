@@ -10,8 +10,8 @@ use std::fmt;
 use proptest::prelude::*;
 use wengert::core::{Tape, Var};
 use wengert::{
-    Float, IndexOps, Indices, MatmulOps, MovementOps, ReduceOps, Shape, Tensor, UnaryOps, Value,
-    ops,
+    Float, IndexOps, Indices, LinalgOps, MatmulOps, MovementOps, OrderOps, ReduceOps, Shape,
+    Tensor, UnaryOps, Value, ops,
 };
 
 /// Smallest distance of operands from a kink: more than they move in the checker's largest step.
@@ -45,7 +45,9 @@ names! {
     }
     Pair { Add, Sub, Mul, Div, Maximum, Minimum }
     Fold { Sum, Mean, LogSumExp, Max }
-    Other { LogSoftmax, Softmax, Matmul, Pick, Reshape, Expand, Permute, Narrow, Concat }
+    Other {
+        LogSoftmax, Softmax, Matmul, Pick, Reshape, Expand, Permute, Narrow, Concat, Sort, Cummax, Inv
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,9 @@ enum Step {
     Permute(V, Shape),
     Narrow(V, usize, usize, usize),
     Concat(V, V, usize),
+    Sort(V, usize, bool),
+    Cummax(V, usize),
+    Inv(V),
 }
 
 impl Step {
@@ -120,6 +125,12 @@ impl Step {
                 order.swap(0, b % a.rank());
                 Self::Permute(v, Shape::new(&order))
             }
+            Kind::Other(Other::Sort) => Self::Sort(v, axis, b % 2 == 0),
+            Kind::Other(Other::Cummax) => Self::Cummax(v, axis),
+            Kind::Other(Other::Inv) => match *a {
+                [.., m, n] if m == n => Self::Inv(v),
+                _ => otherwise,
+            },
             Kind::Other(Other::Narrow) => {
                 let start = b % a[axis];
                 Self::Narrow(v, axis, start, 1 + how % (a[axis] - start))
@@ -194,6 +205,13 @@ impl Step {
             Self::Expand(v, to) => of(v).expand(*to),
             Self::Permute(v, order) => Value::apply(ops::Permute { order: *order }, [&of(v)]),
             Self::Narrow(v, axis, start, len) => of(v).narrow(*axis as isize, *start, *len),
+            Self::Sort(v, axis, descending) => of(v).sort(*axis as isize, *descending),
+            Self::Cummax(v, axis) => of(v).cummax(*axis as isize),
+            // A matrix near the identity: the inverse has a norm of at most 2.
+            Self::Inv(v) => {
+                let n = of(v).shape()[of(v).shape().rank() - 1];
+                (of(v) * (0.25 / n as f64) + &Tensor::eye(n)).inv() * 0.5
+            }
             Self::Concat(v, w, axis) => MovementOps::concat(&[of(v), of(w)], *axis as isize),
         }
     }
@@ -211,6 +229,13 @@ impl Step {
             Self::Fold(Fold::Max, v, axes, _) => {
                 let (x, largest) = (values[v.0], values[v.0].max_axes(&axes[..], true));
                 close(x - largest) == largest.shape().numel()
+            }
+            Self::Sort(v, axis, _) | Self::Cummax(v, axis) => {
+                let x = values[v.0].value();
+                let sorted = x.sort(*axis as isize, false);
+                let n = x.shape()[*axis];
+                let [low, high] = [0, 1].map(|at| sorted.narrow(*axis as isize, at, n - 1));
+                (high - low).as_slice().iter().all(|gap| *gap > CLEAR)
             }
             _ => true,
         }

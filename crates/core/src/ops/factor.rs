@@ -80,7 +80,7 @@ fn solution(a: Shape, b: Shape) -> Result<Shape, ShapeError> {
     }
 }
 
-/// Computes one result of `[rows, columns]` from each matrix of `x`.
+/// Computes a result of `len` elements from each matrix of `x`.
 fn each<F: Float>(
     x: &Tensor<F>,
     out: Shape,

@@ -71,9 +71,9 @@ pub use wengert_core::{
     MatmulOps, Mismatch, MovementOps, NotFinite, Op, OpCost, Operand, OrderOps, Outputs, Padding,
     Param, ParamId, Params, Path, Pooling, Profile, Program, Random, ReduceOps, ReshapeTo, Seeded,
     SeededProgram, Shape, ShapeError, ShapeTrace, Tape, Tensor, UnaryOp, UnaryOps, Value, Var,
-    WindowOps, check_gradients, check_model, einsum, empty_cache, eval_shape, evaluate, grad,
-    gradients, gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, profile, rand,
-    seeded, vectorized, vjp,
+    WindowOps, check_gradients, check_model, custom_vjp, einsum, empty_cache, eval_shape, evaluate,
+    grad, gradients, gradients_checked, gradients_with, hessian, hvp, jacobian, jvp, ops, profile,
+    rand, seeded, vectorized, vjp,
 };
 pub use wengert_nn::optim::Optimizer;
 pub use wengert_nn::{

@@ -3,7 +3,7 @@
 
 use wengert::core::IndexVar;
 use wengert::prelude::*;
-use wengert::{Float, Random, Value};
+use wengert::{Float, Random, Value, custom_vjp};
 
 use crate::panics::{caught, fails};
 
@@ -60,6 +60,17 @@ fn a_stale_variable_is_refused_by_every_operation() {
     fails! { x.softmax(), STALE }
     fails! { x.log_softmax_axis(0), STALE }
     fails! { x.cumsum(0), STALE }
+    fails! { x.cummax(0), STALE }
+    fails! { x.sort(0, false), STALE }
+    fails! { good.sort_by(x, 0, false), STALE }
+    fails! { x.topk(1, 0, true), STALE }
+    fails! { good.solve(x), STALE }
+    fails! { x.solve_triangular(good, true), STALE }
+    fails! { x.inv(), STALE }
+    fails! { x.slogdet(), STALE }
+    fails! { x.qr(), STALE }
+    fails! { x.eigh(), STALE }
+    fails! { custom_vjp([x], [2, 2], |[x]| x.clone(), |_, _, g| [g]), STALE }
     fails! { x.reshape([4]), STALE }
     fails! { x.flatten(), STALE }
     fails! { x.permute([1, 0]), STALE }

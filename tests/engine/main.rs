@@ -7,6 +7,7 @@ mod checker;
 mod checkpoints;
 mod conventions;
 mod conventions_reduce;
+mod custom_vjp;
 mod deferred;
 mod discarded;
 mod errors;

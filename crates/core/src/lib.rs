@@ -43,6 +43,7 @@ pub mod testing;
 
 pub use diff::anomaly::{NotFinite, gradients_checked};
 pub use diff::check::{Check, check_gradients, check_model};
+pub use diff::custom::custom_vjp;
 pub use diff::higher_order::{grad, hessian, hvp, jacobian, jvp, vjp};
 pub use diff::mismatch::{Against, Checked, Mismatch};
 pub use diff::profile::{CostSum, LeafNode, OpCost, Profile, profile};

@@ -2,6 +2,7 @@
 
 pub(crate) mod anomaly;
 pub(crate) mod check;
+pub(crate) mod custom;
 mod differences;
 pub(crate) mod higher_order;
 pub(crate) mod mismatch;

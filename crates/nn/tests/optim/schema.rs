@@ -58,6 +58,8 @@ fn recipes_are_accepted() {
         "kind = 'sgd'\nlr = { kind = 'joined', milestones = [3], pieces = [1, { kind = 'step', lr = 1, step_size = 2 }] }",
         "kind = 'adamw'\n[[groups]]\nparams = ['*.bias', 'a.*']\nweight_decay = 0.0\n[[groups]]\nparams = '*'\nkind = 'sgd'\nlr = 1",
         "kind = 'adam'\n[[groups]]\nparams = '*'\nfrozen = true\n[[groups]]\nparams = 'b'\n[[groups.chain]]\nkind = 'lion'\nweight_decay = 1",
+        "kind = 'adam'\n[[groups]]\nparams = '*'\nbetas = [0.9, 0.99]",
+        "kind = 'adan'\n[[groups]]\nparams = '*'\nbetas = [0.9, 0.99, 0.999]",
         "[data]\nbatch = 3\n[optimizer]\nlr = 1\n[[optimizer.chain]]\nkind = 'clip_value'\n[[optimizer.chain]]\nkind = 'adamw'",
     ];
     for text in recipes {

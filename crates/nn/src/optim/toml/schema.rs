@@ -90,8 +90,7 @@ impl Registry {
         ["lr", "chain"].iter().for_each(|key| chained.put(key, reference(key)));
         chained.of_group();
         any.of_group();
-        any.properties.sort();
-        any.properties.dedup();
+        any.unite();
         let is_frozen =
             "{\"required\": [\"frozen\"], \"properties\": {\"frozen\": {\"const\": true}}}";
         let trained = choose(&has("kind"), &by_kind("group", rules()), &any.text());
@@ -199,6 +198,22 @@ impl Object {
         self.put("params", reference("params"));
         self.put("frozen", TYPE_FLAG.into());
         self.required.push(vec!["params"]);
+    }
+
+    /// Lets a key that has several schemas have any of them.
+    fn unite(&mut self) {
+        self.properties.sort();
+        self.properties.dedup();
+        let same = self.properties.chunk_by(|(one, _), (other, _)| one == other);
+        let united = same.map(|same| match same {
+            [only] => only.clone(),
+            several => {
+                let schemas = several.iter().map(|(_, schema)| schema.as_str());
+                let schemas = schemas.collect::<Vec<_>>().join(", ");
+                (several[0].0.clone(), format!("{{\"anyOf\": [{schemas}]}}"))
+            }
+        });
+        self.properties = united.collect();
     }
 
     fn put_warmup(&mut self) {

@@ -328,7 +328,7 @@ OPS = unary(
     "mse": elementwise(lambda x, t, s: (x - t) ** 2),
     "half_sse": lambda x, t, s: 0.5 * reduced((x - t) ** 2, s),
     "l1": elementwise(lambda x, t, s: jnp.abs(x - t)),
-    "huber": elementwise(lambda x, t, s: optax.losses.huber_loss(x, t, s["delta"])),
+    "huber": elementwise(lambda x, t, s: optax.losses.huber_loss(x, t, delta=s["delta"])),
     "hinge": elementwise(lambda x, t, s: optax.losses.hinge_loss(x, t)),
     "cross_entropy": lambda x, s: nll(nn.log_softmax(x), s) if not s.get("label_smoothing") else None,
     "nll": nll,

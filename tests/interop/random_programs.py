@@ -5,9 +5,9 @@
     python tests/interop/random_programs.py corpus > tests/fixtures/programs.jsonl
 
 `compare` draws programs, runs them in wengert and in PyTorch (`--with jax`: in JAX), and lists the differences by
-operation, order and kind, each with its reason and the smallest program that shows it. `single` lists programs that agree
-in double and differ in single precision. `corpus` prints programs on which wengert and PyTorch agree, with PyTorch's
-numbers, for tests/programs/main.rs.
+operation, order and kind, each with its reason and the smallest program that shows it. `single` lists programs that
+agree in double and differ in single precision. `corpus` prints programs on which wengert and PyTorch agree, with
+PyTorch's numbers, for tests/programs/main.rs.
 
 Numbers are compared by kind first (NaN, inf, -inf, finite), because `difference > tolerance` is false for NaN. Finite
 numbers may differ by what PyTorch's own results change if the inputs change in their last digits.
@@ -50,7 +50,8 @@ class Wengert:
 
     def __init__(self, precision):
         self.process = subprocess.Popen(
-            [BINARY, "run", precision], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [BINARY, "run", precision], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True,
         )
 
     def run(self, program):
@@ -63,7 +64,9 @@ class Wengert:
 
 
 def kind(x):
-    return "nan" if numpy.isnan(x) else "inf" if x == numpy.inf else "-inf" if x == -numpy.inf else "0" if x == 0 else "finite"
+    if numpy.isfinite(x):
+        return "0" if x == 0 else "finite"
+    return "nan" if numpy.isnan(x) else "inf" if x > 0 else "-inf"
 
 
 def kinds(x):
@@ -293,7 +296,8 @@ def compare(backend, first, count, limit, minutes, ask_third):
         seen[key] += 1
         if seen[key] <= limit:
             least, difference = shrink(least, differs)
-            if difference is not None and (key not in smallest or len(json.dumps(least)) < len(json.dumps(smallest[key][0]))):
+            longest = len(json.dumps(smallest[key][0])) if key in smallest else numpy.inf
+            if difference is not None and len(json.dumps(least)) < longest:
                 smallest[key] = [least, difference]
         if time.monotonic() > deadline:
             count = number + 1
@@ -397,7 +401,7 @@ def single(first, count, minutes):
 
 
 def corpus(first, count, longest, size):
-    """Prints programs on which both agree until they have `size` bytes. Rare operations are wanted more than common ones."""
+    """Prints programs on which both agree, up to `size` bytes. Rare operations are wanted more than common ones."""
     uses, lines, total = collections.Counter(), [], 0
     for line in drawn(first, count):
         program = line["program"]
@@ -424,7 +428,8 @@ def corpus(first, count, longest, size):
         if total > size:
             break
     print(json.dumps({
-        "source": f"tests/interop/random_programs.py corpus; {programs_torch.VERSION} on a CPU, f64", "programs": len(lines),
+        "source": f"tests/interop/random_programs.py corpus; {programs_torch.VERSION} on a CPU, f64",
+        "programs": len(lines),
     }))
     print("\n".join(lines))
     print(len(lines), "programs,", total, "bytes", file=sys.stderr)

@@ -2,7 +2,8 @@
 
 use wengert::Tensor;
 
-use crate::random::{Array, Results};
+use crate::random::program::Array;
+use crate::random::run::Results;
 
 /// What the written numbers and the operations may differ by, as a share of the largest number of each kind of result.
 const DOUBLE: f64 = 1e-10;

@@ -8,7 +8,10 @@ mod random;
 
 use std::collections::BTreeMap;
 
-use random::{NAMES, Program, Results, draw, run};
+use random::draw::draw;
+use random::ops::NAMES;
+use random::program::Program;
+use random::run::{Results, run};
 use serde::Deserialize;
 
 const CORPUS: &str = include_str!("../fixtures/programs.jsonl");

@@ -3,10 +3,10 @@
 //! ```sh
 //! random_programs draw FIRST COUNT   # prints programs of these seeds, one a line, with the results in double precision
 //! random_programs run f64            # reads programs, one a line, and prints their results
+//! random_programs names              # prints the names of all operations
 //! ```
 
 #[path = "../../../../tests/programs/random/mod.rs"]
-#[allow(dead_code, reason = "the tests use more of it")]
 mod random;
 
 use std::error::Error;
@@ -20,19 +20,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     match args[..] {
         ["draw", first, count] => draw(first.parse()?, count.parse()?),
         ["run", precision @ ("f32" | "f64")] => run(precision == "f32"),
-        _ => Err("usage: random_programs draw FIRST COUNT | run f32 | run f64".into()),
+        ["names"] => {
+            println!("{}", random::ops::NAMES.concat().join("\n"));
+            Ok(())
+        }
+        _ => Err("usage: random_programs draw FIRST COUNT | run f32 | run f64 | names".into()),
     }
 }
 
 fn draw(first: u64, count: u64) -> Result<(), Box<dyn Error>> {
     let mut out = stdout().lock();
     for seed in first..first + count {
-        let program = random::draw(seed);
-        let results = random::run::<f64>(&program);
+        let program = random::draw::draw(seed);
+        let results = random::run::run::<f64>(&program);
         writeln!(
             out,
             "{}",
-            json!({ "program": program, "f64": results, "f32": random::run::<f32>(&program) })
+            json!({ "program": program, "f64": results, "f32": random::run::run::<f32>(&program) })
         )?;
     }
     Ok(())
@@ -42,8 +46,11 @@ fn run(single: bool) -> Result<(), Box<dyn Error>> {
     let mut out = stdout().lock();
     for line in stdin().lock().lines() {
         let program = serde_json::from_str(&line?)?;
-        let results =
-            if single { random::run::<f32>(&program) } else { random::run::<f64>(&program) };
+        let results = if single {
+            random::run::run::<f32>(&program)
+        } else {
+            random::run::run::<f64>(&program)
+        };
         writeln!(out, "{}", json!(results))?;
         out.flush()?;
     }

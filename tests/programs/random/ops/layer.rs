@@ -42,8 +42,8 @@ enum Layer<F: Float> {
     Rnn(Rnn<F>),
     Lstm(Lstm<F>),
     Gru(Gru<F>),
-    Heads(MultiHeadAttention<F>),
-    Block(TransformerBlock<F>),
+    Heads(Box<MultiHeadAttention<F>>),
+    Block(Box<TransformerBlock<F>>),
 }
 
 fn recurrent<C: RecurrentCell<N>, const N: usize, F: Float>(
@@ -122,7 +122,7 @@ impl<F: Float> Layer<F> {
                 let layer =
                     MultiHeadAttention::new(s.usize("embed_dim"), s.usize("num_heads"), rng);
                 let layer = if s.flag("bias") { layer } else { layer.without_bias() };
-                Self::Heads(if s.flag("causal") { layer.causal() } else { layer })
+                Self::Heads(Box::new(layer))
             }
             "TransformerEncoderLayer" => {
                 let layer = TransformerBlock::new(
@@ -132,10 +132,10 @@ impl<F: Float> Layer<F> {
                     rng,
                 );
                 let layer = if s.flag("norm_first") { layer.norm_first() } else { layer };
-                Self::Block(match &*s.text("activation") {
+                Self::Block(Box::new(match &*s.text("activation") {
                     "gelu" => layer.activation(|x| x.gelu()),
                     _ => layer,
-                })
+                }))
             }
             _ => return None,
         })
@@ -165,9 +165,9 @@ impl<F: Float> Layer<F> {
             Self::Rnn(layer) => unrolled(layer, x),
             Self::Lstm(layer) => unrolled(layer, x),
             Self::Gru(layer) => unrolled(layer, x),
-            Self::Heads(layer) => match mask(s) {
-                Some(mask) => layer.masked(&mask).forward(x[0], x[1], x[2]),
-                None => layer.forward(x[0], x[1], x[2]),
+            Self::Heads(heads) => match (heads.as_ref(), mask(s)) {
+                (layer, Some(mask)) => layer.masked(&mask).forward(x[0], x[1], x[2]),
+                (layer, None) => layer.forward(x[0], x[1], x[2]),
             },
             Self::Block(layer) => match mask(s) {
                 Some(mask) => layer.masked(&mask).forward(x[0]),

@@ -88,6 +88,7 @@ const PARTS: [Part; 2] = [
             &["fits", "recipe", "resolve"],
             &["optimizer", "driver", "ema", "minimize", "compiled", "state"],
             &["toml"],
+            &["document"],
         ],
         climbs: &[],
         circles: &[

@@ -17,6 +17,7 @@ mod body;
 mod chain;
 mod chunks;
 mod compiled;
+mod document;
 mod driver;
 mod elements;
 mod ema;
@@ -42,6 +43,7 @@ mod value;
 
 pub use chain::{Chain, ChainState};
 pub use chunks::sum_of_squares;
+pub use document::NoEquivalent;
 pub use driver::{METRIC_WITHIN, Optimizer};
 pub use elements::{Elements, MapProof};
 pub use error::{ConfigError, nearest};

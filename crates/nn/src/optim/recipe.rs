@@ -420,6 +420,11 @@ impl Recipe {
         self
     }
 
+    /// Returns the plan of the parameters outside of all groups.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// Returns the learning rate of the parameters outside of all groups.
     pub fn lr(&self) -> &Rate {
         &self.plan.lr

@@ -7,6 +7,7 @@ mod any;
 mod chain;
 mod config;
 mod docs;
+mod document;
 mod groups;
 mod hex;
 mod hints;

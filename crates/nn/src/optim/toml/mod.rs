@@ -23,4 +23,5 @@ mod training;
 mod write;
 
 pub use config_table::{ConfigPlace, ConfigTable};
+pub(crate) use read::recipe_of_entries;
 pub use registry::Registry;

@@ -98,6 +98,17 @@ fn recipe(registry: &Registry, text: &str, texts: Texts<'_>) -> Result<Recipe, D
     recipe_of(registry, table, texts)
 }
 
+/// Reads a recipe from the entries of its table, which were taken from a text of another format.
+pub(crate) fn recipe_of_entries(
+    registry: &Registry,
+    text: &str,
+    entries: Result<Entries, Diagnostic>,
+) -> Result<Recipe, ConfigError> {
+    let texts = Texts::of_recipe(text, &[]);
+    let recipe = entries.and_then(|entries| recipe_of(registry, Table::new(entries, 0..0), texts));
+    recipe.map_err(|diagnostic| registry.error(texts, diagnostic))
+}
+
 /// Reads a recipe from its table, to which the overrides have been applied.
 pub(super) fn recipe_of(
     registry: &Registry,

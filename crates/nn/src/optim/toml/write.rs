@@ -34,21 +34,29 @@ impl fmt::Display for Recipe {
 fn chain(f: &mut fmt::Formatter<'_>, table: &str, transforms: &[Transform]) -> fmt::Result {
     for transform in transforms {
         writeln!(f, "\n[[{table}]]\nkind = \"{}\"", transform.kind())?;
-        for (key, value) in ordered(transform.settings(), transform.order()) {
-            let text = match (transform.schedule(key, None), value) {
+        transform.setting_lines().into_iter().try_for_each(|line| writeln!(f, "{line}"))?;
+    }
+    Ok(())
+}
+
+impl Transform {
+    /// Returns a line for each setting, in order of declaration.
+    pub(crate) fn setting_lines(&self) -> Vec<String> {
+        let line = |(key, value): (&String, &toml::Value)| {
+            let text = match (self.schedule(key, None), value) {
                 (Some(rate), _) => rate.to_string(),
                 (None, toml::Value::Array(values)) => {
                     list(values.iter().enumerate().map(|(i, value)| {
-                        let rate = transform.schedule(key, Some(i));
+                        let rate = self.schedule(key, Some(i));
                         rate.map_or_else(|| written(value), Rate::to_string)
                     }))
                 }
                 (None, value) => written(value),
             };
-            writeln!(f, "{} = {text}", quoted(key))?;
-        }
+            format!("{} = {text}", quoted(key))
+        };
+        ordered(self.settings(), self.order()).map(line).collect()
     }
-    Ok(())
 }
 
 /// Prints a number, or a table on one line with every default spelled out.

@@ -1,6 +1,7 @@
-//! The programs `train` and `predict`: their command lines, the progress bar, Ctrl-C.
+//! The programs `train` and `predict`, beside `sweep` and `recipe`: their command lines, the progress bar, Ctrl-C.
 
 mod progress;
+mod recipe;
 mod sweep;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser};
 
+pub use recipe::recipe;
 pub use sweep::sweep;
 
 use crate::run::{self, Kinds, Outcome, Plan, RunError};

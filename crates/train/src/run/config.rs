@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use wengert_core::rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert_core::{Leaf, Params};
 use wengert_nn::optim::{
     ConfigError, ConfigTable, InvalidSetting, METRIC_WITHIN, Optimizer, Recipe, Registry, range,
 };
@@ -235,6 +236,22 @@ impl Plan {
         );
         let network = described.network;
         Ok(Self { name, seed, text, data, network, training, checkpoint, loss, recipe })
+    }
+
+    /// Returns the recipe of the optimizer.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Returns the names and shapes of the model's parameters.
+    pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        let mut params = Vec::new();
+        self.network.visit(wengert_core::Path::ROOT, &mut |path, leaf| {
+            if let Leaf::Param(param) = leaf {
+                params.push((path.to_string(), param.value().shape().to_vec()));
+            }
+        });
+        params
     }
 
     /// Returns a trainer at the beginning.

@@ -11,7 +11,7 @@ use super::broadcast;
 /// <https://docs.pytorch.org/docs/stable/distributions.html#normal>
 ///
 /// ```
-/// use wengert_core::{Tensor, seeded};
+/// use wengert_core::{ReduceOps, Tensor, seeded};
 /// use wengert_nn::distributions::Normal;
 ///
 /// let tape = seeded(1).tape();
@@ -19,7 +19,7 @@ use super::broadcast;
 /// let normal = Normal::new(tape.constant(&Tensor::zeros([3])), std);
 /// let x = normal.rsample();
 /// // The derivative of a draw by the standard deviation is the noise.
-/// let by_std = wengert_core::grad(x, &[std])[0];
+/// let by_std = wengert_core::grad(x.sum(), &[std])[0];
 /// let noise = x.value().as_slice().iter().sum::<f64>() / 0.5;
 /// assert!((by_std.value().item() - noise).abs() < 1e-12);
 /// ```

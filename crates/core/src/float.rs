@@ -48,8 +48,8 @@ pub trait PerPrecision<'a> {
     fn f64(input: Self::Input<f64>) -> Self::Output<f64>;
 }
 
-mod sealed {
-    /// Keeps [`Float`](super::Float) to the precisions that the kernels know.
+pub(crate) mod sealed {
+    /// Keeps [`Float`](super::Float) to the precisions that the kernels know, and to symbols.
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
@@ -172,7 +172,7 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($F:ident, $name:literal, { $($f:ident => $path:path),* }) => {
+    ($F:ident, $name:literal, $powi:path, { $($f:ident => $path:path),* }) => {
         impl Float for $F {
             const NAME: &'static str = $name;
             const ZERO: Self = 0.0;
@@ -195,7 +195,7 @@ macro_rules! float {
             }
             #[inline(always)]
             fn powi(self, e: i32) -> Self {
-                self.powi(e)
+                $powi(self, e)
             }
             #[inline(always)]
             fn atan2(self, x: Self) -> Self {
@@ -227,7 +227,7 @@ macro_rules! float {
     };
 }
 
-float!(f32, "f32", {
+float!(f32, "f32", math::powi, {
     abs => f32::abs,
     sqrt => f32::sqrt,
     exp => math::exp,
@@ -251,13 +251,13 @@ float!(f32, "f32", {
     ceil => f32::ceil,
     round_ties_even => f32::round_ties_even,
     asinh => libm::asinhf,
-    acosh => libm::acoshf,
+    acosh => math::acosh,
     atanh => libm::atanhf,
     erfc => math::erfc,
     next_down => f32::next_down
 });
 
-float!(f64, "f64", {
+float!(f64, "f64", f64::powi, {
     abs => f64::abs,
     sqrt => f64::sqrt,
     exp => f64::exp,

@@ -244,6 +244,19 @@ pub(crate) fn erfc(x: f32) -> f32 {
     if x < 0.0 { 2.0 - tail } else { tail }
 }
 
+/// Inverse hyperbolic cosine: NaN below 1, also far below, where `libm` has numbers.
+#[inline(always)]
+pub(crate) fn acosh(x: f32) -> f32 {
+    if x < 1.0 { f32::NAN } else { libm::acoshf(x) }
+}
+
+/// `x` to the power of an integer. In single precision the power of a large `x` would overflow before its reciprocal
+/// is taken, which may be subnormal.
+#[inline(always)]
+pub(crate) fn powi(x: f32, e: i32) -> f32 {
+    f64::from(x).powi(e) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,6 +334,19 @@ mod tests {
             assert_eq!(f(-0.0).to_bits(), (-0f32).to_bits());
             assert_eq!(f(0.0).to_bits(), 0f32.to_bits());
         }
+    }
+
+    #[test]
+    fn powers_of_large_numbers_are_subnormal_or_finite() {
+        // 6.9819e12^-3 is 2.938e-39; 1 / inf would be 0.
+        check(|x| powi(x, -3), |x| 1.0 / (x * x * x), 1e12, 2e13, 0.6);
+        check(|x| powi(x, 3), |x| x * x * x, -1e-13, 1e-13, 0.6);
+    }
+
+    #[test]
+    fn no_number_below_one_has_an_inverse_hyperbolic_cosine() {
+        check(acosh, libm::acosh, -1e3, 1e3, 2.0);
+        assert!(acosh(-36.257698).is_nan() && acosh(f32::NAN).is_nan());
     }
 
     #[test]

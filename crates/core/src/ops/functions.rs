@@ -419,10 +419,10 @@ unary_functions! {
         => |x, _| above(x, -3.0) * below(x, 3.0) * (1.0 / 6.0), (-5.0, 5.0), [-3.0, 3.0];
     /// `x min(max(x + 3, 0), 6) / 6`. The derivative is 0 at -3 and 1 at 3
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html>).
-    Hardswish hardswish() |x| x * clamp(x + F::of(3.0), 0.0, 6.0) / F::of(6.0)
+    Hardswish hardswish() |x| x * (clamp(x + F::of(3.0), 0.0, 6.0) / F::of(6.0))
         => |x, _| {
             let inside = above(x, -3.0) * below(x, 3.0);
-            inside.mul_no_nan(&(x.mul_scalar(1.0 / 3.0) + 0.5)) - below(x, 3.0) + 1.0
+            inside.mul_no_nan(&(x.mul_scalar(1.0 / 3.0) + 0.5)) + (-below(x, 3.0) + 1.0)
         }, (-5.0, 5.0), [-3.0, 3.0];
 }
 

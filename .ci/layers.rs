@@ -30,7 +30,7 @@ const PARTS: [Part; 2] = [
         root: "crates/core/src",
         module: &[],
         floors: &[
-            &["float", "math"],
+            &["float", "math", "symbol"],
             &["error"],
             &["shape"],
             &["kernels"],

@@ -55,6 +55,7 @@
 //! | `ndarray` | conversions between tensors and arrays of the crate `ndarray`; includes `io` |
 //! | `serde` | `Serialize` and `Deserialize` for tensors, as shape and data |
 //! | `proptest` | strategies for property tests: the module `core::testing` |
+//! | `symbol` | numbers that stand for expressions, to read the code of a function as a formula: the module `core::symbol` |
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub use wengert_core as core;

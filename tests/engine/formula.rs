@@ -1,6 +1,6 @@
 //! The notation of `docs/math.md`: numbers, names, `+ - * / ^`, comparisons, and functions.
 
-use std::f64::consts::{FRAC_2_SQRT_PI, PI};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10, PI};
 
 /// The value of a formula. Conditions are 1 and 0.
 ///
@@ -131,6 +131,7 @@ fn call(name: &str, arguments: &[f64]) -> f64 {
         ("min", &[a, b]) => a.min(b),
         ("max", &[a, b]) => a.max(b),
         ("atan2", &[a, b]) => a.atan2(b),
+        ("hypot", &[a, b]) => (a * a + b * b).sqrt(),
         ("abs", &[x]) => x.abs(),
         ("sign", &[0.0]) => 0.0,
         ("sign", &[x]) => x.signum(),
@@ -142,17 +143,23 @@ fn call(name: &str, arguments: &[f64]) -> f64 {
         ("exp_m1", &[x]) => x.exp_m1(),
         ("ln", &[x]) => x.ln(),
         ("ln_1p", &[x]) => x.ln_1p(),
+        ("log2", &[x]) => x.ln() / LN_2,
+        ("log10", &[x]) => x.ln() / LN_10,
         ("sin", &[x]) => x.sin(),
         ("cos", &[x]) => x.cos(),
         ("tan", &[x]) => x.tan(),
         ("asin", &[x]) => x.asin(),
         ("acos", &[x]) => x.acos(),
         ("atan", &[x]) => x.atan(),
+        ("sinh", &[x]) => (x.exp() - (-x).exp()) / 2.0,
+        ("cosh", &[x]) => (x.exp() + (-x).exp()) / 2.0,
         ("tanh", &[x]) => x.tanh(),
         ("asinh", &[x]) => x.asinh(),
         ("acosh", &[x]) => x.acosh(),
+        ("atanh", &[x]) => ((1.0 + x) / (1.0 - x)).ln() / 2.0,
         ("sigmoid", &[x]) => 1.0 / (1.0 + (-x).exp()),
         ("erf", &[x]) => erf(x),
+        ("erfc", &[x]) => 1.0 - erf(x),
         _ => panic!("{name} is no function of {} arguments", arguments.len()),
     }
 }

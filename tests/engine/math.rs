@@ -1,12 +1,14 @@
-//! `docs/math.md` against the code: every formula is evaluated, and no operation is missing.
+//! `docs/math.md` against the code: no operation is missing, the formulas of functions are printed from the code, and
+//! their values are those of the operations. `WENGERT_WRITE=1 cargo test --test engine printed_from_the_code` prints them.
 
 use std::collections::BTreeMap;
 
 use crate::formula;
+use wengert::core::symbol::{self, Symbol, formula as formula_of, with_constants};
 use wengert::f64::prelude::*;
-use wengert::ops;
+use wengert::ops::{self, Scalar};
 use wengert::rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use wengert::{BinaryOp, UnaryOp, Value};
+use wengert::{BinaryOp, Float, UnaryOp, Value};
 
 const PAGE: &str = include_str!("../../docs/math.md");
 const OPERATIONS: &str = include_str!("../../crates/core/src/ops/mod.rs");
@@ -52,14 +54,10 @@ fn formula(cell: &str) -> &str {
 }
 
 /// The name of an operation and its constants, as it prints them: `MulScalar { factor: -1.7 }`.
-fn name_and_constants(op: &impl std::fmt::Debug) -> (String, Vec<(String, f64)>) {
+fn name_and_constants(op: &impl std::fmt::Debug) -> (String, Vec<Symbol>) {
     let text = format!("{op:?}");
-    let (name, fields) = text.split_once(' ').unwrap_or((&text, ""));
-    let constants = fields.trim_matches(['{', '}', ' ']).split(", ").filter_map(|field| {
-        let (name, value) = field.split_once(": ")?;
-        Some((name.to_owned(), value.parse().expect("a number")))
-    });
-    (name.to_owned(), constants.collect())
+    let name = text.split(' ').next().expect("a name").to_owned();
+    (name, symbol::constants(op))
 }
 
 struct Formulas {
@@ -82,7 +80,7 @@ impl Formulas {
     fn compare(
         &mut self,
         name: &str,
-        constants: &[(String, f64)],
+        constants: &[Symbol],
         arguments: &[(&str, &[f64])],
         said: &[&Tensor],
     ) {
@@ -91,7 +89,8 @@ impl Formulas {
         assert_eq!(cells.len(), said.len(), "the line of {name}");
         self.met.push(name.to_owned());
         for point in 0..said[0].numel() {
-            let mut variables = constants.to_vec();
+            let constant = |c: &Symbol| (c.to_string(), c.to_f64());
+            let mut variables = constants.iter().map(constant).collect::<Vec<_>>();
             let here = arguments.iter().map(|(name, at)| ((*name).to_owned(), at[point]));
             variables.extend(here);
             variables.push(("y".into(), said[0].as_slice()[point]));
@@ -144,6 +143,62 @@ impl ops::Visitor for Formulas {
         let (value, [da, db]) =
             differentiate([&a, &b], |[a, b]| Value::apply(op.clone(), [&a, &b]));
         self.compare(&name, &constants, &[("a", &a), ("b", &b)], &[&value, &da, &db]);
+    }
+}
+
+/// The lines of both tables, printed from the code.
+#[derive(Default)]
+struct Printed {
+    unary: Vec<String>,
+    binary: Vec<String>,
+}
+
+impl Printed {
+    fn line<const N: usize>(op: &impl std::fmt::Debug, cells: [&dyn Fn() -> Symbol; N]) -> String {
+        let (name, constants) = name_and_constants(op);
+        let cells =
+            cells.map(|cell| format!(" `{}` |", with_constants(&constants, || formula_of(cell))));
+        format!("| {name} |{}", cells.concat())
+    }
+}
+
+impl ops::Visitor for Printed {
+    fn unary<E: UnaryOp>(&mut self, op: E, _: (f64, f64), _: &[f64]) {
+        let [x, y] = ["x", "y"].map(|name| Scalar(Symbol::named(name)));
+        self.unary.push(Self::line(&op, [&|| op.value(x.0), &|| op.derivative(&x, &y).0]));
+    }
+
+    fn binary<B: BinaryOp>(&mut self, op: B, _: [(f64, f64); 2], _: bool) {
+        let [a, b] = ["a", "b"].map(|name| Scalar(Symbol::named(name)));
+        let derivative = |i| move |op: &B| op.derivative(i, &a, &b).0;
+        let (by_a, by_b) = (derivative(0), derivative(1));
+        self.binary.push(Self::line(&op, [&|| op.value(a.0, b.0), &|| by_a(&op), &|| by_b(&op)]));
+    }
+}
+
+/// `page` with other lines in the table under a heading.
+fn with_table(page: &str, heading: &str, lines: &[String]) -> String {
+    let (before, section) = page.split_once(&format!("\n## {heading}\n")).expect("the section");
+    let (head, table) = section.split_once(" --- |\n").expect("a table");
+    let end = table.find("\n\n").expect("a further section");
+    let lines = lines.join("\n");
+    format!("{before}\n## {heading}\n{head} --- |\n{lines}{}", &table[end..])
+}
+
+#[test]
+fn formulas_are_printed_from_the_code() {
+    let mut printed = Printed::default();
+    ops::visit_unary(&mut printed);
+    ops::visit_binary(&mut printed);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/math.md");
+    let found = std::fs::read_to_string(path).expect("a page");
+    let page = with_table(&found, "Functions of one number", &printed.unary);
+    let page = with_table(&page, "Functions of two numbers", &printed.binary);
+    if std::env::var_os("WENGERT_WRITE").is_some() {
+        return std::fs::write(path, &page).expect("a page that can be written");
+    }
+    for (printed, line) in page.lines().zip(found.lines()) {
+        assert_eq!(printed, line, "docs/math.md is printed anew with WENGERT_WRITE=1");
     }
 }
 

@@ -36,6 +36,8 @@ pub mod ops;
 mod params;
 mod program;
 mod shape;
+#[cfg(feature = "symbol")]
+pub mod symbol;
 mod tape;
 mod tensor;
 #[cfg(feature = "proptest")]

@@ -30,8 +30,10 @@ enum Output<'a, F> {
 }
 
 impl<'a, F: Float> Elements<'a, F> {
+    /// The elements of a rule that is not the last of its chain. Public for programs that read a rule as a formula.
+    #[doc(hidden)]
     #[inline(always)]
-    pub(crate) fn to_update(update: &'a mut [F], param: &'a [F], state: &'a mut [F]) -> Self {
+    pub fn to_update(update: &'a mut [F], param: &'a [F], state: &'a mut [F]) -> Self {
         Elements { output: Output::Update { update, param }, state }
     }
 

@@ -11,6 +11,7 @@ mod custom_vjp;
 mod deferred;
 mod discarded;
 mod errors;
+mod every_f32;
 mod extremes;
 mod formula;
 mod forward;

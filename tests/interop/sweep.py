@@ -163,8 +163,9 @@ def pairs(f):
                 yield a, b, *found
 
 
-for functions, rows in (UNARY, entries), (LOSSES, entries), (BINARY, pairs):
-    for name, f in functions.items():
-        print("#", name)
-        for row in rows(*f) if isinstance(f, tuple) else rows(f):
-            print(*(repr(float(x)) for x in row))
+if __name__ == "__main__":
+    for functions, rows in (UNARY, entries), (LOSSES, entries), (BINARY, pairs):
+        for name, f in functions.items():
+            print("#", name)
+            for row in rows(*f) if isinstance(f, tuple) else rows(f):
+                print(*(repr(float(x)) for x in row))

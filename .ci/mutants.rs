@@ -26,9 +26,9 @@ const CHANGES: [(&str, &str, &str); 13] = [
 ];
 
 /// Beginnings of lines that end with a semicolon and are no statement that can be left out.
-const NO_STATEMENT: [&str; 14] = [
+const NO_STATEMENT: [&str; 15] = [
     "let ", "use ", "mod ", "pub ", "const ", "static ", "type ", "return", "break", "continue",
-    "}", ")", "fn ", "extern ",
+    "}", ")", "fn ", "extern ", "assert",
 ];
 
 fn main() {

@@ -281,7 +281,7 @@ float!(f64, "f64", f64::powi, {
     ceil => f64::ceil,
     round_ties_even => f64::round_ties_even,
     asinh => libm::asinh,
-    acosh => libm::acosh,
+    acosh => acosh,
     atanh => libm::atanh,
     erfc => libm::erfc,
     next_down => f64::next_down
@@ -293,4 +293,10 @@ fn sigmoid(x: f64) -> f64 {
     let small = (-x.abs()).exp();
     let top = if x < 0.0 { small } else { 1.0 };
     top / (1.0 + small)
+}
+
+/// Inverse hyperbolic cosine: NaN below 1, also far below, where `libm` has numbers.
+#[inline(always)]
+fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
 }

@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn no_number_below_one_has_an_inverse_hyperbolic_cosine() {
-        check(acosh, libm::acosh, -1e3, 1e3, 2.0);
+        check(acosh, f64::acosh, 1.0, 1e3, 2.5);
         assert!(acosh(-36.257698).is_nan() && acosh(f32::NAN).is_nan());
     }
 

@@ -116,7 +116,9 @@ fn errors_are_within_the_table() {
             println!("| {name} | {}", cells.trim_end());
         }
     }
-    let lines = PAGE.lines().filter(|line| line.starts_with("| ")).filter_map(|line| {
+    let (page, _) =
+        PAGE.split_once("## Every number of single precision").expect("a table of another kind");
+    let lines = page.lines().filter(|line| line.starts_with("| ")).filter_map(|line| {
         let mut cells = line.trim_matches('|').split('|').map(str::trim);
         let name = cells.next()?;
         let bounds = cells.map(str::parse).collect::<Result<Vec<f64>, _>>().ok()?;

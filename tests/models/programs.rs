@@ -163,7 +163,10 @@ macro_rules! in_precision {
                 let net = Sequential::new().then(Linear::new(3, 4, rng)).then(Linear::new(4, 2, rng));
                 let registry = wengert::optim::Registry::default();
                 for kind in registry.rules() {
-                    let recipe = format!("kind = '{kind}'\nlr = 0.01\nclip_norm = 1.0");
+                    let mut recipe = format!("kind = '{kind}'\nlr = 0.01\nclip_norm = 1.0");
+                    if kind == "muon" {
+                        recipe += "\n[[groups]]\nparams = '*.bias'\nkind = 'sgd'";
+                    }
                     if Optimizer::from_toml(&recipe).is_ok() {
                         trains(kind, net.clone(), &recipe, &[5, 3], |x, y, _| x.mse(y));
                     }

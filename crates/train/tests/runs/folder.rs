@@ -124,7 +124,7 @@ fn mistakes_in_a_configuration_have_a_place() {
         ),
         ("[training]", "[trainings]", "missing table `[training]`"),
         ("kind = 'flatten'\n", "kind = 'flatten'\nstart_axis = 7\n", "small.toml:9:8: "),
-        ("kind = 'adam'", "kind = 'adan'", "unknown optimizer `adan`; did you mean `adam`?"),
+        ("kind = 'adam'", "kind = 'adm'", "unknown optimizer `adm`; did you mean `adam`?"),
         (
             "seed = 3",
             "seed = 3\nsede = 4",

@@ -18,8 +18,8 @@ impl Recipe {
     ///
     /// let recipe: Recipe = "kind = 'sgd'\nlr = 0.1\n[[groups]]\nparams = '*.bias'\nfrozen = true".parse()?;
     /// let text = recipe.explain(&[("a.weight".into(), vec![2, 3]), ("a.bias".into(), vec![2])]);
-    /// assert!(text.contains("a.weight  [2, 3]  the recipe       sgd"), "{text}");
-    /// assert!(text.contains("a.bias    [2]     groups.0 *.bias  frozen"), "{text}");
+    /// assert!(text.contains("a.weight   [2, 3]  the recipe       sgd"), "{text}");
+    /// assert!(text.contains("a.bias     [2]     groups.0 *.bias  frozen"), "{text}");
     /// # Ok::<(), wengert_nn::optim::ConfigError>(())
     /// ```
     pub fn explain(&self, params: &[(String, Vec<usize>)]) -> String {

@@ -51,7 +51,7 @@ impl Recipe {
     /// let recipe: Recipe = "kind = 'adam'\nlr = 0.01\nbetas = [0.9, 0.99]".parse()?;
     /// assert_eq!(Recipe::from_torch(text)?, recipe);
     /// let error = Recipe::from_torch(&text.replace("0.99", "1.99")).unwrap_err();
-    /// assert_eq!((error.line(), error.column()), (2, 32));
+    /// assert_eq!((error.line(), error.column()), (2, 33));
     /// # Ok::<(), wengert_nn::optim::ConfigError>(())
     /// ```
     ///

@@ -242,6 +242,14 @@ def functions(rules):
     return tally.report(len(rules))
 
 
+def positive_inside(piece, names):
+    """The expressions that are positive inside of a piece; None for a piece where two sides are equal."""
+    conditions = [re.fullmatch(r"(.*) (<|==|>) (.*)", when).groups() for when in piece["when"]]
+    if any(sign == "==" for _, sign, _ in conditions):
+        return None
+    return [(parse(left, names) - parse(right, names)) * (1 if sign == ">" else -1) for left, sign, right in conditions]
+
+
 def cotangents(rule):
     """For each piece and element of an input: sum of g d value - cotangent, and the element. Boundaries are None."""
     sign = {"positive": True} if rule["name"].startswith("NormPow") else {"real": True}
@@ -252,12 +260,10 @@ def cotangents(rule):
         {symbol: sp.Rational(rng.randint(200, 1500), 1000) for symbol in names.values()} for _ in range(3)
     ]
     for piece in rule["pieces"]:
-        conditions = [re.fullmatch(r"(.*) (<|==|>) (.*)", when).groups() for when in piece["when"]]
-        if any(sign == "==" for _, sign, _ in conditions):
+        above = positive_inside(piece, names)
+        if above is None:
             yield None
             continue
-        above = [(parse(left, names) - parse(right, names)) * (1 if sign == ">" else -1)
-                 for left, sign, right in conditions]  # fmt: skip
         if any(each.is_nonpositive for each in above):
             continue
         value = [parse(text, names) for text in piece["value"]]
@@ -367,12 +373,10 @@ def step(rule):
         return sp.Rational(rng.randint(1 if symbol.is_positive else -3000, 3000), 1000)
 
     for piece in rule["pieces"]:
-        conditions = [re.fullmatch(r"(.*) (<|==|>) (.*)", when).groups() for when in piece["when"]]
-        if any(sign == "==" for _, sign, _ in conditions):
+        above = positive_inside(piece, names)
+        if above is None:
             yield None
             continue
-        above = [(parse(left, names) - parse(right, names)) * (1 if sign == ">" else -1)
-                 for left, sign, right in conditions]  # fmt: skip
         drawn = ({symbol: draw(symbol) for symbol in names.values()} for _ in range(2000))
         inside = (point for point in drawn if all(each.subs(point) > 0 for each in above))
         points = list(itertools.islice(inside, 1))

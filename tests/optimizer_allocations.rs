@@ -42,6 +42,29 @@ fn a_steady_step_without_some_parameters_allocates_nothing() {
     }
 }
 
+/// Other rows at each step, and another number of them.
+#[test]
+fn a_steady_step_by_rows_allocates_nothing() {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let tokens: Vec<Indices> =
+        (2..12).map(|n| (0..n).map(|i| i * i % 97).collect::<Vec<_>>().into()).collect();
+    for kind in ["sgd", "adagrad", "lazy_adam"] {
+        let mut optimizer = Optimizer::from_toml(&format!("kind = '{kind}'\nlr = 0.1")).unwrap();
+        let mut table = Embedding::new(97, 51, &mut rng);
+        let mut epoch = || {
+            for tokens in &tokens {
+                let (_, grads) = gradients(|tape| table.forward(tape, tokens).square().sum());
+                assert!(grads.rows(&table.weight).is_some());
+                optimizer.step(&mut table, &grads);
+            }
+        };
+        (0..5).for_each(|_| epoch());
+        let before = ALLOCATIONS.get();
+        (0..5).for_each(|_| epoch());
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{kind}");
+    }
+}
+
 #[test]
 fn the_counter_counts() {
     let before = ALLOCATIONS.get();

@@ -27,6 +27,7 @@ mod program;
 mod program_parts;
 mod random_calls;
 mod repeat;
+mod rows;
 mod temporary;
 mod unwritten;
 mod user_operations;

@@ -32,7 +32,7 @@ pub(crate) use matmul::{batch, matmul};
 pub(crate) use norm::norm;
 pub(crate) use normalize::{normalize, normalize_vjp};
 pub(crate) use pool::{Cells, average, gather_winners, max_pool, scatter_winners, spread};
-pub(crate) use reduce::{dot, max, sum};
+pub(crate) use reduce::{dot, is_finite, max, sum};
 pub(crate) use scan::{cumsum, product, recurrence};
 pub(crate) use softmax::{log_softmax, log_softmax_vjp, softmax, softmax_vjp};
 pub(crate) use window::{Correlation, Slide};

@@ -220,6 +220,17 @@ pub(super) fn dot_chunk<F: Float>(a: &[F], b: &[F]) -> f64 {
     lanes.into_iter().sum::<f64>() + rest.sum::<f64>()
 }
 
+/// Whether no number is NaN or infinite.
+pub(crate) fn is_finite<F: Float>(x: &[F]) -> bool {
+    // A block has no early end, so that it vectorises.
+    x.chunks(1 << 12).all(|block| {
+        vectorized(
+            #[inline(always)]
+            || block.iter().fold(true, |finite, x| finite & x.is_finite()),
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{on_threads, random};

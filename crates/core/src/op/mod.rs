@@ -114,6 +114,13 @@ pub trait IndexOp: Debug + Clone + Send + Sync + 'static {
         into.add(self.vjp(x, index, y, g));
     }
 
+    /// Returns whether the operation reads nothing of its input but the slices along the first axis that the indices
+    /// name, so that the cotangent is 0 elsewhere. [`Gradients::rows`](crate::Gradients::rows) relies on it.
+    /// Default: false.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     entry_points!(IndexOp);
 }
 

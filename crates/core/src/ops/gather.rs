@@ -30,6 +30,25 @@ impl IndexOp for Gather {
     fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
         V::apply_indexed(Scatter { axis: self.axis, to: x.shape() }, g, index)
     }
+    // Touches the elements alone.
+    fn vjp_into<F: Float>(
+        &self,
+        x: &Tensor<F>,
+        index: &Indices,
+        _: &Tensor<F>,
+        g: &Tensor<F>,
+        into: Cotangent<'_, F>,
+    ) {
+        into.write(|sum, accumulate| {
+            if !accumulate {
+                sum.fill(F::ZERO);
+            }
+            Scatter { axis: self.axis, to: x.shape() }.add(index, g, sum);
+        });
+    }
+    fn reads_rows(&self) -> bool {
+        self.axis == 0
+    }
 }
 
 /// Each element added to zeros of shape `to`, at its own place except along `axis`, where the index says which:
@@ -56,12 +75,19 @@ impl IndexOp for Scatter {
     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
         Tensor::written(out, |y| {
             y.fill(F::ZERO);
-            let x = x.as_slice();
-            each_offset(out, index, self.axis, |i, at| y[at] += x[i]);
+            self.add(index, x, y);
         })
     }
     fn vjp<V: Value>(&self, _: &V, index: &V::Index, _: &V, g: &V) -> V {
         V::apply_indexed(Gather { axis: self.axis }, g, index)
+    }
+}
+
+impl Scatter {
+    /// Adds the elements of `x` to `y`, a tensor of shape `to`.
+    fn add<F: Float>(&self, index: &Indices, x: &Tensor<F>, y: &mut [F]) {
+        let x = x.as_slice();
+        each_offset(self.to, index, self.axis, |i, at| y[at] += x[i]);
     }
 }
 
@@ -155,6 +181,9 @@ impl IndexOp for IndexSelect {
             }
             self.transposed(x.shape()).add(x.shape(), index, g, sum);
         });
+    }
+    fn reads_rows(&self) -> bool {
+        self.axis == 0
     }
 }
 
@@ -257,6 +286,9 @@ impl IndexOp for Embedding {
         into: Cotangent<'_, F>,
     ) {
         IndexSelect { axis: 0, skip: self.padding_idx }.vjp_into(weight, tokens, y, g, into);
+    }
+    fn reads_rows(&self) -> bool {
+        true
     }
 }
 

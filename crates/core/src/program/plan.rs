@@ -11,6 +11,7 @@ use crate::op::Cotangent;
 use crate::params::param::ParamId;
 use crate::tape::notes::Repeat;
 use crate::tape::record::{Content, Kind, Record, TapeView};
+use crate::tape::rows::RowReads;
 use crate::{Float, Gradients, Shape, Tensor};
 
 /// Values of up to this number of elements stay where they are between runs. Larger ones go back to the pool as soon as
@@ -25,6 +26,8 @@ pub(crate) struct Plan<F: Float> {
     seed: Option<u32>,
     /// The parameters that gradients arrive at, and their leaves, in the order of the gradients.
     pub(super) params: Vec<(ParamId, u32)>,
+    /// The leaves of which nothing is read but rows, each with the place of the indices.
+    rows: RowReads,
     /// Memory of cotangents, by slot.
     memory: Vec<Tensor<F>>,
     /// Whether a cotangent has arrived, by slot.
@@ -115,6 +118,7 @@ impl<F: Float> Plan<F> {
             backward,
             seed,
             params: leaves,
+            rows: record.row_reads(),
             memory: (0..slots.count).map(|_| Tensor::nothing()).collect(),
             arrived: vec![false; slots.count as usize],
         })
@@ -202,6 +206,11 @@ impl<F: Float> Plan<F> {
                 gradients.params.push((id, g));
             }
         }
+        for &(leaf, place) in &self.rows {
+            if let Some((id, _)) = self.params.iter().find(|param| param.1 == leaf) {
+                gradients.rows.push((*id, record.indices[place as usize].clone()));
+            }
+        }
     }
 
     /// Takes the memory of the gradients of the last run, if that was one of this recording.
@@ -217,6 +226,7 @@ impl<F: Float> Plan<F> {
             }
         }
         gradients.recording = recording;
+        gradients.rows.clear();
         gradients.updates.clear();
     }
 
@@ -227,6 +237,7 @@ impl<F: Float> Plan<F> {
             backward: self.backward.clone(),
             seed: self.seed,
             params: self.params.clone(),
+            rows: self.rows.clone(),
             memory: self.memory.iter().map(|_| Tensor::nothing()).collect(),
             arrived: vec![false; self.arrived.len()],
         }

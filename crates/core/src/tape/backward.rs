@@ -10,7 +10,7 @@ use crate::params::param::ParamId;
 use crate::tape::deferred::ComputeDeferred;
 use crate::tape::gradients::Gradients;
 use crate::tape::record::{Checkpoint, Content, Inputs, Kind, Mode, ParamSlot, Record, Tape, Var};
-use crate::tape::reuse::{borrow_tape, return_tape, spare_list};
+use crate::tape::reuse::{borrow_tape, return_tape, spare_lists};
 use crate::{Float, Shape, Tensor};
 
 /// Runs `f` on a tape that records for training, differentiates the loss that it returns, and returns
@@ -320,17 +320,22 @@ impl<F: Float> Record<F> {
         updates: Vec<(ParamId, Tensor<F>)>,
     ) -> Gradients<F> {
         let mut arrived = |leaf: u32| cotangents.get_mut(leaf as usize).and_then(Option::take);
-        let mut params = spare_list();
+        let (mut params, mut rows) = spare_lists();
         for &ParamSlot { id, leaf, .. } in &self.params {
             if let Some(g) = leaf.and_then(&mut arrived) {
                 params.push((id, g));
+            }
+        }
+        for (leaf, place) in self.row_reads() {
+            if let Some(slot) = self.params.iter().find(|slot| slot.leaf == Some(leaf)) {
+                rows.push((slot.id, self.indices[place as usize].clone()));
             }
         }
         let key = |leaf: u32| (leaf, self.nodes[leaf as usize].generation);
         let variables =
             self.variables.iter().filter_map(|&leaf| Some((key(leaf), arrived(leaf)?))).collect();
         self.cotangents = cotangents;
-        Gradients { params, variables, updates, recording: self.recording }
+        Gradients { params, rows, variables, updates, recording: self.recording }
     }
 }
 

@@ -38,6 +38,9 @@ trait AnyOp: Debug + Clone + Send + Sync + 'static {
     fn multiply_adds(&self, _: &[&Shape], _: Shape) -> u64 {
         0
     }
+    fn reads_rows(&self) -> bool {
+        false
+    }
     fn vjp<V: Value>(&self, i: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V;
     fn vjp_into<F: Float>(
         &self,
@@ -90,6 +93,10 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
 
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
         AnyOp::multiply_adds(self, x, out)
+    }
+
+    fn reads_rows(&self) -> bool {
+        AnyOp::reads_rows(self)
     }
 
     fn vjp_into(
@@ -245,6 +252,9 @@ impl<O: IndexOp> AnyOp for Indexed<O> {
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError> {
         entry::of_shape(self.0.forward(x[0], index.expect(RECORDED), out), out)
+    }
+    fn reads_rows(&self) -> bool {
+        self.0.reads_rows()
     }
     fn vjp<V: Value>(&self, _: usize, x: &[&V], index: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(x[0], index.expect(RECORDED), y, g)

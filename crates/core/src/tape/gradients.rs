@@ -4,7 +4,8 @@ use std::ops::{AddAssign, Div, Mul};
 
 use crate::kernels;
 use crate::ops::UnaryOps;
-use crate::{Float, Leaf, Param, ParamId, Params, Path, Tensor, Var};
+use crate::tape::reuse::{ParamList, RowList, return_lists, spare_lists};
+use crate::{Float, Indices, Leaf, Param, ParamId, Params, Path, Tensor, Var};
 
 /// The gradients of a loss with respect to parameters and variables, and the new values of buffers.
 ///
@@ -24,7 +25,9 @@ use crate::{Float, Leaf, Param, ParamId, Params, Path, Tensor, Var};
 #[derive(Debug)]
 pub struct Gradients<F: Float> {
     /// The gradient of each parameter, in the order in which the parameters were first used.
-    pub(crate) params: Vec<(ParamId, Tensor<F>)>,
+    pub(crate) params: ParamList<F>,
+    /// For a parameter whose gradient is 0 outside of some rows: the indices of these, in one entry or several.
+    pub(crate) rows: RowList,
     /// The gradient of each variable, by the number and the generation of its node.
     pub(crate) variables: Vec<((u32, u32), Tensor<F>)>,
     /// The new value of each buffer, in the order in which they were recorded.
@@ -36,7 +39,8 @@ pub struct Gradients<F: Float> {
 impl<F: Float> Gradients<F> {
     /// Wraps gradients from elsewhere, such as a file or another machine, by parameter.
     pub fn from_params(params: Vec<(ParamId, Tensor<F>)>) -> Self {
-        Self { params, variables: Vec::new(), updates: Vec::new(), recording: 0 }
+        let (variables, updates) = (Vec::new(), Vec::new());
+        Self { params, rows: Vec::new(), variables, updates, recording: 0 }
     }
 
     /// Returns the gradient of a parameter. It has the parameter's shape. `None` if the loss does not depend on it,
@@ -49,6 +53,40 @@ impl<F: Float> Gradients<F> {
     /// if the model has no such parameter, or the loss does not depend on it.
     pub fn named(&self, model: &impl Params<F>, name: &str) -> Option<&Tensor<F>> {
         self.get(model.param(name)?)
+    }
+
+    /// Returns the rows of a parameter outside of which its gradient is known to be 0: the indices along its first axis
+    /// that the loss read, as often as it read them and in no particular order. `None` if there is no gradient, or the
+    /// loss reads the parameter in another way too.
+    ///
+    /// The gradient of an [`embedding`](crate::IndexOps::embedding), of [`index_select`](crate::IndexOps::index_select)
+    /// and of [`gather`](crate::IndexOps::gather) along the first axis is of this kind. An optimizer need not look at
+    /// the other rows.
+    ///
+    /// ```
+    /// use wengert_core::{IndexOps, Param, ReduceOps, Tensor, gradients};
+    ///
+    /// let table = Param::new(Tensor::<f32>::ones([1000, 4]));
+    /// let (_, grads) = gradients(|tape| tape.param(&table).embedding([7, 3, 7], None).sum());
+    /// assert_eq!(grads.rows(&table).unwrap().collect::<Vec<_>>(), [7, 3, 7]);
+    ///
+    /// let (_, grads) = gradients(|tape| {
+    ///     let table = tape.param(&table);
+    ///     table.embedding([7, 3, 7], None).sum() + table.sum()
+    /// });
+    /// assert!(grads.rows(&table).is_none());
+    /// ```
+    pub fn rows(&self, param: &Param<F>) -> Option<impl Iterator<Item = usize> + '_> {
+        self.get(param)?;
+        self.rows_of(param.id())
+    }
+
+    /// The rows of a parameter that is known to have a gradient.
+    fn rows_of(&self, id: ParamId) -> Option<impl Iterator<Item = usize> + '_> {
+        let of = move |(own, _): &&(ParamId, Indices)| *own == id;
+        let mut known = self.rows.iter().filter(of).peekable();
+        known.peek()?;
+        Some(known.flat_map(|(_, rows)| rows.as_slice().iter().copied()))
     }
 
     /// Returns the gradient of a variable that `tape.variable` made. It has the variable's shape. `None` if the loss
@@ -164,25 +202,49 @@ impl<F: Float> Gradients<F> {
             g.as_mut_slice().copy_from_slice(part);
             rest = tail;
         }
+        self.rows.clear();
     }
 
     /// Returns whether the gradients of all parameters are free of NaN and infinity.
     pub fn is_finite(&self) -> bool {
-        self.params.iter().all(|(_, g)| g.is_finite())
+        self.params.iter().all(|(id, g)| match self.rows_of(*id) {
+            Some(mut rows) if g.numel() > 0 => {
+                let (g, width) = (g.as_slice(), g.numel() / g.shape()[0]);
+                rows.all(|row| kernels::is_finite(&g[row * width..][..width]))
+            }
+            _ => g.is_finite(),
+        })
     }
 
     /// Drops all gradients and keeps their list.
     pub(crate) fn forget(&mut self) {
         self.params.clear();
+        self.rows.clear();
         self.variables.clear();
         self.updates.clear();
         self.recording = 0;
+    }
+
+    /// Joins the rows of a sum, before its gradients are added.
+    fn add_rows(&mut self, other: &Self) {
+        let knows =
+            |grads: &Self, id: ParamId| grads.rows_of(id).is_some() || grads.find(id, 0).is_none();
+        for (id, indices) in &other.rows {
+            if knows(self, *id) {
+                self.rows.push((*id, indices.clone()));
+            }
+        }
+        self.rows.retain(|(id, _)| knows(other, *id));
     }
 
     fn scale(&mut self, by: f64) {
         let params = self.params.iter_mut().map(|(_, g)| g);
         for g in params.chain(self.variables.iter_mut().map(|(_, g)| g)) {
             *g = UnaryOps::mul_scalar(g, by);
+        }
+        // Otherwise a zero outside of the rows became NaN or -0.
+        if !(by.is_finite() && by.is_sign_positive()) {
+            self.rows.clear();
         }
     }
 }
@@ -204,6 +266,7 @@ impl<F: Float> AddAssign<&Gradients<F>> for Gradients<F> {
                 "gradients +=: one parameter has a gradient of shape {own:?} on the left, {given:?} on the right"
             );
         }
+        self.add_rows(other);
         for (place, (id, g)) in other.params.iter().enumerate() {
             match self.find(*id, place) {
                 Some(own) => {
@@ -241,15 +304,16 @@ impl<F: Float> Div<f64> for Gradients<F> {
 // The list is one that an earlier step returned, so that a clone in each of many steps allocates nothing.
 impl<F: Float> Clone for Gradients<F> {
     fn clone(&self) -> Self {
-        let mut params = crate::tape::reuse::spare_list();
+        let (mut params, mut rows) = spare_lists();
         params.extend_from_slice(&self.params);
+        rows.extend_from_slice(&self.rows);
         let (variables, updates) = (self.variables.clone(), self.updates.clone());
-        Self { params, variables, updates, recording: self.recording }
+        Self { params, rows, variables, updates, recording: self.recording }
     }
 }
 
 impl<F: Float> Drop for Gradients<F> {
     fn drop(&mut self) {
-        crate::tape::reuse::return_list(std::mem::take(&mut self.params));
+        return_lists(std::mem::take(&mut self.params), std::mem::take(&mut self.rows));
     }
 }

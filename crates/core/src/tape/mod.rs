@@ -15,6 +15,7 @@ pub(crate) mod record;
 pub(crate) mod repeat;
 mod replay;
 pub(crate) mod reuse;
+pub(crate) mod rows;
 pub(crate) mod var;
 
 use std::any::Any;

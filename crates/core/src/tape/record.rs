@@ -275,6 +275,10 @@ pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send + Sync {
         y: &mut Tensor<F>,
     ) -> Result<(), ShapeError>;
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64;
+    /// Whether of its value the operation reads only the slices along the first axis that its indices name.
+    fn reads_rows(&self) -> bool {
+        false
+    }
     /// Gathers the cotangent of input `i`.
     fn vjp_into(
         &self,

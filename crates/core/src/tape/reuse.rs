@@ -5,16 +5,20 @@ use std::cell::RefCell;
 use crate::params::param::ParamId;
 use crate::tape::record::{Mode, Tape};
 use crate::tensor::pool::{self, of_precision};
-use crate::{Float, Tensor};
+use crate::{Float, Indices, Tensor};
 
 struct Reuse<F: Float> {
     /// Tapes of evaluations and tapes that record derivatives. A tape keeps the boxes of its operations, so each kind
     /// goes on with its own.
     tapes: [RefCell<Vec<Tape<F>>>; 2],
-    lists: RefCell<Vec<ParamList<F>>>,
+    lists: RefCell<Vec<(ParamList<F>, RowList)>>,
 }
 
+/// Gradients of parameters.
 pub(crate) type ParamList<F> = Vec<(ParamId, Tensor<F>)>;
+
+/// Indices of the rows that parameters were read at.
+pub(crate) type RowList = Vec<(ParamId, Indices)>;
 
 impl<F: Float> Reuse<F> {
     const fn nothing() -> Self {
@@ -59,7 +63,7 @@ pub(crate) fn return_tape<F: Float>(mut tape: Tape<F>) {
     in_reuse(|workshop| workshop.tapes(tape.mode.get()).borrow_mut().push(tape));
 }
 
-pub(crate) fn spare_list<F: Float>() -> ParamList<F> {
+pub(crate) fn spare_lists<F: Float>() -> (ParamList<F>, RowList) {
     in_reuse(|workshop| workshop.lists.borrow_mut().pop()).flatten().unwrap_or_default()
 }
 
@@ -80,14 +84,15 @@ pub fn empty_cache() {
     pool::empty();
 }
 
-/// Keeps the memory of a list of gradients for the next step; a few are enough.
-pub(crate) fn return_list<F: Float>(mut list: ParamList<F>) {
+/// Keeps the memory of the lists of gradients for the next step; a few are enough.
+pub(crate) fn return_lists<F: Float>(mut params: ParamList<F>, mut rows: RowList) {
     const KEPT: usize = 4;
-    list.clear();
+    params.clear();
+    rows.clear();
     in_reuse(|workshop| {
         let mut lists = workshop.lists.borrow_mut();
-        if lists.len() < KEPT && list.capacity() > 0 {
-            lists.push(list);
+        if lists.len() < KEPT && params.capacity() > 0 {
+            lists.push((params, rows));
         }
     });
 }

@@ -13,6 +13,7 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use crate::error::expect_shape;
+use crate::kernels;
 use crate::tensor::storage::Storage;
 use crate::{Float, Indices, Shape};
 
@@ -327,7 +328,7 @@ impl<F: Float> Tensor<F> {
 
     /// Returns whether all elements are neither infinite nor NaN.
     pub fn is_finite(&self) -> bool {
-        self.as_slice().iter().all(|x| x.is_finite())
+        kernels::is_finite(self.as_slice())
     }
 }
 

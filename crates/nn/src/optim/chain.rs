@@ -178,6 +178,17 @@ impl<F: Float> Chain<F> {
         self.phases.get(phase).is_some_and(|phase| phase.needs_norm)
     }
 
+    /// Returns the transforms of the only pass, if there is one pass and it needs no norm of its parameter.
+    pub(super) fn only_pass(&self) -> Option<Range<usize>> {
+        match &self.phases[..] {
+            [Phase { passes, .. }] => match &passes[..] {
+                [Pass { before: Before::Nothing, transforms }] => Some(transforms.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Returns the phase that begins with barrier number `barrier`, counted from 1: the `barrier`-th rule of
     /// [`Scope::Model`]. Number 0 is the beginning of the chain.
     pub(super) fn phase_behind(&self, barrier: usize) -> Option<usize> {
@@ -300,12 +311,7 @@ impl<F: Float> Chain<F> {
             return Ok(());
         }
         self.count(&last.transforms, context, state);
-        let run = ChunkRun {
-            chain: self,
-            transforms: last.transforms.clone(),
-            context,
-            counts: &state.counts,
-        };
+        let run = self.run(last.transforms.clone(), context, &state.counts);
         run.finish_half(update, param, &mut state.elements);
         Ok(())
     }
@@ -354,18 +360,28 @@ impl<F: Float> Chain<F> {
             }
         };
         self.count(&pass.transforms, context, state);
-        let run = ChunkRun {
-            chain: self,
-            transforms: pass.transforms.clone(),
-            context,
-            counts: &state.counts,
-        };
+        let run = self.run(pass.transforms.clone(), context, &state.counts);
         run.advance_half(update.as_mut_slice(), param.as_slice(), &mut state.elements);
         Ok(())
     }
 
+    /// Returns the transforms of a pass, ready for chunks.
+    pub(super) fn run<'a>(
+        &'a self,
+        transforms: Range<usize>,
+        context: StepContext,
+        counts: &'a [(u64, f64)],
+    ) -> ChunkRun<'a, F> {
+        ChunkRun { chain: self, transforms, context, counts }
+    }
+
     /// Increments the counts of these transforms, and updates their numbers.
-    fn count(&self, transforms: &Range<usize>, context: StepContext, state: &mut ChainState<F>) {
+    pub(super) fn count(
+        &self,
+        transforms: &Range<usize>,
+        context: StepContext,
+        state: &mut ChainState<F>,
+    ) {
         for (entry, (count, number)) in
             self.entries.iter().zip(&mut state.counts).skip(transforms.start).take(transforms.len())
         {
@@ -407,7 +423,7 @@ fn norms<F: Float>(context: StepContext, update: &Tensor<F>, param: &Tensor<F>) 
 }
 
 /// The transforms of one pass on their way over the chunks of a parameter.
-struct ChunkRun<'a, F: Float> {
+pub(super) struct ChunkRun<'a, F: Float> {
     chain: &'a Chain<F>,
     transforms: Range<usize>,
     context: StepContext,
@@ -440,7 +456,7 @@ impl<F: Float> ChunkRun<'_, F> {
         both(len, || self.finish_half(u, p, m), || self.finish_half(v, q, n));
     }
 
-    fn finish_chunk(&self, update: &[F], param: &mut [F], state: &mut [F]) {
+    pub(super) fn finish_chunk(&self, update: &[F], param: &mut [F], state: &mut [F]) {
         if self.transforms.len() == 1 {
             // The most frequent case: one rule, which reads the update where it is.
             let (rule, context, state) = self.transform(self.transforms.start, state, param.len());

@@ -2,6 +2,7 @@
 
 use wengert_core::{Float, Gradients, Leaf, LeafMut, Param, ParamId, Params, Path, Shape, Tensor};
 
+use super::by_rows::read_rows;
 use super::chain::{Chain, ChainState};
 use super::chunks::sum_of_squares;
 use super::recipe::{NonFinite, Plan, Recipe, UnusedParameters};
@@ -42,6 +43,8 @@ pub struct Optimizer<F: Float = f32> {
     pub(super) solver_state: SolverState<F>,
     /// The step that needs a metric, if a schedule follows one.
     pub(super) metric_due: u64,
+    /// Memory for the rows of a parameter.
+    rows: Vec<usize>,
 }
 
 /// Steps within which a schedule that follows a metric needs the first one; see [`Optimizer::report_metric`].
@@ -86,6 +89,7 @@ impl<F: Float> Optimizer<F> {
             accumulated: None,
             solver_state: SolverState::new(),
             metric_due: METRIC_WITHIN,
+            rows: Vec::new(),
         }
     }
 
@@ -255,7 +259,7 @@ impl<F: Float> Optimizer<F> {
     fn update(&mut self, model: &mut dyn Params<F>, grads: &Gradients<F>) -> Checked<()> {
         // A step that failed in a rule from outside may have left some.
         self.params.iter_mut().for_each(|state| state.update = None);
-        let (recipe, step) = (&self.recipe, self.steps);
+        let (recipe, step, rows) = (&self.recipe, self.steps, &mut self.rows);
         let chains = || self.plans.iter().filter_map(|plan| plan.chain.as_ref());
         // The first barriers of all chains measure together, then the second ones, and so on. A parameter
         // whose chain has fewer of them is measured by its gradient.
@@ -284,6 +288,16 @@ impl<F: Float> Optimizer<F> {
                     to.chain.try_advance(phase, context, update, to.param.value(), to.state)
                 } else {
                     let own = to.update.take();
+                    // A norm that is not finite may make a NaN of a 0.
+                    if own.is_none()
+                        && norm.is_finite()
+                        && read_rows(grads, to.param, rows)
+                        && to.chain.leaves_unread_rows()
+                    {
+                        let param = to.param.value_mut();
+                        to.chain.finish_rows(context, rows, to.gradient, param, to.state);
+                        return Ok(());
+                    }
                     let update = own.as_ref().unwrap_or(to.gradient);
                     to.chain.try_finish(context, update, to.param.value_mut(), to.state)
                 }

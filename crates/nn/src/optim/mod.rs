@@ -14,6 +14,7 @@
 
 mod asked;
 mod body;
+mod by_rows;
 mod chain;
 mod chunks;
 mod compiled;
@@ -50,7 +51,7 @@ pub use error::{ConfigError, nearest};
 pub use range::InvalidSetting;
 pub use recipe::{Group, NonFinite, Plan, Recipe, UnusedParameters};
 pub use report::{LoadReport, RestoreError};
-pub use rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule};
+pub use rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule, UnreadRows};
 pub use rules::*;
 pub use schedule::*;
 pub use state::OptimizerState;

@@ -1,5 +1,6 @@
 //! An optimizer's configuration: its rate, its chain of rules, its groups, its step policy.
 
+use super::by_rows::rows_in_dispute;
 use super::error::Source;
 use super::keep::keep;
 use super::rule::{Rule, Solver, TensorRule};
@@ -124,7 +125,7 @@ impl Plan {
     /// Appends a transform to the chain.
     ///
     /// # Panics
-    /// If one of them is a solver, or the chain ends with [`Ema`].
+    /// If one of them is a solver, the chain ends with [`Ema`], or one leaves rows alone that another updates.
     #[must_use]
     #[track_caller]
     pub fn then_transform(mut self, transform: Transform) -> Self {
@@ -134,6 +135,9 @@ impl Plan {
         let has_ema = self.chain.iter().any(|transform| transform.kind() == Ema::KIND);
         assert!(!has_ema, "`ema` must be last in its chain: `{}` follows it", transform.kind());
         self.chain.push(transform);
+        if let Some(dispute) = rows_in_dispute(&self.chain) {
+            panic!("{dispute}");
+        }
         self
     }
 

@@ -112,6 +112,15 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
         Scope::Element
     }
 
+    /// Returns the treatment of rows that a loss did not read, such as those of an embedding whose tokens are not in the
+    /// batch.
+    ///
+    /// The optimizer knows them from [`Gradients::rows`](wengert_core::Gradients::rows), and passes them over if all
+    /// rules of a chain leave them as they are. The time of a step then depends on the rows that are read.
+    fn unread_rows(&self) -> UnreadRows {
+        UnreadRows::Updated
+    }
+
     /// Transforms elements. An implementation computes common factors, then calls [`Elements::map`]
     /// once.
     ///
@@ -140,6 +149,19 @@ pub enum Scope {
     Tensor,
     /// Norm of the update of the whole model: [`StepContext::norm`]. All parameters wait for it.
     Model,
+}
+
+/// Treatment of the rows of a parameter that a loss did not read; see [`Rule::unread_rows`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnreadRows {
+    /// They are updated like all others. The default.
+    Updated,
+    /// An update of 0 changes neither an element nor its state, and stays 0. Passing these rows over gives the same
+    /// numbers as updating them.
+    Unchanged,
+    /// They are left alone, which is part of the rule. No other rule of the chain may update them.
+    Skipped,
 }
 
 /// Position in the training at which a rule is applied.

@@ -11,7 +11,7 @@ use super::elements::Elements;
 use super::error::Source;
 use super::range::InvalidSetting;
 use super::reflect;
-use super::rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule};
+use super::rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule, UnreadRows};
 use super::scheduled::ScheduledSetting;
 use super::value::Value;
 
@@ -212,6 +212,14 @@ impl Transform {
         matches!(&self.single, Work::Rule(rule) if rule.scope() == Scope::Model)
     }
 
+    /// Returns the treatment of rows that a loss did not read.
+    pub fn unread_rows(&self) -> UnreadRows {
+        match &self.single {
+            Work::Rule(rule) => rule.unread_rows(),
+            Work::Tensor(_) | Work::Solver(_) => UnreadRows::Updated,
+        }
+    }
+
     /// Returns the transform in precision `F`.
     pub(crate) fn work<F: Float>(&self) -> &Work<F> {
         F::run::<WorkOf>(self)
@@ -276,6 +284,7 @@ pub(crate) trait ErasedRule<F: Float>: Debug + Send + Sync {
     fn number(&self) -> Option<(&'static str, f64)>;
     fn next_number(&self, context: StepContext, number: f64) -> f64;
     fn scope(&self) -> Scope;
+    fn unread_rows(&self) -> UnreadRows;
     /// Transforms `update` in place: the transform is not the last of its chain.
     fn transform(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]);
     /// Transforms `update` and applies it, `param -= context.lr * update`: the transform is the last.
@@ -310,6 +319,9 @@ impl<F: Float, R: Rule> ErasedRule<F> for R {
     }
     fn scope(&self) -> Scope {
         Rule::scope(self)
+    }
+    fn unread_rows(&self) -> UnreadRows {
+        Rule::unread_rows(self)
     }
     fn transform(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]) {
         vectorized(

@@ -136,7 +136,7 @@ fn every_block_is_a_recipe() {
         })
         .collect();
     // The long form on the page is what the short form prints.
-    let (short, long) = (&recipes[0], &recipes[3]);
+    let (short, long) = (&recipes[0], &recipes[4]);
     assert_eq!((short.lr(), short.chain()), (long.lr(), long.chain()));
-    assert_eq!(long.to_string().trim(), blocks[3].unwrap().trim());
+    assert_eq!(long.to_string().trim(), blocks[4].unwrap().trim());
 }

@@ -71,6 +71,7 @@ fn recipes() -> Vec<String> {
         "kind = 'nadam'\nlr = 0.05\nweight_decay = 0.1\ndecoupled_weight_decay = true",
         "kind = 'radam'\nlr = 0.05\nbetas = [0.8, 0.9]",
         "kind = 'lion'\nlr = 0.02\nweight_decay = 0.1",
+        "kind = 'lazy_adam'\nlr = 0.05",
         "kind = 'adan'\nlr = 0.05\nweight_decay = 0.1",
         "kind = 'schedule_free_adamw'\nlr = 0.05\nweight_decay = 0.1",
         "kind = 'clip_norm'\nlr = 0.1\nmax_norm = 0.5",

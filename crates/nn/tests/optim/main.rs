@@ -18,6 +18,7 @@ mod papers;
 mod policy;
 mod refused;
 mod restore;
+mod rows;
 mod scheduled;
 mod schedules;
 mod schema;

@@ -187,7 +187,8 @@ proptest! {
         let (key, value) = setting(&text, which);
         let digits: Vec<usize> =
             value.clone().filter(|at| text.as_bytes()[*at].is_ascii_digit()).collect();
-        if digits.is_empty() || &text[key] == "params" {
+        let key = text[key].to_owned();
+        if digits.is_empty() || key == "params" {
             return Ok(());
         }
         let at = digits[at.index(digits.len())];
@@ -200,7 +201,8 @@ proptest! {
                 let (line, _) = place(&text, at);
                 prop_assert_eq!(error.line(), line, "{}", error);
                 // A schedule that leaves the range of its setting is reported as a whole.
-                let of_schedule = error.message().contains(" at step ");
+                let of_key = error.message().starts_with(&format!("`{key}`"));
+                let of_schedule = !of_key || error.message().contains(" at step ");
                 let first = if of_schedule { 1 } else { place(&text, value.start).1 };
                 let columns = first..=place(&text, value.end).1;
                 prop_assert!(columns.contains(&error.column()), "{}", error);

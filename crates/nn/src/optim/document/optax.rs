@@ -176,6 +176,7 @@ fn link_of(link: &Transform) -> Result<String, NoEquivalent> {
         }
         "nadam" => return refused("the momentum of optax's `nadam` does not grow"),
         "radam" => return refused("optax adds eps after the bias correction"),
+        "lazy_adam" => return refused("optax has no rule that updates rows alone"),
         "adan" => return refused("optax weights the change of the gradient by `1 - beta2`"),
         "muon" => return refused("optax's `contrib.muon` corrects the bias of its momentum"),
         "schedule_free_adamw" => {

@@ -3,6 +3,8 @@
 use super::NoEquivalent;
 use super::python::{SCHEDULES, number_or_function, setting};
 use crate::optim::recipe::{Choice, Plan, Recipe};
+use crate::optim::rule::Rule;
+use crate::optim::rules::LazyAdam;
 use crate::optim::transform::Transform;
 
 const RULE: &str = include_str!("python/torch_rule.py");
@@ -175,6 +177,8 @@ fn settings_of(rule: &Transform) -> Result<Vec<String>, NoEquivalent> {
 fn unknown(link: &Transform) -> NoEquivalent {
     let reason = if link.is_solver() {
         "it calls the loss itself"
+    } else if link.kind() == LazyAdam::KIND {
+        "`SparseAdam` takes sparse gradients alone, those of an embedding with `sparse=True`"
     } else if ["weight_decay", "clip_value", "ema"].contains(&link.kind()) {
         "it stands in another place than in PyTorch"
     } else {

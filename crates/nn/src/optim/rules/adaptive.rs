@@ -5,7 +5,7 @@ use wengert_core::Float;
 
 use crate::optim::elements::{Elements, MapProof};
 use crate::optim::range::{InvalidSetting, at_least_zero, fraction};
-use crate::optim::rule::{Rule, StepContext};
+use crate::optim::rule::{Rule, StepContext, UnreadRows};
 use crate::optim::transform::RuleList;
 
 pub(super) fn list<L: RuleList>(list: L) -> L {
@@ -55,6 +55,12 @@ impl Rule for Adagrad {
 
     fn initial(&self, _: usize) -> f64 {
         self.initial_accumulator_value
+    }
+
+    fn unread_rows(&self) -> UnreadRows {
+        // Without `eps` the update of a row that was never read is 0 / 0.
+        let is_divisor = self.eps >= f64::from(f32::MIN_POSITIVE);
+        if is_divisor { UnreadRows::Unchanged } else { UnreadRows::Updated }
     }
 
     #[inline(always)]

@@ -9,6 +9,7 @@
 mod adam;
 mod adan;
 mod adaptive;
+mod lazy_adam;
 mod muon;
 mod schedule_free;
 mod sgd;
@@ -17,6 +18,7 @@ mod transforms;
 pub use adam::*;
 pub use adan::*;
 pub use adaptive::*;
+pub use lazy_adam::*;
 pub use muon::*;
 pub use schedule_free::*;
 pub use sgd::*;
@@ -26,6 +28,6 @@ use super::transform::RuleList;
 
 /// Adds all rules to `list`.
 pub(crate) fn list<L: RuleList>(list: L) -> L {
-    let list = schedule_free::list(muon::list(adan::list(list)));
+    let list = schedule_free::list(muon::list(adan::list(lazy_adam::list(list))));
     adam::list(adaptive::list(sgd::list(transforms::list(list))))
 }

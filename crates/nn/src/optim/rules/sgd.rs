@@ -6,7 +6,7 @@ use wengert_core::Float;
 use super::WeightDecay;
 use crate::optim::elements::{Elements, MapProof};
 use crate::optim::range::{InvalidSetting, at_least_zero, fractions};
-use crate::optim::rule::{Rule, StepContext};
+use crate::optim::rule::{Rule, StepContext, UnreadRows};
 use crate::optim::transform::{Alias, RuleList, Transform};
 
 pub(super) fn list<L: RuleList>(list: L) -> L {
@@ -59,6 +59,10 @@ impl Rule for Sgd {
 
     fn state(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum_buffer"] }
+    }
+
+    fn unread_rows(&self) -> UnreadRows {
+        if self.momentum == 0.0 { UnreadRows::Unchanged } else { UnreadRows::Updated }
     }
 
     #[inline(always)]

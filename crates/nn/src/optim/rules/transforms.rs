@@ -5,7 +5,7 @@ use wengert_core::Float;
 
 use crate::optim::elements::{Elements, MapProof};
 use crate::optim::range::{InvalidSetting, above_zero, at_least_zero, fraction};
-use crate::optim::rule::{Rule, Scope, StepContext};
+use crate::optim::rule::{Rule, Scope, StepContext, UnreadRows};
 use crate::optim::transform::{RuleList, Transform};
 
 pub(super) fn list<L: RuleList>(list: L) -> L {
@@ -95,6 +95,10 @@ impl Rule for ClipValue {
 
     fn check(&self) -> Result<(), InvalidSetting> {
         above_zero("clip_value", self.clip_value)
+    }
+
+    fn unread_rows(&self) -> UnreadRows {
+        UnreadRows::Unchanged
     }
 
     #[inline(always)]
@@ -192,6 +196,10 @@ impl Rule for ClipNorm {
 
     fn scope(&self) -> Scope {
         Scope::Model
+    }
+
+    fn unread_rows(&self) -> UnreadRows {
+        UnreadRows::Unchanged
     }
 
     #[inline(always)]

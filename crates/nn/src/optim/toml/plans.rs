@@ -11,6 +11,7 @@ use super::settings::ReadRate;
 use super::shared::{self, DECOUPLED, Place, SHARED};
 use super::table::{Table, flag, refuse_others};
 use crate::Pattern;
+use crate::optim::by_rows::rows_in_dispute;
 use crate::optim::error::{Diagnostic, Source, nearest, shortened};
 use crate::optim::keep::keep;
 use crate::optim::recipe::{Group, Plan, Recipe};
@@ -101,7 +102,10 @@ impl Reader<'_> {
         if chain.iter().rev().skip(1).any(|transform| transform.kind() == Ema::KIND) {
             return Err(Diagnostic::new(kind.span.clone(), EMA_IS_LAST));
         }
-        Ok(Plan { lr, chain })
+        match rows_in_dispute(&chain) {
+            Some(dispute) => Err(Diagnostic::new(kind.span.clone(), dispute)),
+            None => Ok(Plan { lr, chain }),
+        }
     }
 
     /// Reads the long form: `lr` and the transforms one by one.
@@ -146,6 +150,9 @@ impl Reader<'_> {
                     solver.kind()
                 );
                 return Err(Diagnostic::new(kind.span, message));
+            }
+            if let Some(dispute) = rows_in_dispute(&transforms) {
+                return Err(Diagnostic::new(kind.span, dispute));
             }
         }
         if transforms.is_empty() {

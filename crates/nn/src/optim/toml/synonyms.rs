@@ -156,13 +156,14 @@ const KEYS: [(&[&str], &[&str]); 35] = [
 ];
 
 /// Other names of kinds, written as [`plain`] gives them.
-const KINDS: [(&str, &[&str]); 27] = [
+const KINDS: [(&str, &[&str]); 28] = [
     ("sgd", &["gd", "gradientdescent", "stochasticgradientdescent", "vanilla"]),
     ("momentum", &["heavyball", "sgdmomentum", "momentumsgd", "trace"]),
     ("nesterov", &["nag", "nesterovmomentum", "sgdnesterov"]),
     ("rmsprop", &["scalebyrms"]),
     ("adagrad", &["scalebyrss"]),
-    ("adam", &["scalebyadam", "sparseadam"]),
+    ("adam", &["scalebyadam"]),
+    ("lazy_adam", &["sparseadam", "adamlazy"]),
     ("lion", &["scalebylion"]),
     ("adan", &["scalebyadan"]),
     ("muon", &["scalebymuon", "orthogonalize"]),

@@ -397,3 +397,30 @@ fn gradients_that_a_worker_makes_and_the_main_thread_drops_do_not_pile_up() {
         });
     });
 }
+
+/// One array of the size of the whole for each slice of it would make the memory grow with the square.
+#[test]
+fn recorded_derivatives_of_slices_take_linear_memory() {
+    type Recorded = for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>;
+    let derivatives: [(&str, Recorded); 4] = [
+        ("grad", |x, loss| grad(loss, &[x])[0]),
+        ("grad of grad", |x, loss| grad(grad(loss, &[x])[0].square().sum(), &[x])[0]),
+        ("jvp", |x, loss| jvp(loss, &[x], &[x])),
+        ("hvp", |x, loss| hvp(loss, &[x], &[x])[0]),
+    ];
+    for (name, derivative) in derivatives {
+        let bytes = [100, 400].map(|n| {
+            let tape = Tape::new();
+            let x = tape.variable(&Tensor::ones([n, 64]));
+            let rows =
+                (0..n).map(|i| if i % 2 == 0 { x.narrow(0, i, 1) } else { x.index_select(0, [i]) });
+            let rows = rows.map(|row| row.sin()).collect::<Vec<_>>();
+            let all = Var::concat(&rows, 0);
+            let before = LIVE.get();
+            derivative(x, (all * all.square()).sum());
+            LIVE.get() - before
+        });
+        let growth = bytes[1] as f64 / bytes[0] as f64;
+        assert!(growth < 6.0, "{name}: {bytes:?}"); // 4, and what lists have in reserve; 16 if each slice made an array
+    }
+}

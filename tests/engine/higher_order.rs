@@ -214,3 +214,86 @@ fn inverse_functions_near_zero_and_at_their_poles() {
         assert_eq!([first, grad(first, &[x])[0]].map(|g| g.item()), [sign * f64::INFINITY; 2]);
     }
 }
+
+/// Slices that overlap, repeat, and stand beside another use of the whole.
+fn sliced<'t>(x: Var<'t>) -> Var<'t> {
+    let parts = [
+        x.narrow(0, 0, 2).sin(),
+        x.narrow(0, 1, 3).square(),
+        x.index_select(0, [3, 1, 3]) * 0.7,
+        x.index_select(0, [2]).exp(),
+        x.narrow(1, 1, 1).expand([4, 2]),
+    ];
+    let columns = x.index_select(1, [1, 0, 1]).sin().sum_axes(1, true).expand([4, 2]);
+    let all = Var::concat(&[&parts[..], &[columns, x.tanh()]].concat(), 0);
+    (all.square() * all).sum() + x.sum()
+}
+
+#[test]
+fn derivatives_through_slices_agree_with_differences() {
+    let value = |i: usize| (i as f64 * 1.3 + 0.4).sin();
+    let x = Param::new(Tensor::from_fn([4, 2], value));
+    let direction = Tensor::from_fn([4, 2], |i| (i as f64 * 0.9).cos());
+    let loss = |at: &Tensor| evaluate(|tape| sliced(tape.constant(at))).item();
+    let near = |found: f64, expected: f64| {
+        assert!((found - expected).abs() < 1e-6 * expected.abs().max(1.0), "{found} {expected}");
+    };
+    let moved = |h: f64| x.value() + &direction * h;
+    let slope = (loss(&moved(1e-5)) - loss(&moved(-1e-5))) / 2e-5;
+    let tape = Tape::new();
+    let v = tape.variable(x.value());
+    let d = tape.constant(&direction);
+    let y = sliced(v);
+    let computed = y.backward().wrt(v).unwrap().clone();
+    let recorded = grad(y, &[v])[0];
+    for (a, b) in recorded.value().as_slice().iter().zip(computed.as_slice()) {
+        assert!((a - b).abs() < 1e-12);
+    }
+    near(jvp(y, &[v], &[d]).item(), slope);
+    near((&computed * &direction).sum().item(), slope);
+    let gradient = |at: &Tensor| {
+        let tape = Tape::new();
+        let v = tape.variable(at);
+        sliced(v).backward().wrt(v).unwrap().clone()
+    };
+    let change = (gradient(&moved(1e-5)) - gradient(&moved(-1e-5))) / 2e-5;
+    let by_hvp = hvp(y, &[v], &[d])[0].value();
+    let by_grad = grad((recorded * d).sum(), &[v])[0].value();
+    for i in 0..8 {
+        near(by_hvp.as_slice()[i], change.as_slice()[i]);
+        near(by_grad.as_slice()[i], change.as_slice()[i]);
+    }
+    // Third order: the derivative of the product above, along the same direction.
+    let product = |at: &Tensor| {
+        let tape = Tape::new();
+        let v = tape.variable(at);
+        hvp(sliced(v), &[v], &[tape.constant(&direction)])[0].value()
+    };
+    let change = (product(&moved(1e-5)) - product(&moved(-1e-5))) / 2e-5;
+    let third = jvp(hvp(y, &[v], &[d])[0], &[v], &[d]).value();
+    (0..8).for_each(|i| near(third.as_slice()[i], change.as_slice()[i]));
+}
+
+/// The indices of a program's input are others at the next run.
+#[test]
+fn a_program_differentiates_slices_at_new_indices() {
+    let x = Param::new(Tensor::from_fn([5, 2], |i| (i as f64).sin()));
+    let mut step = wengert::Program::<Param, (Indices, Indices), f64>::new(|x, tape, (a, b)| {
+        let x = tape.param(x);
+        let rows = x.index_select(0, a).square() * x.index_select(0, b).exp();
+        grad(rows.sum() + x.narrow(0, 1, 2).sin().sum(), &[x])[0].square().sum()
+    });
+    for run in 0..6 {
+        let (a, b) = (Indices::from([run % 5, 3]), Indices::from([(run * run) % 5, run % 5]));
+        let (found, grads) = step.gradients(&x, (&a, &b));
+        let (fresh, expected) = gradients(|tape| {
+            let x = tape.param(&x);
+            let rows = x.index_select(0, &a).square() * x.index_select(0, &b).exp();
+            grad(rows.sum() + x.narrow(0, 1, 2).sin().sum(), &[x])[0].square().sum()
+        });
+        assert!((found - fresh).abs() < 1e-12, "run {run}");
+        let pairs =
+            grads.get(&x).unwrap().as_slice().iter().zip(expected.get(&x).unwrap().as_slice());
+        pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "run {run}"));
+    }
+}

@@ -145,6 +145,19 @@ fn rearrangements() {
         let extent = start + x.shape()[axis] + more;
         differentiates(|x| Value::apply(ops::PadZeros { axis, start, extent }, [&x[0]]), [x])
     });
+    let inputs = (of(&[2, 3]), of(&[2, 2]), of(&[4, 3]), 0usize..3);
+    property("PlaceSlices", inputs, |(a, b, c, start)| {
+        let select = |axis| ops::IndexSelect { axis, skip: None };
+        let slices = vec![
+            ops::Slice::Narrow(ops::Narrow { axis: 0, start, len: 2 }),
+            ops::Slice::Select(select(1), [2, 0].into()),
+            ops::Slice::Select(select(0), [3, start, 1, start].into()),
+        ];
+        // The second slice is as long as the whole.
+        let b = MovementOps::concat(&[&b, &b], 0);
+        let place = ops::PlaceSlices { to: [4, 3].into(), slices };
+        differentiates(|x| Value::apply_many(place.clone(), &[&x[0], &x[1], &x[2]]), [a, b, c])
+    });
     let parts = (tensors(), 0usize..3, 0usize..=2, 0usize..=2).prop_flat_map(|(x, axis, m, n)| {
         let axis = axis.min(x.shape().rank().max(1) - 1);
         let shape = if x.shape().rank() == 0 { Shape::from([2]) } else { x.shape() };

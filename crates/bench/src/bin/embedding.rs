@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
+use wengert::rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 const SHAPE: [usize; 2] = [50_000, 64];
 const TOKENS: usize = 100;

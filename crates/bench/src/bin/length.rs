@@ -33,10 +33,25 @@ fn main() {
             (1..t).fold(row(0), |sum, i| sum + row(i))
         });
     });
+    let gru = Gru::new(2, 4, &mut ChaCha8Rng::seed_from_u64(0));
     row("last state of a GRU", |t| {
-        let gru = Gru::new(2, 4, &mut ChaCha8Rng::seed_from_u64(0));
         let x = Tensor::ones([1, t, 2]);
         gradients(|tape| gru.forward(tape.constant(&x)).narrow(1, t - 1, 1).sum());
+    });
+    row("its recorded gradient", |t| {
+        let tape = Tape::new();
+        let x = tape.variable(&Tensor::ones([1, t, 2]));
+        grad(gru.forward(x).square().sum(), &[x])[0].value();
+    });
+    row("jvp of the states", |t| {
+        let tape = Tape::new();
+        let x = tape.variable(&Tensor::ones([1, t, 2]));
+        jvp(gru.forward(x), &[x], &[x]).value();
+    });
+    row("hvp", |t| {
+        let tape = Tape::new();
+        let x = tape.variable(&Tensor::ones([1, t, 2]));
+        hvp(gru.forward(x).square().sum(), &[x], &[x])[0].value();
     });
 }
 

@@ -8,4 +8,5 @@ pub(crate) mod higher_order;
 pub(crate) mod mismatch;
 pub(crate) mod profile;
 mod profile_text;
+mod slices;
 pub(crate) mod sweep;

@@ -6,10 +6,12 @@
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::diff::slices::{Cotangents, slice_of};
 use crate::error::rethrow;
 use crate::float::PerPrecision;
-use crate::op::check_cotangent;
-use crate::ops::sum_to;
+use crate::op::{Value, check_cotangent};
+use crate::ops::{Concat, IndexSelect, Narrow, PlaceSlices, Slice, sum_to};
+use crate::tape::erased::{as_indexed, as_many, as_op};
 use crate::tape::record::{ErasedOp, Few, IndexVar, Inputs, Kind};
 use crate::{Float, Shape, Tape, Tensor, Var};
 
@@ -71,15 +73,19 @@ fn sweep_backward<'t, F: Float>(
 ) -> Vec<Option<Var<'t, F>>> {
     let Some(first) = first(wrt) else { return Vec::new() };
     let needed = depends_on(y.tape, wrt, first, y.id);
-    let mut cotangents = PerNode::new(first, y.id);
-    cotangents.set(y.id, Some(cotangent));
+    let mut cotangents = Cotangents::new(first, y, cotangent);
     for id in (first..=y.id).rev() {
         let Some(g) = cotangents.get(id) else { continue };
         let Some(node) = OpNode::read(y.tape, id) else { continue };
         node.differentiate(|derivative, inputs| {
             for (i, &input) in inputs.iter().enumerate().filter(|(_, input)| needed.get(**input)) {
-                let shape = y.tape.handle(input).shape();
-                cotangents.add(input, derivative.cotangent(i, g, shape));
+                match derivative.slice() {
+                    Some(slice) => cotangents.add_slice(input, slice, g),
+                    None => {
+                        let shape = y.tape.handle(input).shape();
+                        cotangents.add(input, derivative.cotangent(i, g, shape));
+                    }
+                }
             }
         });
     }
@@ -110,6 +116,9 @@ fn sweep_forward<'t, F: Float>(
             continue;
         }
         node.differentiate(|derivative, inputs| {
+            if let Some(pushed) = derivative.moves(|i| carried.get(inputs[i])) {
+                return carried.set(id, Some(pushed));
+            }
             for (i, &input) in inputs.iter().enumerate() {
                 if let Some(tangent) = carried.get(input)
                     && let Some(pushed) = derivative.tangent(i, tangent)
@@ -137,6 +146,31 @@ impl<'t, F: Float> Derivative<'_, 't, F> {
         let found = self.op.vjp(i, self.x, self.index, &self.y, &g);
         check_cotangent(shape, found.shape());
         sum_to(&found, shape)
+    }
+
+    /// The slice of its input that is the operation's output, if it is one.
+    fn slice(&self) -> Option<Slice> {
+        slice_of(self.op, self.index)
+    }
+
+    /// The tangent of the output of an operation that moves numbers between large and small values: itself, of the
+    /// tangents. Transposed twice as other operations are, a part of a value would take as long as the whole.
+    fn moves(&self, tangent: impl Fn(usize) -> Option<Var<'t, F>>) -> Option<Var<'t, F>> {
+        let of_input = |(i, x): (usize, &&Var<'t, F>)| {
+            tangent(i).unwrap_or_else(|| x.constant_like(x.shape(), 0.0))
+        };
+        let many = || self.x.iter().enumerate().map(of_input).collect::<Vec<_>>();
+        if let Some(narrow) = as_op::<F, Narrow, 1>(self.op) {
+            Some(Var::apply(*narrow, [&tangent(0)?]))
+        } else if let Some(select) = as_indexed::<F, IndexSelect>(self.op) {
+            Some(Var::apply_indexed(*select, &tangent(0)?, self.index?))
+        } else if let Some(concat) = as_many::<F, Concat>(self.op) {
+            Some(Var::apply_many(concat.clone(), &many().iter().collect::<Vec<_>>()))
+        } else if let Some(place) = as_many::<F, PlaceSlices>(self.op) {
+            Some(Var::apply_many(place.clone(), &many().iter().collect::<Vec<_>>()))
+        } else {
+            None
+        }
     }
 
     /// The tangent of the operation's output where input `i` moves along `tangent`.
@@ -194,23 +228,23 @@ fn first<F: Float>(vars: &[Var<'_, F>]) -> Option<u32> {
 
 /// One entry for each node of a part of the tape. Nodes outside have the default, and setting them does
 /// nothing.
-struct PerNode<T> {
+pub(super) struct PerNode<T> {
     first: u32,
     entries: Vec<T>,
 }
 
 impl<T: Copy + Default> PerNode<T> {
-    fn new(first: u32, last: u32) -> Self {
+    pub(super) fn new(first: u32, last: u32) -> Self {
         let length = (last + 1).saturating_sub(first);
         Self { first, entries: vec![T::default(); length as usize] }
     }
 
-    fn get(&self, id: u32) -> T {
+    pub(super) fn get(&self, id: u32) -> T {
         let place = id.checked_sub(self.first);
         place.and_then(|place| self.entries.get(place as usize).copied()).unwrap_or_default()
     }
 
-    fn set(&mut self, id: u32, entry: T) {
+    pub(super) fn set(&mut self, id: u32, entry: T) {
         if let Some(place) = id.checked_sub(self.first)
             && let Some(own) = self.entries.get_mut(place as usize)
         {
@@ -220,7 +254,7 @@ impl<T: Copy + Default> PerNode<T> {
 }
 
 impl<'t, F: Float> PerNode<Option<Var<'t, F>>> {
-    fn add(&mut self, id: u32, term: Var<'t, F>) {
+    pub(super) fn add(&mut self, id: u32, term: Var<'t, F>) {
         self.set(id, Some(self.get(id).map_or(term, |sum| sum + term)));
     }
 }

@@ -189,7 +189,7 @@ impl IndexOp for IndexSelect {
 
 impl IndexSelect {
     /// The transpose, for an input of this shape.
-    fn transposed(&self, x: Shape) -> IndexAdd {
+    pub(super) fn transposed(&self, x: Shape) -> IndexAdd {
         IndexAdd { axis: self.axis, extent: x[self.axis], skip: self.skip }
     }
 }
@@ -234,7 +234,7 @@ impl IndexOp for IndexAdd {
 
 impl IndexAdd {
     /// Adds the slices of `x` to `y`, a tensor of shape `out`.
-    fn add<F: Float>(&self, out: Shape, index: &Indices, x: &Tensor<F>, y: &mut [F]) {
+    pub(super) fn add<F: Float>(&self, out: Shape, index: &Indices, x: &Tensor<F>, y: &mut [F]) {
         let (outer, n, inner) = out.around(self.axis..self.axis + 1);
         if x.as_slice().is_empty() {
             return;

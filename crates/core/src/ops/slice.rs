@@ -50,17 +50,24 @@ impl Op<1> for Narrow {
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
-        let (_, n, inner) = x.shape().around(self.axis..self.axis + 1);
-        let (from, width) = (self.start * inner, self.len * inner);
         into.write(|sum, accumulate| {
             if !accumulate {
                 sum.fill(F::ZERO);
             }
-            let rows = sum.chunks_exact_mut((n * inner).max(1));
-            for (sum, g) in rows.zip(g.as_slice().chunks_exact(width.max(1))) {
-                zip1(&mut sum[from..from + width], g, |sum, g| *sum += g);
-            }
+            self.add(x.shape(), g, sum);
         });
+    }
+}
+
+impl Narrow {
+    /// Adds `x` to this slice of `y`, which has shape `of`.
+    pub(super) fn add<F: Float>(&self, of: Shape, x: &Tensor<F>, y: &mut [F]) {
+        let (_, n, inner) = of.around(self.axis..self.axis + 1);
+        let (from, width) = (self.start * inner, self.len * inner);
+        let rows = y.chunks_exact_mut((n * inner).max(1));
+        for (y, x) in rows.zip(x.as_slice().chunks_exact(width.max(1))) {
+            zip1(&mut y[from..from + width], x, |y, x| *y += x);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Operations with their type erased, and how applying one to variables records it.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use crate::op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value, entry, op_name};
@@ -317,6 +318,21 @@ impl<'t, F: Float> Value for Var<'t, F> {
     fn indices(&self, indices: Indices) -> Self::Index {
         self.tape.indices(indices)
     }
+}
+
+/// The operation of `N` inputs, if it is an `O`.
+pub(crate) fn as_op<F: Float, O: Op<N>, const N: usize>(op: &dyn ErasedOp<F>) -> Option<&O> {
+    (op as &dyn Any).downcast_ref::<Fixed<O, N>>().map(|op| &op.0)
+}
+
+/// The operation of any number of inputs, if it is an `O`.
+pub(crate) fn as_many<F: Float, O: ManyOp>(op: &dyn ErasedOp<F>) -> Option<&O> {
+    (op as &dyn Any).downcast_ref::<Many<O>>().map(|op| &op.0)
+}
+
+/// The operation of a value and indices, if it is an `O`.
+pub(crate) fn as_indexed<F: Float, O: IndexOp>(op: &dyn ErasedOp<F>) -> Option<&O> {
+    (op as &dyn Any).downcast_ref::<Indexed<O>>().map(|op| &op.0)
 }
 
 /// Records an operation of `N` inputs.

@@ -21,3 +21,10 @@ pub(crate) struct Repeat {
     /// Nodes of temporary recordings, which nothing reads once the copies of their results are made.
     pub(crate) temporaries: Vec<Range<u32>>,
 }
+
+impl Repeat {
+    /// Whether the list of indices at this place is an input.
+    pub(crate) fn is_input(&self, indices: u32) -> bool {
+        self.indices.iter().any(|(place, _)| *place == indices)
+    }
+}

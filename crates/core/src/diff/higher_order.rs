@@ -117,6 +117,22 @@ pub fn hvp<'t, F: Float>(
 ///
 /// This takes one sweep for each element of `y`, or for each element of `x` if those are fewer.
 ///
+/// For the rows of a Jacobian by the parameters of a model, let [`Program::per_example`](crate::Program::per_example)
+/// run `(y * e).sum()` over unit vectors `e`, on all threads and without recording:
+///
+/// ```
+/// use wengert_core::{MatmulOps, Param, Program, ReduceOps, Tensor, UnaryOps};
+///
+/// let weight = Param::new(Tensor::<f64>::from([[1.0, 0.0], [0.0, 2.0]]));
+/// let x = Tensor::from([[0.5, -1.0]]);
+/// let mut rows = Program::<Param<f64>, Tensor<f64>, f64>::new(|weight, tape, unit| {
+///     (tape.constant(&x).matmul(weight).square() * unit).sum()
+/// });
+/// let units = Tensor::from([[1.0, 0.0], [0.0, 1.0]]);
+/// let jacobian = rows.per_example(&weight, &units, |_, _, grads| grads.get(&weight).cloned());
+/// assert_eq!(jacobian[1].as_ref().unwrap(), &Tensor::from([[0.0, -2.0], [0.0, 4.0]]));
+/// ```
+///
 /// ```
 /// use wengert_core::{Tape, Tensor, UnaryOps, jacobian};
 ///

@@ -142,6 +142,20 @@ fn linear_upsampling() {
     });
 }
 
+/// An element whose weight is 0 is not read, and gets nothing.
+#[test]
+fn elements_without_a_share() {
+    let x = Tensor::from([1.0, f64::INFINITY, 2.0]);
+    assert_eq!(x.upsample_linear1d(1, false), x);
+    let y = x.apply_op(ops::Interpolate { axis: 0, to: 5, align_corners: true });
+    assert_eq!(y, Tensor::from([1.0, f64::INFINITY, f64::INFINITY, f64::INFINITY, 2.0]));
+    let back = ops::InterpolateBackward {
+        of: ops::Interpolate { axis: 0, to: 3, align_corners: false },
+        input: 3,
+    };
+    assert_eq!(x.apply_op(back), x);
+}
+
 #[test]
 fn interpolation_of_any_axis_to_any_extent() {
     let drawn = ([1usize..=4, 0..=3, 0..=9], any::<bool>())

@@ -63,7 +63,7 @@ impl Interpolation {
     }
 }
 
-/// `y` gets the interpolated elements of `x`.
+/// `y` gets the interpolated elements of `x`. An element whose weight is 0 is not read: it may be infinite or NaN.
 pub(crate) fn interpolate<F: Float>(by: Interpolation, x: &[F], y: &mut [F]) {
     let Interpolation { input, output, inner, .. } = by;
     by.each((x, input), (y, output), |x, y| {
@@ -76,8 +76,13 @@ pub(crate) fn interpolate<F: Float>(by: Interpolation, x: &[F], y: &mut [F]) {
                         x.chunks_exact(input * inner).zip(y.chunks_exact_mut(output * inner));
                     for (x, y) in rows {
                         let (a, b) = (&x[a * inner..][..inner], &x[b * inner..][..inner]);
-                        let y = y[i * inner..][..inner].iter_mut();
-                        y.zip(a).zip(b).for_each(|((y, &a), &b)| *y = of_a * a + of_b * b);
+                        let y = &mut y[i * inner..][..inner];
+                        if of_b == F::ZERO {
+                            y.copy_from_slice(a);
+                            continue;
+                        }
+                        let y = y.iter_mut().zip(a).zip(b);
+                        y.for_each(|((y, &a), &b)| *y = of_a * a + of_b * b);
                     }
                 }
             },
@@ -94,7 +99,8 @@ pub(crate) fn interpolate_backward<F: Float>(by: Interpolation, g: &[F], x: &mut
             #[inline(always)]
             || {
                 for i in 0..output {
-                    for (at, share) in by.neighbours::<F>(i) {
+                    let shares = by.neighbours::<F>(i).into_iter();
+                    for (at, share) in shares.filter(|(_, share)| *share != F::ZERO) {
                         let rows =
                             g.chunks_exact(output * inner).zip(x.chunks_exact_mut(input * inner));
                         for (g, x) in rows {

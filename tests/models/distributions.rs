@@ -78,6 +78,18 @@ fn value(f: impl for<'t> Fn(&'t Tape) -> Var<'t>) -> Vec<f64> {
     evaluate(f).to_vec()
 }
 
+/// As in PyTorch, a share between 0 and 1 counts as a mean of outcomes.
+#[test]
+fn a_coin_between_its_outcomes() {
+    let tape = Tape::new();
+    let [logit, x] = [0.5, 0.25].map(|x| tape.variable(&x.into()));
+    let log_prob = Bernoulli::new(logit).log_prob(x);
+    // x logit - softplus(logit), by mpmath; its derivatives are x - sigmoid(logit) and the logit.
+    assert!((log_prob.value().item() + 0.849_076_984_180_106_7).abs() < 1e-15);
+    let by = grad(log_prob, &[logit, x]).iter().map(|g| g.value().item()).collect::<Vec<_>>();
+    assert!((by[0] + 0.372_459_331_201_854_6).abs() < 1e-15 && (by[1] - 0.5).abs() < 1e-15);
+}
+
 #[test]
 fn values_at_the_ends() {
     fn interval(tape: &Tape, low: f64, high: f64) -> Uniform<'_, f64> {
@@ -97,7 +109,11 @@ fn values_at_the_ends() {
         value(|tape| interval(tape, 0.0, 1.0).kl_divergence(&interval(tape, other[0], other[1])))[0]
     };
     assert_eq!((kl([0.0, 1.0]), kl([0.0, 0.9]), kl([0.1, 1.0])), (0.0, INF, INF));
-    // A certain class, and a certain coin up to what a logit can say.
+    // Certain coins and classes.
+    for logit in [INF, -INF] {
+        assert_eq!(value(|tape| coin(tape, logit).entropy()), [0.0]);
+        assert_eq!(value(|tape| coin(tape, logit).kl_divergence(&coin(tape, logit))), [0.0]);
+    }
     let one = tensor![0.0, -INF];
     let fair = tensor![0.0, 0.0];
     assert_eq!(value(|tape| of(tape, &one).entropy()), [0.0]);

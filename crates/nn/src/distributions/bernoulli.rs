@@ -1,6 +1,6 @@
 //! The Bernoulli distribution.
 
-use wengert_core::{BinaryOps, Float, MovementOps, Operand, Random, UnaryOps, Var};
+use wengert_core::{BinaryOps, Elementwise, Float, MovementOps, Operand, Random, UnaryOps, Var};
 
 /// The distribution over 0 and 1 in which 1 has the probability `sigmoid(logits)`.
 ///
@@ -37,25 +37,43 @@ impl<'t, F: Float> Bernoulli<'t, F> {
         noise.less(self.logits.stop_gradient().sigmoid())
     }
 
-    /// Records the logarithm of the probability of `x`, which is 0 or 1: `-softplus((1 - 2 x) logits)`.
+    /// Records the logarithm of the probability of `x`, which is 0 or 1: `-x softplus(-logits) - (1 - x) softplus(logits)`.
     #[track_caller]
     pub fn log_prob(&self, x: impl Operand<Var<'t, F>>) -> Var<'t, F> {
-        -(self.logits * (x.beside(&self.logits) * -2.0 + 1.0)).softplus()
+        let x = x.beside(&self.logits);
+        -mean([x, -x + 1.0], self.surprises())
     }
 
     /// Records the entropy, `p softplus(-logits) + (1 - p) softplus(logits)` with `p = sigmoid(logits)`.
     #[track_caller]
     pub fn entropy(&self) -> Var<'t, F> {
-        let (one, zero) = (self.logits, -self.logits);
-        one.sigmoid() * zero.softplus() + zero.sigmoid() * one.softplus()
+        mean(self.probabilities(), self.surprises())
     }
 
     /// Records the divergence of `other` from this distribution, `KL(self || other)`: the expected difference of the
     /// logarithms of their probabilities.
     #[track_caller]
     pub fn kl_divergence(&self, other: &Self) -> Var<'t, F> {
-        let (one, zero) = (self.logits, -self.logits);
-        one.sigmoid() * ((-other.logits).softplus() - zero.softplus())
-            + zero.sigmoid() * (other.logits.softplus() - one.softplus())
+        let ([one, zero], [other_one, other_zero]) = (self.surprises(), other.surprises());
+        mean(self.probabilities(), [other_one - one, other_zero - zero])
     }
+
+    /// The probabilities of 1 and of 0.
+    fn probabilities(&self) -> [Var<'t, F>; 2] {
+        [self.logits.sigmoid(), (-self.logits).sigmoid()]
+    }
+
+    /// The negative logarithms of the probabilities of 1 and of 0.
+    fn surprises(&self) -> [Var<'t, F>; 2] {
+        [(-self.logits).softplus(), self.logits.softplus()]
+    }
+}
+
+/// The mean of a function of 1 and of 0. An outcome of probability 0 does not count, whatever its value.
+#[track_caller]
+fn mean<'t, F: Float>(
+    [one, zero]: [Var<'t, F>; 2],
+    [of_one, of_zero]: [Var<'t, F>; 2],
+) -> Var<'t, F> {
+    one.mul_no_nan(&of_one) + zero.mul_no_nan(&of_zero)
 }

@@ -1,29 +1,73 @@
 """The reasons for which wengert differs from PyTorch and JAX, by name. The section "Numbers that differ" of
 docs/from_pytorch.md has them in words.
 
-A difference without a reason, "?", is a defect until it is understood.
+A difference or a refusal without a reason, "?", is a defect until it is understood.
 """
+import re
 
-KINKS = {"elu", "celu", "selu", "PReLU"}
-CHOICES = {"max", "min", "max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"}
-MARGINS = {"hinge_embedding", "margin_ranking", "triplet_margin", "multi_margin"}
-ATTENTION = {"scaled_dot_product_attention", "MultiheadAttention", "TransformerEncoderLayer"}
-WINDOWS = {"conv1d", "conv2d", "Conv1d", "Conv2d"}
+import programs_torch
+
+
+def names(text):
+    return set(text.split())
+
+
+# Names without underscores, in lower case: those of a method and of the layer that calls it are then the same.
+KINKS = names("elu celu selu prelu")
+CHOICES = names(
+    "max min maxpool1d maxpool2d adaptivemaxpool1d adaptivemaxpool2d cummax cummin sort sortby topk argsort argtopk"
+)
+MARGINS = names("hingeembedding marginranking tripletmargin multimargin hinge cosineembedding")
+ATTENTION = names("scaleddotproductattention multiheadattention transformerencoderlayer")
+WINDOWS = names("conv1d conv2d convtranspose1d convtranspose2d")
+INTERPOLATIONS = names("upsamplelinear1d upsamplebilinear2d upsample")
+MATRICES = names("solve solvetriangular inv det slogdet cholesky qr eigh eigvalsh")
+# Flat on one side of a kink or everywhere.
+FLAT = names(
+    "relu relu6 hardtanh hardsigmoid hardswish clamp clampmin clampmax leakyrelu prelu maximum minimum step sign floor "
+    "ceil round mulscalar"
+)
 FINITE = {"finite", "0"}
 
+REFUSALS = {
+    r"not positive-definite": "a matrix that is not positive definite",
+    r"linalg\.(eigh|svd|qr)": "a matrix with NaN or infinity",
+    r"linalg\.(solve|inv|det).*singular|singular": "a singular matrix",
+    r"between 0 and 1": "a probability outside of 0 to 1",
+    r"Expected more than 1 value per channel|Expected more than 1 spatial element": "one value per channel",
+    r"cannot reshape tensor of 0 elements": "a loss of no classes",
+}
 
-def numbers(program):
-    return [
-        float(word) for node in program["nodes"] if node["op"] == "input" for word in node["data"].split()
-    ]
+
+def refusal(message):
+    """Why the other library refuses a program, by the first line of its message."""
+    found = (why for pattern, why in REFUSALS.items() if re.search(pattern, message))
+    return next(found, f"? {message[:100]}")
+
+
+def numbers(node):
+    return [float(word) for word in node["data"].split()]
+
+
+def out_of_domain(program, values):
+    """Whether a step is a distribution with parameters for which there is none."""
+    for node in program["nodes"]:
+        firsts = [0, 2] if node.get("of") == "kl_divergence" else [0]
+        for at in firsts if node["op"] in ("Normal", "Gumbel", "Uniform") else []:
+            first, second = (values[node["args"][k]].detach() for k in (at, at + 1))
+            if not (first < second if node["op"] == "Uniform" else second > 0).all():
+                return True
+    return False
 
 
 def reason(key, program, ours, theirs):
     """The reason for a difference with this signature, for numbers or shapes `ours` and `theirs`."""
-    ops, order, our_kind, their_kind = key
-    ops, inputs = set(ops.split("+")), numbers(program)
-    nan = any(x != x for x in inputs)
-    infinite = nan or any(abs(x) == float("inf") for x in inputs)
+    steps, order, our_kind, their_kind = key
+    ops = {op.replace("_", "").lower() for op in steps.split("+")}
+    inputs = [x for node in program["nodes"] if node["op"] == "input" for x in numbers(node)]
+    values = programs_torch.values(program)
+    nan = any(bool(x.isnan().any()) for x in values)
+    infinite = not all(bool(x.isfinite().all()) for x in values)
     both_finite = {our_kind, their_kind} <= FINITE
     if "hardsigmoid" in ops and both_finite:
         return "PyTorch: one sixth in single precision"
@@ -31,19 +75,37 @@ def reason(key, program, ours, theirs):
         return "PyTorch: bce is not limited alike at every order"
     if ops & KINKS and order == "second order" and both_finite:
         return "PyTorch: second derivative at a kink"
-    if "multi_margin" in ops and not inputs:
+    if "multimargin" in ops and not inputs:
         return "PyTorch: memory that nobody has written"
     if "powf" in ops and -0.0 in inputs and {our_kind, their_kind} == {"inf", "-inf"}:
         return "PyTorch: a power of -0 is 1 / sqrt(-0)"
-    if ops & {"kl_div", "poisson_nll"} and their_kind == "nan":
+    if ops & {"kldiv", "poissonnll"} and their_kind == "nan":
         return "0 ln 0"
+    if ops & MATRICES and infinite:
+        return "a matrix with NaN or infinity is NaN in all elements"
+    if "qr" in ops and order != "value" and our_kind == "nan":
+        return "linearly dependent columns have no derivative"
+    if "qr" in ops and -0.0 in inputs and both_finite:
+        return "PyTorch: the sign of -0 in LAPACK"
+    if "cumprod" in ops and order == "second order" and their_kind == "0":
+        return "PyTorch: cumprod divides by the element"
+    if "solvetriangular" in ops and 0.0 in inputs and our_kind == "nan":
+        return "a singular matrix gives NaN"
+    if "searchsorted" in ops and nan:
+        return "NaN is the greatest of a sorted row"
+    if out_of_domain(program, values):
+        return "outside of the domain"
+    if "categorical" in ops and their_kind == "inf" and our_kind == "finite":
+        return "PyTorch: a probability that underflows counts as 0"
+    if ops & INTERPOLATIONS and infinite:
+        return "a weight of 0 reads nothing"
     if ops & CHOICES and nan:
         return "a choice among NaN"
     if ops & ATTENTION and (our_kind, their_kind) == ("nan", "0"):
         return "scores of -inf that no mask has made"
     if ops & {"relu6", "hardtanh"} and nan:
         return "PyTorch: relu6 and hardtanh at NaN depend on the place"
-    if ops & MARGINS | ops & {"sign", "abs", "l1", "smooth_l1", "elu", "celu", "selu"} and infinite:
+    if ops & MARGINS | ops & {"sign", "abs", "l1", "smoothl1", "elu", "celu", "selu"} and infinite:
         return "NaN is not swallowed"
     if their_kind == "nan" and our_kind != "nan":
         return "PyTorch: inf - inf" if order == "value" else "a cotangent of 0 stays 0"
@@ -51,6 +113,8 @@ def reason(key, program, ours, theirs):
         return "windows share their NaN"
     if our_kind == "nan" and "acosh" in ops:
         return "outside of the domain"
+    if our_kind == "nan" and order != "value" and ops & FLAT and len(ops) > 1:
+        return "a derivative of 0 is no selection"
     if our_kind == "nan" and infinite:
         return "inf - inf or 0 times inf, in another order"
     if both_finite:

@@ -3,6 +3,11 @@
 Recurrent layers and attention are not part of JAX: programs with them are compared with PyTorch alone.
 """
 import functools
+import json
+import os
+
+# Programs run once: compiling takes longer than running.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +16,11 @@ import optax
 from jax import lax, nn
 from jax.scipy import special
 
+import programs_jax_more
+
 jax.config.update("jax_enable_x64", True)
+# The most steps of a program that is compiled: seven of eight programs have no more.
+LONGEST = 3
 VERSION = f"JAX {jax.__version__}"
 
 
@@ -90,22 +99,32 @@ def conv(axes):
 
 
 def windows(x, axes, s):
+    """The arguments of `reduce_window`. In ceil mode a window may end behind the padding, if it begins before."""
+    kernel, stride, before, dilation = (s[key][-axes:] for key in ("kernel", "stride", "padding", "dilation"))
     ones = (1,) * (x.ndim - axes)
-    window, stride = ones + tuple(s["kernel"][-axes:]), ones + tuple(s["stride"][-axes:])
-    padding = [(0, 0)] * (x.ndim - axes) + [(p, p) for p in s["padding"][-axes:]]
-    return window, stride, padding
+    padding = [(0, 0)] * (x.ndim - axes)
+    for n, k, step, p, d in zip(x.shape[-axes:], kernel, stride, before, dilation):
+        rest = n + 2 * p - d * (k - 1) - 1
+        count = rest // step + 1
+        if s["ceil_mode"] and rest % step and count * step < n + p:
+            count += 1
+        padding.append((p, (count - 1) * step + d * (k - 1) + 1 - n - p))
+    of = {"window_dimensions": ones + tuple(kernel), "window_strides": ones + tuple(stride)}
+    return of | {"padding": padding, "window_dilation": ones + tuple(dilation)}
 
 
 def max_pool(axes):
-    return lambda x, s: lax.reduce_window(x, -jnp.inf, lax.max, *windows(x, axes, s))
+    return lambda x, s: lax.reduce_window(x, -jnp.inf, lax.max, **windows(x, axes, s))
 
 
 def avg_pool(axes):
     def pooled(x, s):
         args = windows(x, axes, s)
-        total = lax.reduce_window(x, 0.0, lax.add, *args)
-        count = numpy.prod(args[0]) if s["count_include_pad"] else lax.reduce_window(jnp.ones_like(x), 0.0, lax.add, *args)
-        return total / count
+        sides = [(0, 0)] * (x.ndim - axes) + [(p, p) for p in s["padding"][-axes:]]
+        padded = numpy.pad(numpy.ones(x.shape), sides, constant_values=float(s["count_include_pad"]))
+        rest = args | {"padding": [(0, after - p) for (_, after), (_, p) in zip(args["padding"], sides)]}
+        total = lax.reduce_window(x, 0.0, lax.add, **args)
+        return total / lax.reduce_window(padded, 0.0, lax.add, **rest)
     return pooled
 
 
@@ -330,15 +349,42 @@ OPS = unary(
     "l1": elementwise(lambda x, t, s: jnp.abs(x - t)),
     "huber": elementwise(lambda x, t, s: optax.losses.huber_loss(x, t, delta=s["delta"])),
     "hinge": elementwise(lambda x, t, s: optax.losses.hinge_loss(x, t)),
-    "cross_entropy": lambda x, s: nll(nn.log_softmax(x), s) if not s.get("label_smoothing") else None,
+    "cross_entropy": lambda x, s: nll(nn.log_softmax(x), s),
     "nll": nll,
     "bce_with_logits": lambda x, t, s: reduced(
         optax.losses.sigmoid_binary_cross_entropy(x, t) * (given(s, "weight") if "weight" in s else 1.0), s
-    ) if "pos_weight" not in s else None,
+    ),
     "hinge_embedding": elementwise(lambda x, t, s: jnp.where(t > 0, x, nn.relu(s["margin"] - x))),
     "margin_ranking": elementwise(lambda x, y, t, s: nn.relu(s["margin"] - t * (x - y))),
     "cosine_embedding": cosine_embedding,
+} | programs_jax_more.OPS
+
+# Layers without parameters, which call these operations.
+OPS |= {
+    layer: OPS[op] for layer, op in {
+        "ReLU": "relu", "ReLU6": "relu6", "SiLU": "silu", "Mish": "mish", "SELU": "selu", "Tanh": "tanh",
+        "Sigmoid": "sigmoid", "LogSigmoid": "log_sigmoid", "Softplus": "softplus", "Softsign": "softsign",
+        "Hardtanh": "hardtanh", "Hardsigmoid": "hardsigmoid", "Hardswish": "hardswish", "MaxPool1d": "max_pool1d",
+        "MaxPool2d": "max_pool2d", "AvgPool1d": "avg_pool1d", "AvgPool2d": "avg_pool2d",
+        "AdaptiveAvgPool1d": "adaptive_avg_pool1d", "AdaptiveAvgPool2d": "adaptive_avg_pool2d",
+    }.items()
+} | {
+    layer: (lambda f: lambda x, s: f(x, s["constant"]))(f) for layer, f in {
+        "LeakyReLU": nn.leaky_relu, "ELU": nn.elu, "CELU": nn.celu, "Softmax": nn.softmax, "LogSoftmax": nn.log_softmax,
+    }.items()
+} | {
+    "GELU": lambda x, s: nn.gelu(x, approximate="constant" in s),
+    "Upsample": lambda x, s: OPS["upsample_nearest2d"](x, s),
 }
+
+
+def lacks(node):
+    """Whether JAX, or the table, lacks a step."""
+    if node["op"] == "input":
+        return False
+    if node["op"] == "Upsample":
+        return "align_corners" in node
+    return node["op"] not in OPS or "pos_weight" in node or bool(node.get("label_smoothing"))
 
 
 def weights(shape, key):
@@ -350,11 +396,10 @@ def weighted(values, key):
     return sum(((y * weights(y.shape, key + i)).sum() for i, y in enumerate(values)), jnp.zeros(()))
 
 
-def run(program):
-    """The results of a program, as lists of arrays of NumPy; None if JAX lacks one of the operations."""
-    nodes = program["nodes"]
-    if any(node["op"] not in OPS and node["op"] != "input" for node in nodes):
-        return None
+@functools.lru_cache(maxsize=512)
+def compiled(structure):
+    """The results of all programs of this structure, as a function of their inputs."""
+    nodes = json.loads(structure)
     used = {i for node in nodes for i in node.get("args", [])}
 
     def outputs(inputs):
@@ -366,11 +411,30 @@ def run(program):
                 found.append(OPS[node["op"]](*[found[i] for i in node.get("args", [])], node))
         return [value for i, value in enumerate(found) if i not in used]
 
-    first = jax.grad(lambda inputs: weighted(outputs(inputs), 0))
-    inputs = [jnp.asarray(numbers(node)) for node in nodes if node["op"] == "input"]
-    values = outputs(inputs)
-    if any(value is None for value in values):
+    def loss(inputs):
+        values = outputs(inputs)
+        return weighted(values, 0), values
+
+    def second_loss(inputs):
+        first, values = jax.grad(loss, has_aux=True)(inputs)
+        return weighted(first, 7), (values, first)
+
+    def results(inputs):
+        second, (values, first) = jax.grad(second_loss, has_aux=True)(inputs)
+        return {"outputs": values, "gradients": first, "second": second}
+
+    return jax.jit(results)
+
+
+def run(program):
+    """The results of a program, as lists of arrays of NumPy; None if JAX lacks one of the operations.
+
+    All results are one compiled function of the inputs: compiled operation by operation, a program takes seconds.
+    """
+    nodes = program["nodes"]
+    if any(map(lacks, nodes)) or sum(node["op"] != "input" for node in nodes) > LONGEST:
         return None
-    second = jax.grad(lambda inputs: weighted(first(inputs), 7))(inputs)
-    as_arrays = functools.partial(map, numpy.asarray)
-    return {"outputs": [*as_arrays(values)], "gradients": [*as_arrays(first(inputs))], "second": [*as_arrays(second)]}
+    structure = [node if node["op"] != "input" else {"op": "input"} for node in nodes]
+    inputs = [jnp.asarray(numbers(node)) for node in nodes if node["op"] == "input"]
+    results = compiled(json.dumps(structure))(inputs)
+    return {name: [*map(numpy.asarray, arrays)] for name, arrays in results.items()}

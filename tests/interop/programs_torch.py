@@ -9,6 +9,9 @@ import numpy
 import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import programs_torch_more
 
 VERSION = f"PyTorch {torch.__version__}"
 torch.set_num_threads(1)
@@ -104,20 +107,71 @@ def conv(axes):
     return convolved
 
 
+def conv_transpose(axes):
+    f = (F.conv_transpose1d, F.conv_transpose2d)[axes - 1]
+
+    def convolved(x, w, *bias_and_s):
+        *bias, s = bias_and_s
+        of = {key: s[key][-axes:] for key in ("stride", "padding", "output_padding", "dilation")}
+        return f(x, w, *bias, groups=s["groups"], **of)
+    return convolved
+
+
 def max_pool(axes):
     f = (F.max_pool1d, F.max_pool2d)[axes - 1]
-    return lambda x, s: f(x, s["kernel"][-axes:], s["stride"][-axes:], s["padding"][-axes:])
+    return lambda x, s: f(
+        x, s["kernel"][-axes:], s["stride"][-axes:], s["padding"][-axes:], s["dilation"][-axes:], s["ceil_mode"]
+    )
 
 
 def avg_pool(axes):
     f = (F.avg_pool1d, F.avg_pool2d)[axes - 1]
-    return lambda x, s: f(
-        x, s["kernel"][-axes:], s["stride"][-axes:], s["padding"][-axes:], count_include_pad=s["count_include_pad"]
-    )
+
+    def pooled(x, s):
+        kernel, stride, padding, dilation = (s[key][-axes:] for key in ("kernel", "stride", "padding", "dilation"))
+        if max(dilation) == 1:
+            return f(x, kernel, stride, padding, s["ceil_mode"], s["count_include_pad"])
+        # The window with its holes: PyTorch's averages have no dilation. A larger stride makes the same windows.
+        ones = torch.ones(1, 1, *kernel, dtype=x.dtype)
+        convolve = (F.conv1d, F.conv2d)[axes - 1]
+        planes = x.reshape(-1, 1, *x.shape[-axes:])
+        size = [cells(x.shape[axis - axes], axis, kernel, stride, padding, dilation, s["ceil_mode"]) for axis in range(axes)]
+        total, inside, padded = (
+            convolve(over(plane, size, kernel, stride, padding, dilation, fill), ones, None, stride, 0, dilation)
+            for plane, fill in ((planes, 0.0), (torch.ones_like(planes), 0.0), (torch.ones_like(planes), 1.0))
+        )
+        y = total / (padded if s["count_include_pad"] else inside)
+        return y.reshape(*x.shape[:-axes], *y.shape[2:])
+    return pooled
 
 
-def upsample(axes):
-    return lambda x, s: F.interpolate(x, scale_factor=[float(n) for n in s["factor"][-axes:]], mode="nearest")
+def cells(n, axis, kernel, stride, padding, dilation, ceil_mode):
+    """The number of windows along an axis: in ceil mode also one that ends behind the padding, if it begins before."""
+    rest = n + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1
+    count = rest // stride[axis] + 1
+    if ceil_mode and rest % stride[axis] and count * stride[axis] < n + padding[axis]:
+        count += 1
+    return count
+
+
+def over(planes, size, kernel, stride, padding, dilation, fill):
+    """The planes padded by `fill`, then cut or padded by 0 behind, so that `size` windows fit exactly."""
+    axes = len(size)
+    sides, more = [], []
+    for axis in reversed(range(axes)):
+        sides += [padding[axis]] * 2
+        reach = (size[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
+        more += [0, reach - planes.shape[axis - axes] - 2 * padding[axis]]
+    return F.pad(F.pad(planes, sides, value=fill), more)
+
+
+def upsample(axes, mode="nearest"):
+    def larger(x, s):
+        how = {"mode": mode}
+        if mode != "nearest":
+            how["align_corners"] = s["align_corners"]
+        return F.interpolate(x, scale_factor=[float(n) for n in s["factor"][-axes:]], **how)
+    return larger
 
 
 def attention(q, k, v, s):
@@ -169,7 +223,13 @@ def recurrent(kind, **more):
         if kind is torch.nn.RNN:
             settings["nonlinearity"] = "relu" if s["relu"] else "tanh"
         call, (sequence, *state) = layer(kind, settings | {"batch_first": True}, x, s)
-        y, last = call(sequence, *([tuple(state)] if len(state) == 2 else state))
+        if "lengths" in s:
+            lengths = torch.tensor(s["lengths"])
+            packed = pack_padded_sequence(sequence, lengths, batch_first=True, enforce_sorted=False)
+            y, last = call(packed, *([tuple(state)] if len(state) == 2 else state))
+            y, _ = pad_packed_sequence(y, batch_first=True, total_length=sequence.shape[1])
+        else:
+            y, last = call(sequence, *([tuple(state)] if len(state) == 2 else state))
         last = last if isinstance(last, tuple) else (last,)
         return torch.cat([t.flatten() for t in (y, *last)])
     return run
@@ -341,9 +401,16 @@ OPS = same(
     "adaptive_avg_pool2d": lambda x, s: F.adaptive_avg_pool2d(x, s["output"]),
     "upsample_nearest1d": upsample(1),
     "upsample_nearest2d": upsample(2),
+    "upsample_linear1d": upsample(1, "linear"),
+    "upsample_bilinear2d": upsample(2, "bilinear"),
+    "Upsample": lambda x, s: upsample(2, "bilinear" if "align_corners" in s else "nearest")(x, s),
     "Linear": lambda *rest: F.linear(*rest[:-1]),
     "Conv1d": conv(1),
     "Conv2d": conv(2),
+    "conv_transpose1d": conv_transpose(1),
+    "conv_transpose2d": conv_transpose(2),
+    "ConvTranspose1d": conv_transpose(1),
+    "ConvTranspose2d": conv_transpose(2),
     "BatchNorm1d": batch_norm,
     "BatchNorm2d": batch_norm,
     "LayerNorm": layer_norm,
@@ -378,7 +445,17 @@ OPS = same(
     "margin_ranking": loss(F.margin_ranking_loss, margin="margin"),
     "cosine_embedding": loss(F.cosine_embedding_loss, margin="margin"),
     "triplet_margin": loss(F.triplet_margin_loss, margin="margin", p="p", swap="swap"),
-}
+} | programs_torch_more.OPS
+
+# Layers without parameters: activations, whose only argument is a constant, and those that call a function of windows.
+for name in (
+    "ReLU", "ReLU6", "GELU", "SiLU", "Mish", "SELU", "Tanh", "Sigmoid", "LogSigmoid", "Softplus", "Softsign", "Hardtanh",
+    "Hardsigmoid", "Hardswish", "LeakyReLU", "ELU", "CELU", "Softmax", "LogSoftmax",
+):
+    OPS[name] = lambda x, s, layer=getattr(torch.nn, name): layer(*[s["constant"]] if "constant" in s else [])(x)
+for axes in ("1d", "2d"):
+    OPS |= {f"MaxPool{axes}": OPS[f"max_pool{axes}"], f"AvgPool{axes}": OPS[f"avg_pool{axes}"]}
+    OPS |= {f"Adaptive{kind}Pool{axes}": OPS[f"adaptive_{kind.lower()}_pool{axes}"] for kind in ("Max", "Avg")}
 
 
 def weights(shape, key, dtype):

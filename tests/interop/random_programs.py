@@ -201,7 +201,10 @@ def smaller(program):
         for i in outputs:
             yield without_unused(program, {i})
     if len(steps) > 1:
-        computed = programs_torch.values(program)
+        try:
+            computed = programs_torch.values(program)
+        except FAILURES:
+            return
         for i in reversed(steps):
             cut = program | {"nodes": list(nodes)}
             cut["nodes"][i] = {"op": "input", **written(computed[i].detach().numpy(force=True))}
@@ -220,7 +223,7 @@ def smaller(program):
                 yield program | {"nodes": [*nodes[:i], node | {"data": " ".join(simple)}, *nodes[i + 1:]]}
 
 
-def shrink(program, differs, patience=60):
+def shrink(program, differs, patience):
     """The smallest program found that `differs`, which returns a difference or None."""
     best, progress = differs(program), True
     while progress:
@@ -244,79 +247,106 @@ def drawn(first, count):
         raise SystemExit("random_programs ended early")
 
 
-def compare(backend, first, count, limit, minutes, ask_third):
-    deadline = time.monotonic() + 60 * minutes
-    wengert = Wengert("f64")
-    run = programs_torch.run if backend == "pytorch" else programs_jax().run
-    seen, refused = collections.Counter(), collections.Counter()
-    smallest = {}
-    compared = disagreeing = 0
+class Comparison:
+    """Compares programs with one library, and explains the differences."""
 
-    def differs(program):
-        nonlocal wengert
+    def __init__(self, backend, ask_third):
+        self.backend = backend
+        self.run = programs_torch.run if backend == "pytorch" else programs_jax().run
+        self.third = None
+        if ask_third:
+            self.third = programs_jax().run if backend == "pytorch" else programs_torch.run
+        # JAX compiles each new structure.
+        self.patience = 60 if backend == "pytorch" else 20
+        self.wengert = Wengert("f64")
+        self.compared = self.disagreeing = 0
+        self.refused, self.seen, self.smallest = collections.Counter(), collections.Counter(), {}
+
+    def differs(self, program):
         try:
-            _, found = differences(program, wengert.run(program), run)
+            _, found = differences(program, self.wengert.run(program), self.run)
         except FAILURES:
-            if wengert.process.poll() is not None:
-                wengert = Wengert("f64")
+            if self.wengert.process.poll() is not None:
+                self.wengert = Wengert("f64")
             return None
         return found[0] if found else None
 
-    def located(program, difference):
-        """The first step that differs alone, or the whole program."""
+    def located(self, program, difference):
+        """The first step that differs alone, or else a smaller program."""
         try:
             for part in parts(program, programs_torch.values(program)):
-                found = differs(part)
+                found = self.differs(part)
                 if found is not None:
                     return part, found
         except FAILURES:
             pass
-        return program, difference
+        least, found = shrink(program, self.differs, self.patience)
+        return (program, difference) if found is None else (least, found)
 
-    for number, line in enumerate(drawn(first, count)):
-        program = line["program"]
-        if number % 2000 == 1999:
-            print(number + 1, "programs,", disagreeing, "disagree", file=sys.stderr, flush=True)
-        last = program["nodes"][-1]["op"]
+    def add(self, program, ours, limit):
+        """Compares a program. Of the first `limit` differences of a kind, the smallest program is kept."""
         try:
-            theirs, found = differences(program, line["f64"], run)
+            theirs, found = differences(program, ours, self.run)
         except FAILURES as error:
-            refused[(last, str(error).splitlines()[0][:100])] += 1
-            continue
+            self.refused[programs_conventions.refusal(str(error).splitlines()[0])] += 1
+            return
         if theirs is None:
-            continue
-        compared += 1
+            return
+        self.compared += 1
         if theirs["second"] is None:
-            refused["no second derivative"] += 1
+            self.refused["PyTorch has no second derivative"] += 1
         if not found:
-            continue
-        disagreeing += 1
-        least, difference = located(program, found[0])
+            return
+        self.disagreeing += 1
+        least, difference = self.located(program, found[0])
         key = signature(least, difference)
-        seen[key] += 1
-        if seen[key] <= limit:
-            least, difference = shrink(least, differs)
-            longest = len(json.dumps(smallest[key][0])) if key in smallest else numpy.inf
-            if difference is not None and len(json.dumps(least)) < longest:
-                smallest[key] = [least, difference]
+        reason = programs_conventions.reason(key, least, *difference[3:])
+        self.seen[reason, key] += 1
+        if self.seen[reason, key] > limit:
+            return
+        shrunk, smaller_difference = shrink(least, self.differs, self.patience)
+        if smaller_difference is not None and key == signature(shrunk, smaller_difference):
+            least, difference = shrunk, smaller_difference
+        known = self.smallest.get((reason, key))
+        if known is None or len(json.dumps(least)) < len(json.dumps(known[0])):
+            self.smallest[reason, key] = least, difference
+
+    def report(self):
+        """Prints what was found; returns whether each difference has a reason."""
+        print(f"{self.compared} compared with {self.backend}, {self.disagreeing} disagree")
+        reasons = collections.Counter()
+        for (reason, _), times in self.seen.items():
+            reasons[reason] += times
+        for reason, times in reasons.most_common():
+            print("differ", times, reason)
+        for what, times in self.refused.most_common():
+            print("refused", times, what)
+        for (reason, key), (least, (name, i, at, mine, other)) in sorted(self.smallest.items()):
+            listed = {
+                "reason": reason, "ops": key[0], "order": key[1], "wengert": mine, self.backend: other,
+                "times": self.seen[reason, key], "array": name, "at": [i, *map(int, at or ())],
+                "program": least["nodes"],
+            }
+            if self.third:
+                listed["third"] = number(self.third, least, "gradients" if name == "recorded" else name, i, at)
+            print(json.dumps(listed))
+        return "?" not in reasons and "?" not in self.refused
+
+
+def compare(backend, first, count, limit, minutes, ask_third):
+    deadline = time.monotonic() + 60 * minutes
+    comparison = Comparison(backend, ask_third)
+    for number, line in enumerate(drawn(first, count)):
+        comparison.add(line["program"], line["f64"], limit)
+        if number % 2000 == 1999:
+            counts = number + 1, comparison.compared, comparison.disagreeing
+            print("{} programs, {} compared, {} disagree".format(*counts), file=sys.stderr, flush=True)
         if time.monotonic() > deadline:
             count = number + 1
             break
-    print(f"{count} programs from seed {first}: {compared} compared with {backend}, {disagreeing} disagree")
-    for what, times in refused.most_common():
-        print("refused", times, what)
-    for key in sorted(seen.keys() - smallest.keys()):
-        print("not shrunk:", seen[key], *key)
-    for key, (least, (name, i, at, mine, other)) in sorted(smallest.items(), key=lambda item: item[0]):
-        listed = {
-            "reason": programs_conventions.reason(key, least, mine, other), "ops": key[0], "order": key[1],
-            "wengert": mine, backend: other, "times": seen[key], "array": name, "at": [i, *map(int, at or ())],
-            "program": least["nodes"],
-        }
-        if ask_third:
-            third = programs_jax().run if backend == "pytorch" else programs_torch.run
-            listed["third"] = number(third, least, "gradients" if name == "recorded" else name, i, at)
-        print(json.dumps(listed))
+    print(f"{count} programs from seed {first}:", end=" ")
+    if not comparison.report():
+        sys.exit("a difference has no reason")
 
 
 def number(run, program, name, i, at):

@@ -4,6 +4,7 @@
 //! it. `tests/interop/random_programs.py` compares many more, drawn by `random_programs` of `wengert-bench`.
 
 mod compare;
+mod coverage;
 mod random;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
+use wengert::ops::ConvTransposeOptions;
 use wengert::{ConvOptions, Float, Indices, Padding, Pooling, Reduction, Shape, Tensor};
 
 /// A program: its values are numbered by its nodes.
@@ -175,10 +176,16 @@ impl Settings {
             .groups(self.usize("groups"))
     }
 
+    pub(super) fn transposed_convolution(&self) -> ConvTransposeOptions {
+        self.convolution().output_padding(self.pair("output_padding"))
+    }
+
     pub(super) fn pooling(&self) -> Pooling {
         Pooling::new(self.pair("kernel"))
             .stride(self.pair("stride"))
             .padding(self.pair("padding"))
+            .dilation(self.read("dilation").unwrap_or([1, 1]))
+            .ceil_mode(self.flag("ceil_mode"))
             .count_include_pad(self.flag("count_include_pad"))
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wengert::core::Var;
-use wengert::{BinaryOps, Float, IndexOps, Tensor, UnaryOps};
+use wengert::{BinaryOps, Float, IndexOps, Tensor, UnaryOps, custom_vjp};
 
 use crate::random::draw::{Draw, Drawn};
 use crate::random::program::Settings;
@@ -50,6 +50,7 @@ pub(super) const BINARY: &[&str] = &[
     "greater_equal",
     "where_cond",
     "masked_fill",
+    "custom_vjp",
 ];
 
 /// An interval in which the function has a finite value, if that is not everywhere.
@@ -91,6 +92,9 @@ pub(super) fn draw(op: &str, d: &mut Draw<'_>) -> Drawn {
 
 fn binary(op: &str, x: usize, d: &mut Draw<'_>) -> Drawn {
     let shape = d.shape(x);
+    if op == "custom_vjp" {
+        return (vec![x, d.like(&shape)], json!({}));
+    }
     let x = if op == "pow" { d.within(x, (0.125, 4.0)) } else { x };
     let y = d.broadcasting(&shape);
     match op {
@@ -140,6 +144,13 @@ pub(super) fn run<'t, F: Float>(op: &str, x: &[Var<'t, F>], s: &Settings) -> Opt
         "greater_equal" => first.greater_equal(x[1]),
         "where_cond" => first.where_cond(x[1], x[2]),
         "masked_fill" => first.masked_fill(x[1], s.f64("value")),
+        // The function `a sin(b)`.
+        "custom_vjp" => custom_vjp(
+            [first, x[1]],
+            first.shape(),
+            |[a, b]| a * b.sin(),
+            |[a, b], _, g| [g * b.sin(), g * a * b.cos()],
+        ),
         _ => return None,
     })
 }

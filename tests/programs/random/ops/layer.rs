@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 use wengert::core::{Buffer, Var};
 use wengert::nn::layers::{
-    Attention, BatchNorm, Conv1d, Conv2d, Embedding, GroupNorm, Gru, LayerNorm, Lstm,
-    MultiHeadAttention, PRelu, RmsNorm, Rnn, TransformerBlock,
+    Attention, BatchNorm, Conv1d, Conv2d, ConvTranspose, Embedding, GroupNorm, Gru, LayerNorm,
+    Lstm, MultiHeadAttention, PRelu, RmsNorm, Rnn, TransformerBlock,
 };
 use wengert::rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::{
@@ -12,6 +12,7 @@ use wengert::{
     UnaryOps, masks,
 };
 
+use super::window;
 use crate::random::draw::{Draw, Drawn};
 use crate::random::program::{Array, Settings};
 
@@ -20,6 +21,8 @@ pub(super) const NAMES: &[&str] = &[
     "Linear",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "BatchNorm1d",
     "BatchNorm2d",
     "LayerNorm",
@@ -63,6 +66,13 @@ fn batch_norm<const AXES: usize, F: Float>(s: &Settings) -> BatchNorm<AXES, F> {
     if s.flag("affine") { layer } else { layer.without_affine() }
 }
 
+/// A layer whose weight has the shape in the settings.
+fn transposed<const AXES: usize, F: Float>(s: &Settings) -> ConvTranspose<AXES, F> {
+    let outputs = s.shape()[1] * s.usize("groups");
+    let bias = s.flag("bias").then(|| Tensor::zeros([outputs]));
+    ConvTranspose::from_tensors(Tensor::zeros(s.shape()), bias, s.transposed_convolution())
+}
+
 impl<F: Float> Layer<F> {
     fn new(op: &str, s: &Settings) -> Option<Self> {
         let rng = &mut ChaCha8Rng::seed_from_u64(0);
@@ -88,6 +98,8 @@ impl<F: Float> Layer<F> {
                     rng,
                 ))
             }
+            "ConvTranspose1d" => Self::module(transposed::<1, F>(s)),
+            "ConvTranspose2d" => Self::module(transposed::<2, F>(s)),
             "BatchNorm1d" => Self::module(batch_norm::<1, F>(s)),
             "BatchNorm2d" => Self::module(batch_norm::<2, F>(s)),
             "LayerNorm" => {
@@ -162,9 +174,9 @@ impl<F: Float> Layer<F> {
         match self {
             Self::Module(layer) => layer.forward(x[0]),
             Self::Embedding(_) => unreachable!("it has no operand but its weight"),
-            Self::Rnn(layer) => unrolled(layer, x),
-            Self::Lstm(layer) => unrolled(layer, x),
-            Self::Gru(layer) => unrolled(layer, x),
+            Self::Rnn(layer) => unrolled(layer, x, s),
+            Self::Lstm(layer) => unrolled(layer, x, s),
+            Self::Gru(layer) => unrolled(layer, x, s),
             Self::Heads(heads) => match (heads.as_ref(), mask(s)) {
                 (layer, Some(mask)) => layer.masked(&mask).forward(x[0], x[1], x[2]),
                 (layer, None) => layer.forward(x[0], x[1], x[2]),
@@ -181,10 +193,16 @@ impl<F: Float> Layer<F> {
 fn unrolled<'t, C: RecurrentCell<N>, const N: usize, F: Float>(
     layer: &Recurrent<C, N, F>,
     x: &[Var<'t, F>],
+    s: &Settings,
 ) -> Var<'t, F> {
-    let (y, last) = match x {
-        [x] => layer.forward_from(*x, layer.zero_state(x.shape()[0]).each_ref()),
-        _ => layer.forward_from(x[0], std::array::from_fn::<_, N, _>(|i| x[1 + i])),
+    let (sequence, state) = (x[0], &x[1..]);
+    let state = match state {
+        [] => layer.zero_state(sequence.shape()[0]).map(|zeros| sequence.tape().constant(&zeros)),
+        _ => std::array::from_fn(|i| state[i]),
+    };
+    let (y, last) = match s.maybe::<Vec<usize>>("lengths") {
+        Some(lengths) => layer.with_lengths(lengths).forward_from(sequence, state),
+        None => layer.forward_from(sequence, state),
     };
     let rows = [y].into_iter().chain(last).map(|y| y.flatten()).collect::<Vec<_>>();
     Var::concat(&rows, 0)
@@ -248,6 +266,13 @@ fn inputs(op: &str, d: &mut Draw<'_>) -> Drawn {
             });
             (vec![d.like(&x)], settings)
         }
+        "ConvTranspose1d" | "ConvTranspose2d" => {
+            let axes = if op == "ConvTranspose1d" { 1 } else { 2 };
+            let (x, weight, mut settings) = window::transposed_convolution(axes, d);
+            settings["shape"] = json!(weight);
+            settings["bias"] = json!(d.one_in(2));
+            (vec![d.like(&x)], settings)
+        }
         "BatchNorm1d" | "BatchNorm2d" => {
             let evaluates = d.one_in(2);
             let n = if evaluates { n } else { n.max(2) };
@@ -298,8 +323,13 @@ fn inputs(op: &str, d: &mut Draw<'_>) -> Drawn {
                 let states = if op == "LSTM" { 2 } else { 1 };
                 args.extend((0..states).map(|_| d.like(&[depth, n, hidden])));
             }
+            let lengths = if d.one_in(2) {
+                json!((0..n).map(|_| 1 + d.below(time)).collect::<Vec<_>>())
+            } else {
+                Json::Null
+            };
             let settings = json!({
-                "input_size": width, "hidden_size": hidden, "num_layers": layers, "bias": d.below(4) > 0,
+                "lengths": lengths, "input_size": width, "hidden_size": hidden, "num_layers": layers, "bias": d.below(4) > 0,
                 "bidirectional": bidirectional, "relu": if op == "RNN" { json!(d.one_in(2)) } else { Json::Null },
             });
             (args, settings)

@@ -65,6 +65,7 @@ const PARTS: [Part; 2] = [
                     "ops/elementwise.rs",
                     "ops/functions.rs",
                     "ops/operand.rs",
+                    "ops/pairs.rs",
                     "params/param.rs",
                     "tape/erased.rs",
                     "tape/notes.rs",

@@ -24,6 +24,7 @@ mod operators;
 mod panics;
 mod profile;
 mod program;
+mod program_instructions;
 mod program_parts;
 mod random_calls;
 mod repeat;

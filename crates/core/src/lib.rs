@@ -54,7 +54,7 @@ pub use float::{Float, PerPrecision};
 pub use kernels::vectorized;
 #[doc(hidden)]
 pub use op::entry;
-pub use op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value};
+pub use op::{Arithmetic, Cotangent, Flow, Gathered, IndexOp, Instruction, ManyOp, Op, Value};
 pub use ops::{
     BinaryOp, BinaryOps, ConvOptions, Elementwise, IndexOps, LinalgOps, MatmulOps, MovementOps,
     Operand, OrderOps, Padding, Pooling, ReduceOps, UnaryOp, UnaryOps, WindowOps, einsum,

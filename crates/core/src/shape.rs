@@ -309,13 +309,6 @@ impl Axes {
         Ok(Self(set))
     }
 
-    /// These axes if they are neighbours; `None` if there are none, or others between them.
-    pub(crate) fn run(self) -> Option<std::ops::Range<usize>> {
-        let (start, count) = (self.0.trailing_zeros(), self.0.count_ones());
-        let neighbours = count > 0 && u32::from(self.0) >> start == (1 << count) - 1;
-        neighbours.then(|| start as usize..(start + count) as usize)
-    }
-
     /// Returns whether `axis` is in the set.
     pub fn contains(self, axis: usize) -> bool {
         self.0 >> axis & 1 == 1

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use crate::op::{Cotangent, Flow, Value, check_cotangent};
+use crate::op::{Cotangent, Flow, Instruction, Value, check_cotangent};
 use crate::ops::{MovementOps, Narrow, Reshape, sum_to};
 use crate::tape::record::{ErasedOp, Few, IndexVar, Inputs, Tape, Var};
 use crate::tensor::indices::Indices;
@@ -166,14 +166,8 @@ impl<F: Float> ErasedOp<F> for CustomVjp<F> {
     ) -> Result<Tensor<F>, ShapeError> {
         self.value(x[0])
     }
-    fn forward_into(
-        &self,
-        x: &[&Tensor<F>],
-        _: Option<&Indices>,
-        y: &mut Tensor<F>,
-    ) -> Result<(), ShapeError> {
-        *y = self.value(x[0])?;
-        Ok(())
+    fn instruction(&self, _: &[&Shape], _: Shape) -> Option<Box<dyn Instruction<F>>> {
+        None
     }
     fn multiply_adds(&self, _: &[&Shape], _: Shape) -> u64 {
         0

@@ -192,12 +192,6 @@ pub(crate) fn of_shape<F: Float>(value: Tensor<F>, out: Shape) -> Result<Tensor<
     if value.shape() == out { Ok(value) } else { Err(other_shape(value.shape(), out)) }
 }
 
-/// Checks the shape of a value that `forward_into` computed.
-#[inline]
-pub(crate) fn has_shape<F: Float>(value: &Tensor<F>, out: Shape) -> Result<(), ShapeError> {
-    if value.shape() == out { Ok(()) } else { Err(other_shape(value.shape(), out)) }
-}
-
 #[cold]
 fn other_shape(found: Shape, out: Shape) -> ShapeError {
     ShapeError::new(format!("`forward` returned shape {found:?}, but `shape` returned {out:?}"))

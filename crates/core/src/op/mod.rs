@@ -10,6 +10,9 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 #[doc(hidden)]
 pub mod entry;
+mod instruction;
+
+pub use instruction::{Gathered, Instruction};
 
 use crate::entry_points;
 use crate::shape::Axes;
@@ -59,11 +62,12 @@ pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
         into.add(self.vjp(i, x, y, g));
     }
 
-    /// Computes the value of [`Op::forward`] into `y`, which has its shape and arbitrary elements. A
-    /// [`Program`](crate::Program) that runs again calls this. An override for speed writes to
-    /// [`y.overwrite()`](Tensor::overwrite), allocates nothing, and must give the same bits.
-    fn forward_into<F: Float>(&self, x: [&Tensor<F>; N], y: &mut Tensor<F>) {
-        *y = self.forward(x, y.shape());
+    /// Returns the operation as an instruction on slices, for inputs of these shapes and a value of shape `out`. A
+    /// [`Program`](crate::Program) runs small operations so, without tensors. An override is for speed, and must give
+    /// the same bits. Default: `None`, and the operation runs again as on a tape.
+    fn instruction<F: Float>(&self, x: [Shape; N], out: Shape) -> Option<Box<dyn Instruction<F>>> {
+        let _ = (x, out);
+        None
     }
 
     entry_points!(Op<N>);
@@ -231,12 +235,12 @@ impl<F: Float> Value for Tensor<F> {
 #[derive(Debug)]
 pub struct Cotangent<'a, F: Float> {
     shape: Shape,
-    gathered: Gathered<'a, F>,
+    gathered: Memory<'a, F>,
 }
 
 /// The place of the sum of contributions.
 #[derive(Debug)]
-enum Gathered<'a, F: Float> {
+enum Memory<'a, F: Float> {
     /// On a tape: nothing until the first contribution arrives.
     New(&'a mut Option<Tensor<F>>),
     /// In a program: memory of this size or none, and whether a contribution has arrived.
@@ -245,12 +249,12 @@ enum Gathered<'a, F: Float> {
 
 impl<'a, F: Float> Cotangent<'a, F> {
     pub(crate) fn new(shape: Shape, gathered: &'a mut Option<Tensor<F>>) -> Self {
-        Self { shape, gathered: Gathered::New(gathered) }
+        Self { shape, gathered: Memory::New(gathered) }
     }
 
     /// A cotangent that is gathered in `memory`, which may have the wrong size.
     pub(crate) fn kept(shape: Shape, memory: &'a mut Tensor<F>, arrived: &'a mut bool) -> Self {
-        Self { shape, gathered: Gathered::Kept(memory, arrived) }
+        Self { shape, gathered: Memory::Kept(memory, arrived) }
     }
 
     /// Adds a contribution. Axes along which the input was broadcast are summed here, and only here.
@@ -266,14 +270,14 @@ impl<'a, F: Float> Cotangent<'a, F> {
             crate::tensor::reduce::sum(&g, Axes::repeated(from, self.shape)).with_shape(self.shape)
         };
         let sum = match self.gathered {
-            Gathered::New(gathered) => match gathered {
+            Memory::New(gathered) => match gathered {
                 None => {
                     *gathered = Some(g);
                     return;
                 }
                 Some(sum) => sum,
             },
-            Gathered::Kept(sum, arrived) => {
+            Memory::Kept(sum, arrived) => {
                 if !std::mem::replace(arrived, true) {
                     *sum = g;
                     return;
@@ -288,11 +292,11 @@ impl<'a, F: Float> Cotangent<'a, F> {
     /// it must add to the slice, and `false` if it must overwrite arbitrary values.
     pub fn write(self, f: impl FnOnce(&mut [F], bool)) {
         match self.gathered {
-            Gathered::New(Some(sum)) => f(sum.as_mut_slice(), true),
-            Gathered::New(gathered) => {
+            Memory::New(Some(sum)) => f(sum.as_mut_slice(), true),
+            Memory::New(gathered) => {
                 *gathered = Some(Tensor::written(self.shape, |out| f(out, false)));
             }
-            Gathered::Kept(sum, arrived) => {
+            Memory::Kept(sum, arrived) => {
                 if std::mem::replace(arrived, true) {
                     f(sum.as_mut_slice(), true);
                 } else {
@@ -306,8 +310,8 @@ impl<'a, F: Float> Cotangent<'a, F> {
     /// arrived.
     pub fn fill(self, f: impl FnOnce(&mut [F])) {
         let is_first = match &self.gathered {
-            Gathered::New(gathered) => gathered.is_none(),
-            Gathered::Kept(_, arrived) => !**arrived,
+            Memory::New(gathered) => gathered.is_none(),
+            Memory::Kept(_, arrived) => !**arrived,
         };
         if is_first {
             self.write(|out, _| f(out));

@@ -4,8 +4,9 @@
 
 use std::fmt::Debug;
 
-use crate::kernels::{broadcast2, zip1, zip2, zip3};
-use crate::op::{Arithmetic, Cotangent, Op, Value};
+use super::pairs::{MulNoNan, Pairwise, combine, combine_vjp, mul_no_nan, pair_instruction};
+use crate::kernels::{zip1, zip3};
+use crate::op::{Arithmetic, Cotangent, Gathered, Instruction, Op, Value};
 use crate::{Float, Shape, ShapeError, Tensor};
 
 /// A function of one number that acts on each element independently. Implementing it gives an [`Op`].
@@ -213,18 +214,7 @@ impl<E: UnaryOp> Op<1> for E {
     }
 
     fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
-        let mut y = Tensor::scratch(out);
-        self.forward_into([x], &mut y);
-        y
-    }
-
-    fn forward_into<F: Float>(&self, [x]: [&Tensor<F>; 1], y: &mut Tensor<F>) {
-        zip1(
-            y.overwrite(),
-            x.as_slice(),
-            #[inline(always)]
-            |y, x| *y = self.value(x),
-        );
+        Tensor::written(out, |y| map(self, x.as_slice(), y))
     }
 
     fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
@@ -245,17 +235,62 @@ impl<E: UnaryOp> Op<1> for E {
         if self.is_flat() {
             return into.fill(|out| out.fill(F::ZERO));
         }
-        let (x, y, g) = (x.as_slice(), y.as_slice(), g.as_slice());
-        into.fill(|out| {
-            zip3(
-                out,
-                x,
-                y,
-                g,
-                #[inline(always)]
-                |out, x, y, g| *out = scalar_vjp(g, self.derivative(&Scalar(x), &Scalar(y))),
-            );
-        });
+        into.fill(|out| map_vjp(self, x.as_slice(), y.as_slice(), g.as_slice(), out));
+    }
+
+    fn instruction<F: Float>(&self, _: [Shape; 1], _: Shape) -> Option<Box<dyn Instruction<F>>> {
+        Some(Box::new(Unary(self.clone())))
+    }
+}
+
+/// Computes a function of each number of `x` into `y`.
+fn map<F: Float>(op: &impl UnaryOp, x: &[F], y: &mut [F]) {
+    zip1(
+        y,
+        x,
+        #[inline(always)]
+        |y, x| *y = op.value(x),
+    );
+}
+
+/// Computes the cotangents of the numbers `x` from those of the values `y`.
+fn map_vjp<F: Float>(op: &impl UnaryOp, x: &[F], y: &[F], g: &[F], out: &mut [F]) {
+    zip3(
+        out,
+        x,
+        y,
+        g,
+        #[inline(always)]
+        |out, x, y, g| *out = scalar_vjp(g, op.derivative(&Scalar(x), &Scalar(y))),
+    );
+}
+
+/// The instruction of a function of one number.
+struct Unary<E>(E);
+
+impl<E: UnaryOp, F: Float> Instruction<F> for Unary<E> {
+    fn forward(&self, x: &[&[F]], y: &mut [F]) {
+        map(&self.0, x[0], y);
+    }
+    fn vjp(&self, _: usize, x: &[&[F]], y: &[F], g: &[F], into: Gathered<'_, F>) {
+        if self.0.is_flat() {
+            return into.fill(|out| out.fill(F::ZERO));
+        }
+        into.fill(|out| map_vjp(&self.0, x[0], y, g, out));
+    }
+}
+
+impl<B: BinaryOp> Pairwise for B {
+    #[inline(always)]
+    fn of<F: Float>(&self, a: F, b: F) -> F {
+        self.value(a, b)
+    }
+    #[inline(always)]
+    fn cotangent<F: Float>(&self, i: usize, a: F, b: F, g: F) -> F {
+        if self.is_flat() {
+            return F::ZERO;
+        }
+        scalar_vjp(g, self.derivative(i, &Scalar(a), &Scalar(b)))
     }
 }
 
@@ -267,18 +302,7 @@ impl<B: BinaryOp> Op<2> for B {
     }
 
     fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        let mut y = Tensor::scratch(out);
-        self.forward_into(x, &mut y);
-        y
-    }
-
-    fn forward_into<F: Float>(&self, x: [&Tensor<F>; 2], y: &mut Tensor<F>) {
-        map_pairs(
-            x,
-            y,
-            #[inline(always)]
-            |a, b| self.value(a, b),
-        );
+        combine(self, x, out)
     }
 
     fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
@@ -303,16 +327,11 @@ impl<B: BinaryOp> Op<2> for B {
             return into.add(self.vjp(i, [a, b], y, g));
         }
         let (a, b, g) = (a.as_slice(), b.as_slice(), g.as_slice());
-        into.fill(|out| {
-            zip3(
-                out,
-                a,
-                b,
-                g,
-                #[inline(always)]
-                |out, a, b, g| *out = scalar_vjp(g, self.derivative(i, &Scalar(a), &Scalar(b))),
-            );
-        });
+        into.fill(|out| combine_vjp(self, i, a, b, g, out));
+    }
+
+    fn instruction<F: Float>(&self, x: [Shape; 2], out: Shape) -> Option<Box<dyn Instruction<F>>> {
+        Some(pair_instruction(self, x, out))
     }
 }
 
@@ -320,70 +339,6 @@ impl<B: BinaryOp> Op<2> for B {
 #[inline(always)]
 fn scalar_vjp<F: Float>(g: F, derivative: Scalar<F>) -> F {
     Scalar(g).mul_no_nan(&derivative).0
-}
-
-/// Writes `f` of each pair of elements to `y`, to whose shape the operands broadcast.
-fn map_pairs<F: Float>([a, b]: [&Tensor<F>; 2], y: &mut Tensor<F>, f: impl Fn(F, F) -> F + Sync) {
-    let out = y.shape();
-    if a.shape() == b.shape() {
-        zip2(
-            y.overwrite(),
-            a.as_slice(),
-            b.as_slice(),
-            #[inline(always)]
-            |y, a, b| *y = f(a, b),
-        );
-    } else {
-        let (a_strides, b_strides) = (a.shape().strides_in(&out), b.shape().strides_in(&out));
-        broadcast2(y.overwrite(), &out, a.as_slice(), &a_strides, b.as_slice(), &b_strides, f);
-    }
-}
-
-/// The product of a cotangent `a` and a derivative `b`: `a * b`, but 0 where `a` is 0, even if `b` is infinite or NaN.
-///
-/// A cotangent is 0 where a selection discarded a branch. A derivative of 0 has no such meaning: NaN times 0 stays
-/// NaN, so that no NaN of the program is lost.
-///
-/// Its own derivatives are those of the plain product; a recorded selection in its place would silently break the
-/// second order. The one with respect to `b` multiplies two cotangents, of which [either](Self::either) may be 0. So a
-/// branch stays discarded in derivatives of any order.
-#[derive(Clone, Copy, Debug)]
-pub struct MulNoNan {
-    /// Whether both operands are cotangents, so that the result is 0 where `b` is 0 as well.
-    pub either: bool,
-}
-
-impl Op<2> for MulNoNan {
-    crate::entry_points!(Op<2>);
-
-    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
-        a.broadcast(b)
-    }
-
-    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        let mut y = Tensor::scratch(out);
-        self.forward_into(x, &mut y);
-        y
-    }
-
-    fn forward_into<F: Float>(&self, x: [&Tensor<F>; 2], y: &mut Tensor<F>) {
-        if self.either {
-            map_pairs(x, y, |a, b| if b == F::ZERO { b } else { mul_no_nan(a, b) });
-        } else {
-            map_pairs(x, y, mul_no_nan);
-        }
-    }
-
-    fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
-        let either = self.either || i == 1;
-        V::apply(Self { either }, [g, if i == 0 { b } else { a }])
-    }
-}
-
-/// `a * b`, but 0 where `a` is 0.
-#[inline(always)]
-fn mul_no_nan<F: Float>(a: F, b: F) -> F {
-    if a == F::ZERO { F::ZERO } else { a * b }
 }
 
 /// `a` where a mask is not 0, else `b`; mask, `a` and `b` broadcast.
@@ -421,51 +376,5 @@ impl Op<3> for Where {
             1 => mask.select(g, &zero),
             _ => mask.select(&zero, g),
         }
-    }
-}
-
-/// `a + b`. Its derivatives are the cotangent itself: nothing is multiplied.
-#[derive(Clone, Copy, Debug)]
-pub struct Add;
-
-impl Op<2> for Add {
-    crate::entry_points!(Op<2>);
-
-    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
-        a.broadcast(b)
-    }
-    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        let mut y = Tensor::scratch(out);
-        self.forward_into(x, &mut y);
-        y
-    }
-    fn forward_into<F: Float>(&self, x: [&Tensor<F>; 2], y: &mut Tensor<F>) {
-        map_pairs(x, y, |a, b| a + b);
-    }
-    fn vjp<V: Value>(&self, _: usize, _: [&V; 2], _: &V, g: &V) -> V {
-        g.clone()
-    }
-}
-
-/// `a - b`. Its derivatives are the cotangent and its negative.
-#[derive(Clone, Copy, Debug)]
-pub struct Sub;
-
-impl Op<2> for Sub {
-    crate::entry_points!(Op<2>);
-
-    fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
-        a.broadcast(b)
-    }
-    fn forward<F: Float>(&self, x: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        let mut y = Tensor::scratch(out);
-        self.forward_into(x, &mut y);
-        y
-    }
-    fn forward_into<F: Float>(&self, x: [&Tensor<F>; 2], y: &mut Tensor<F>) {
-        map_pairs(x, y, |a, b| a - b);
-    }
-    fn vjp<V: Value>(&self, i: usize, _: [&V; 2], _: &V, g: &V) -> V {
-        if i == 0 { g.clone() } else { -g.clone() }
     }
 }

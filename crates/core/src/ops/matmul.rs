@@ -4,8 +4,8 @@ use super::broadcast::Reshape;
 use super::operand::Operand;
 use crate::error::{ensure_shape, expect_shape};
 use crate::kernels;
-use crate::op::{Cotangent, Op, Value};
-use crate::shape::Axes;
+use crate::op::{Cotangent, Gathered, Instruction, Op, Value};
+use crate::shape::{Axes, Strides};
 use crate::{Float, Shape, ShapeError, Tensor};
 
 /// Products of matrices and vectors, for tensors and variables.
@@ -177,36 +177,24 @@ fn batch(x: Shape) -> Shape {
 }
 
 impl Matmul {
-    /// `y (+)= a b` over a batch of products.
-    fn multiply<F: Float>(
-        &self,
-        a: &Tensor<F>,
-        b: &Tensor<F>,
-        out: Shape,
-        y: &mut [F],
-        accumulate: bool,
-    ) {
-        let (m, k) = matrix(a.shape(), self.transpose_a);
-        let n = out[out.rank() - 1];
-        let product = |a: &[F], b: &[F], y: &mut [F]| {
-            kernels::matmul(m, n, k, a, self.transpose_a, b, self.transpose_b, y, accumulate);
-        };
-        if out.rank() == 2 {
-            return product(a.as_slice(), b.as_slice(), y);
-        }
-        let (a_batch, b_batch, y_batch) = (batch(a.shape()), batch(b.shape()), batch(out));
-        let (a_strides, b_strides) = (a_batch.strides_in(&y_batch), b_batch.strides_in(&y_batch));
-        let (a, b) = (a.as_slice(), b.as_slice());
-        kernels::batch(y, m * n, m.saturating_mul(n).saturating_mul(k), |number, y| {
-            let (mut rest, mut i, mut j) = (number, 0, 0);
-            for axis in (0..y_batch.rank()).rev() {
-                let position = rest % y_batch[axis];
-                rest /= y_batch[axis];
-                i += position * a_strides[axis];
-                j += position * b_strides[axis];
-            }
-            product(&a[i * m * k..][..m * k], &b[j * k * n..][..k * n], y);
+    /// The product of operands of these shapes.
+    fn planned(&self, a: Shape, b: Shape, out: Shape) -> Planned {
+        let (m, k) = matrix(a, self.transpose_a);
+        let batch = (out.rank() > 2).then(|| Batch {
+            extents: batch(out),
+            strides: [a, b].map(|x| batch(x).strides_in(&batch(out))),
         });
+        Planned { product: *self, size: [m, out[out.rank() - 1], k], batch }
+    }
+
+    fn products(&self, a: Shape, b: Shape, out: Shape) -> Products {
+        let shapes = [a, b, out];
+        let cotangent = |i: usize| {
+            let (product, operands) = self.transposed(i, &0, &1, &2);
+            let [left, right] = operands.map(|&operand: &usize| operand);
+            (product.planned(shapes[left], shapes[right], shapes[i]), [left, right])
+        };
+        Products { value: self.planned(a, b, out), cotangents: [cotangent(0), cotangent(1)] }
     }
 
     /// The product whose value is the cotangent of operand `i`, and its operands.
@@ -247,11 +235,8 @@ impl Op<2> for Matmul {
     }
 
     fn forward<F: Float>(&self, [a, b]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
-        Tensor::written(out, |y| self.multiply(a, b, out, y, false))
-    }
-
-    fn forward_into<F: Float>(&self, [a, b]: [&Tensor<F>; 2], y: &mut Tensor<F>) {
-        self.multiply(a, b, y.shape(), y.overwrite(), false);
+        let product = self.planned(a.shape(), b.shape(), out);
+        Tensor::written(out, |y| product.multiply(a.as_slice(), b.as_slice(), y, false))
     }
 
     fn multiply_adds(&self, [a, _]: [Shape; 2], out: Shape) -> u64 {
@@ -275,8 +260,78 @@ impl Op<2> for Matmul {
             return into.add(self.vjp(i, [a, b], y, g));
         }
         let (product, [left, right]) = self.transposed(i, a, b, g);
-        let out = into.shape();
-        into.write(|sum, accumulate| product.multiply(left, right, out, sum, accumulate));
+        let product = product.planned(left.shape(), right.shape(), into.shape());
+        let (left, right) = (left.as_slice(), right.as_slice());
+        into.write(|sum, accumulate| product.multiply(left, right, sum, accumulate));
+    }
+
+    fn instruction<F: Float>(
+        &self,
+        [a, b]: [Shape; 2],
+        out: Shape,
+    ) -> Option<Box<dyn Instruction<F>>> {
+        let same_batch = batch(a) == batch(b);
+        same_batch.then(|| Box::new(self.products(a, b, out)) as Box<dyn Instruction<F>>)
+    }
+}
+
+/// A product of operands of known shapes.
+struct Planned {
+    product: Matmul,
+    /// Rows, columns, and summands of each element.
+    size: [usize; 3],
+    /// Present if there are axes in front of the matrices.
+    batch: Option<Batch>,
+}
+
+struct Batch {
+    extents: Shape,
+    /// The strides of the operands along the axes in front, in matrices.
+    strides: [Strides; 2],
+}
+
+impl Planned {
+    /// `y (+)= a b` over a batch of products.
+    fn multiply<F: Float>(&self, a: &[F], b: &[F], y: &mut [F], accumulate: bool) {
+        let Self { product: Matmul { transpose_a, transpose_b }, size: [m, n, k], batch } = self;
+        let (m, n, k) = (*m, *n, *k);
+        let product = |a: &[F], b: &[F], y: &mut [F]| {
+            kernels::matmul(m, n, k, a, *transpose_a, b, *transpose_b, y, accumulate);
+        };
+        let Some(Batch { extents, strides: [a_strides, b_strides] }) = batch else {
+            return product(a, b, y);
+        };
+        kernels::batch(y, m * n, m.saturating_mul(n).saturating_mul(k), |number, y| {
+            let (mut rest, mut i, mut j) = (number, 0, 0);
+            for axis in (0..extents.rank()).rev() {
+                let position = rest % extents[axis];
+                rest /= extents[axis];
+                i += position * a_strides[axis];
+                j += position * b_strides[axis];
+            }
+            product(&a[i * m * k..][..m * k], &b[j * k * n..][..k * n], y);
+        });
+    }
+}
+
+/// The instruction of a [`Matmul`] whose operands have the same batch.
+struct Products {
+    value: Planned,
+    /// For each operand, the product that is its cotangent, and which two of both operands and the value's cotangent it
+    /// multiplies.
+    cotangents: [(Planned, [usize; 2]); 2],
+}
+
+impl<F: Float> Instruction<F> for Products {
+    fn forward(&self, x: &[&[F]], y: &mut [F]) {
+        self.value.multiply(x[0], x[1], y, false);
+    }
+    fn vjp(&self, i: usize, x: &[&[F]], _: &[F], g: &[F], into: Gathered<'_, F>) {
+        let (product, [left, right]) = &self.cotangents[i];
+        let operands = [x[0], x[1], g];
+        into.write(|sum, accumulate| {
+            product.multiply(operands[*left], operands[*right], sum, accumulate);
+        });
     }
 }
 
@@ -312,16 +367,11 @@ impl Op<3> for Linear {
     }
 
     fn forward<F: Float>(&self, x: [&Tensor<F>; 3], out: Shape) -> Tensor<F> {
-        let mut y = Tensor::scratch(out);
-        self.forward_into(x, &mut y);
-        y
-    }
-
-    fn forward_into<F: Float>(&self, [x, weight, bias]: [&Tensor<F>; 3], y: &mut Tensor<F>) {
-        let (bias, out, k) = (bias.as_slice(), y.shape(), x.shape()[1]);
-        let y = y.overwrite();
-        y.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
-        kernels::matmul(out[0], out[1], k, x.as_slice(), false, weight.as_slice(), true, y, true);
+        let [x, weight, bias] = x;
+        let product = PRODUCT_TRANSPOSED.planned(x.shape(), weight.shape(), out);
+        Tensor::written(out, |y| {
+            linear_into(&product, x.as_slice(), weight.as_slice(), bias.as_slice(), y)
+        })
     }
 
     fn multiply_adds(&self, [x, ..]: [Shape; 3], out: Shape) -> u64 {
@@ -345,5 +395,35 @@ impl Op<3> for Linear {
         }
         let (rows, columns) = (g.shape()[0], g.shape()[1]);
         into.write(|sum, accumulate| kernels::sum(g.as_slice(), 1, rows, columns, sum, accumulate));
+    }
+
+    fn instruction<F: Float>(
+        &self,
+        [x, weight, _]: [Shape; 3],
+        out: Shape,
+    ) -> Option<Box<dyn Instruction<F>>> {
+        Some(Box::new(Layer(PRODUCT_TRANSPOSED.products(x, weight, out))))
+    }
+}
+
+/// `y = x W^T + b`.
+fn linear_into<F: Float>(product: &Planned, x: &[F], weight: &[F], bias: &[F], y: &mut [F]) {
+    y.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
+    product.multiply(x, weight, y, true);
+}
+
+/// The instruction of [`Linear`].
+struct Layer(Products);
+
+impl<F: Float> Instruction<F> for Layer {
+    fn forward(&self, x: &[&[F]], y: &mut [F]) {
+        linear_into(&self.0.value, x[0], x[1], x[2], y);
+    }
+    fn vjp(&self, i: usize, x: &[&[F]], y: &[F], g: &[F], into: Gathered<'_, F>) {
+        if i < 2 {
+            return self.0.vjp(i, x, y, g, into);
+        }
+        let [rows, columns, _] = self.0.value.size;
+        into.write(|sum, accumulate| kernels::sum(g, 1, rows, columns, sum, accumulate));
     }
 }

@@ -4,7 +4,7 @@ use super::broadcast::{Reshape, Sum};
 use super::elementwise::Elementwise;
 use super::functions::{EqualNan, UnaryOps};
 use crate::kernels;
-use crate::op::{Cotangent, Op, Value};
+use crate::op::{Cotangent, Gathered, Instruction, Op, Value};
 use crate::shape::Axes;
 use crate::tensor::reduce::{reduce_axes, sum};
 use crate::{Float, Shape, ShapeError, Tensor};
@@ -43,6 +43,32 @@ impl Op<1> for Softmax {
         let (y, g) = (y.as_slice(), g.as_slice());
         into.write(|out, accumulate| kernels::softmax_vjp(y, g, n, out, accumulate));
     }
+
+    fn instruction<F: Float>(&self, _: [Shape; 1], out: Shape) -> Option<Box<dyn Instruction<F>>> {
+        Some(Box::new(Rows {
+            n: out[out.rank() - 1],
+            forward: kernels::softmax,
+            vjp: kernels::softmax_vjp,
+        }))
+    }
+}
+
+/// The instruction of an operation on the rows of its operand.
+struct Rows<F> {
+    /// The length of a row.
+    n: usize,
+    forward: fn(&[F], usize, &mut [F]),
+    /// From the value and its cotangent.
+    vjp: fn(&[F], &[F], usize, &mut [F], bool),
+}
+
+impl<F: Float> Instruction<F> for Rows<F> {
+    fn forward(&self, x: &[&[F]], y: &mut [F]) {
+        (self.forward)(x[0], self.n, y);
+    }
+    fn vjp(&self, _: usize, _: &[&[F]], y: &[F], g: &[F], into: Gathered<'_, F>) {
+        into.write(|out, accumulate| (self.vjp)(y, g, self.n, out, accumulate));
+    }
 }
 
 /// The logarithm of softmax along the last axis, shifted by the maximum of each row so that nothing overflows.
@@ -80,6 +106,14 @@ impl Op<1> for LogSoftmax {
         let n = y.shape()[y.shape().rank() - 1];
         let (y, g) = (y.as_slice(), g.as_slice());
         into.write(|out, accumulate| kernels::log_softmax_vjp(y, g, n, out, accumulate));
+    }
+
+    fn instruction<F: Float>(&self, _: [Shape; 1], out: Shape) -> Option<Box<dyn Instruction<F>>> {
+        Some(Box::new(Rows {
+            n: out[out.rank() - 1],
+            forward: kernels::log_softmax,
+            vjp: kernels::log_softmax_vjp,
+        }))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::program::inputs::InputLeaf;
 use crate::tape::record::{Mode, Tape};
 use crate::tensor::indices::InputNotes;
-use crate::{Float, Params};
+use crate::{Float, Params, Tensor};
 
 /// Runs the user's closure on a part and returns the number of the result.
 type RecordPart<'c, F> = dyn Fn(&Tape<F>, &Arc<InputNotes>, Part) -> u32 + 'c;
@@ -27,4 +27,28 @@ pub(crate) struct Part {
     pub(crate) example: Option<usize>,
     /// The number of the model.
     pub(crate) model: usize,
+}
+
+/// The result of a run.
+pub(crate) enum Outcome<F: Float> {
+    /// The loss, whose gradients were computed.
+    Loss(F),
+    /// The value of an evaluation.
+    Value(Tensor<F>),
+}
+
+impl<F: Float> Outcome<F> {
+    pub(crate) fn loss(self) -> F {
+        match self {
+            Self::Loss(loss) => loss,
+            Self::Value(value) => value.item(),
+        }
+    }
+
+    pub(crate) fn value(self) -> Tensor<F> {
+        match self {
+            Self::Loss(loss) => Tensor::scalar(loss),
+            Self::Value(value) => value,
+        }
+    }
 }

@@ -4,10 +4,10 @@ use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
 use crate::float::PerPrecision;
-use crate::program::call::Call;
+use crate::program::call::{Call, Outcome};
 use crate::program::recorded::Recorded;
 use crate::tensor::pool;
-use crate::{Float, Gradients, Tensor};
+use crate::{Float, Gradients};
 
 /// Number of recordings that a program keeps; the one that was not used for the longest time goes first.
 const KEPT: usize = 8;
@@ -30,7 +30,7 @@ impl<F: Float> Engine<F> {
     }
 
     #[track_caller]
-    pub(super) fn run(&mut self, call: &Call<'_, F>) -> Tensor<F> {
+    pub(super) fn run(&mut self, call: &Call<'_, F>) -> Outcome<F> {
         let value = match self.recorded.iter_mut().position(|recorded| recorded.load(call)) {
             Some(place) => {
                 self.recorded[..=place].rotate_right(1);
@@ -69,11 +69,11 @@ pub(crate) struct RunProgram<'x>(PhantomData<&'x ()>);
 
 impl<'a> PerPrecision<'a> for RunProgram<'a> {
     type Input<F: Float> = (&'a mut Engine<F>, &'a Call<'a, F>);
-    type Output<F: Float> = Tensor<F>;
-    fn f32((engine, call): Self::Input<f32>) -> Tensor<f32> {
+    type Output<F: Float> = Outcome<F>;
+    fn f32((engine, call): Self::Input<f32>) -> Outcome<f32> {
         engine.run(call)
     }
-    fn f64((engine, call): Self::Input<f64>) -> Tensor<f64> {
+    fn f64((engine, call): Self::Input<f64>) -> Outcome<f64> {
         engine.run(call)
     }
 }

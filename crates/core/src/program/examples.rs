@@ -140,7 +140,7 @@ impl<F: Float> Engine<F> {
         visit: Visit<'_, F>,
     ) {
         let loss = self.run(&call);
-        visit(0, loss.item(), self.gradients());
+        visit(0, loss.loss(), self.gradients());
         let recorded = &mut self.recorded[0];
         let threads = rayon::current_num_threads().min(count);
         let mut fits = true;
@@ -156,7 +156,7 @@ impl<F: Float> Engine<F> {
                 part: Part { example: None, model },
                 ..call
             });
-            visit(model, loss.item(), self.gradients());
+            visit(model, loss.loss(), self.gradients());
         }
     }
 
@@ -166,7 +166,7 @@ impl<F: Float> Engine<F> {
             let part = Part { example: Some(example), ..call.part };
             self.run(&Call { inputs, part, ..*call })
         });
-        visit(example, loss.item(), self.gradients());
+        visit(example, loss.loss(), self.gradients());
     }
 }
 
@@ -203,7 +203,7 @@ impl<F: Float> Recorded<F> {
                 }
                 for number in start..count.min(start + at_a_time) {
                     if load(worker, number) {
-                        let loss = worker.compute_again(None, &mut gradients).item();
+                        let loss = worker.compute_again(None, &mut gradients).loss();
                         visit(number, loss, &gradients);
                     } else {
                         unusual.lock().expect("no panic inside").push(number);

@@ -6,15 +6,17 @@ mod engine;
 mod examples;
 pub(crate) mod inputs;
 mod plan;
+mod planner;
 mod recorded;
 mod replay;
+mod steps;
 
 use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex};
 
 use smallvec::SmallVec;
 
-use crate::program::call::{Call, Part};
+use crate::program::call::{Call, Outcome, Part};
 use crate::program::engine::{Engine, RunProgram};
 use crate::program::examples::{RunExamples, RunModels, Visit};
 use crate::program::inputs::{Input, InputLeaf, InputTape};
@@ -88,7 +90,7 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     /// If the loss has more than one element, and as the [type](Program) says.
     #[track_caller]
     pub fn gradients(&mut self, model: &M, inputs: I::Given<'_>) -> (F, &Gradients<F>) {
-        let loss = self.run(Mode::training(None), model, inputs).item();
+        let loss = self.run(Mode::training(None), model, inputs).loss();
         (loss, self.engine.gradients())
     }
 
@@ -98,7 +100,7 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     /// As the [type](Program) says.
     #[track_caller]
     pub fn evaluate(&mut self, model: &M, inputs: I::Given<'_>) -> Tensor<F> {
-        self.run(Mode::evaluation(None), model, inputs)
+        self.run(Mode::evaluation(None), model, inputs).value()
     }
 
     /// Gives the next run a key for random layers; see [`seeded`](crate::seeded()).
@@ -120,7 +122,7 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     }
 
     #[track_caller]
-    fn run(&mut self, mode: Mode, model: &M, given: I::Given<'_>) -> Tensor<F> {
+    fn run(&mut self, mode: Mode, model: &M, given: I::Given<'_>) -> Outcome<F> {
         let mut inputs = SmallVec::<[_; 4]>::new();
         I::visit(given, &mut |leaf: InputLeaf<'_, F>| inputs.push(leaf));
         let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, part: Part| {
@@ -260,7 +262,7 @@ impl<'p, M: Params<F>, I: Input<F>, F: Float> SeededProgram<'p, '_, M, I, F> {
     /// As [`Program::gradients`].
     #[track_caller]
     pub fn gradients(self, model: &M, inputs: I::Given<'_>) -> (F, &'p Gradients<F>) {
-        let loss = self.program.run(Mode::training(Some(self.key)), model, inputs).item();
+        let loss = self.program.run(Mode::training(Some(self.key)), model, inputs).loss();
         (loss, self.program.engine.gradients())
     }
 
@@ -270,6 +272,6 @@ impl<'p, M: Params<F>, I: Input<F>, F: Float> SeededProgram<'p, '_, M, I, F> {
     /// As [`Program::evaluate`].
     #[track_caller]
     pub fn evaluate(self, model: &M, inputs: I::Given<'_>) -> Tensor<F> {
-        self.program.run(Mode::evaluation(Some(self.key)), model, inputs)
+        self.program.run(Mode::evaluation(Some(self.key)), model, inputs).value()
     }
 }

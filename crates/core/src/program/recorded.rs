@@ -6,9 +6,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::params::param::ParamId;
-use crate::program::call::Call;
+use crate::program::call::{Call, Outcome};
 use crate::program::inputs::InputLeaf;
-use crate::program::plan::Plan;
+use crate::program::plan::{Plan, Target};
 use crate::tape::backward::{Sweep, check_scalar};
 use crate::tape::notes::Repeat;
 use crate::tape::record::{Content, Kind, Mode, Node, Record, Tape, few};
@@ -25,6 +25,8 @@ pub(crate) struct Recorded<F: Float> {
     pub(crate) shapes: Vec<Shape>,
     /// The nodes whose values another run replaces: all but captured constants, and indices.
     pub(crate) replaced: Vec<u32>,
+    /// Those of them that hold a tensor from the beginning of a run to its end.
+    held: Vec<u32>,
     /// The operations that read indices, whose range is checked at each run.
     pub(crate) indexed: Vec<u32>,
     /// Whether each node is a leaf with the value of another node.
@@ -39,6 +41,8 @@ pub(crate) struct Recorded<F: Float> {
     pub(crate) workers: Vec<Self>,
     model: Vec<ModelLeaf>,
     inputs: Vec<InputShape>,
+    /// Where tensors among the inputs are read.
+    input_targets: Vec<Option<Target>>,
     notes: Arc<InputNotes>,
 }
 
@@ -49,7 +53,7 @@ struct ModelLeaf {
     shape: Shape,
     frozen: bool,
     /// The leaves with its value.
-    nodes: SmallVec<[u32; 1]>,
+    targets: SmallVec<[Target; 1]>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -75,6 +79,23 @@ fn described<'a, F: Float>(leaf: &Leaf<'a, F>) -> (ParamId, &'a Tensor<F>, bool)
     }
 }
 
+impl Target {
+    /// Reads the value of this leaf.
+    fn read<F: Float>(
+        &self,
+        value: &Tensor<F>,
+        record: &mut Record<F>,
+        plan: &mut Option<Plan<F>>,
+    ) {
+        if let (Some(place), Some(plan)) = (self.place, plan) {
+            plan.at(place).copy_from_slice(value.as_slice());
+        }
+        if self.as_tensor {
+            record.nodes[self.node as usize].content = Content::Value(value.clone());
+        }
+    }
+}
+
 impl<F: Float> Recorded<F> {
     /// Runs the closure.
     #[track_caller]
@@ -92,7 +113,6 @@ impl<F: Float> Recorded<F> {
         if call.mode.tracking {
             check_scalar(shapes[output as usize]);
         }
-        let model = bind(call.model, &repeat, record);
         let leaves = bound_leaves(&repeat, record.nodes.len());
         let (mut replaced, mut indexed) = (Vec::new(), Vec::new());
         for (id, node) in record.nodes.iter().enumerate() {
@@ -111,15 +131,20 @@ impl<F: Float> Recorded<F> {
         let drops = drops(&repeat);
         let plan =
             call.mode.tracking.then(|| Plan::new(record, &repeat, &shapes, output)).flatten();
-        if let Some(plan) = &plan {
-            replaced.retain(|&node| !plan.keeps(node));
-        }
+        let held = plan.as_ref().map_or_else(|| replaced.clone(), |plan| plan.held(&replaced));
+        let target = |node: u32| match &plan {
+            Some(plan) => plan.target(node),
+            None => Target { node, place: None, as_tensor: true },
+        };
+        let model = bind(call.model, &repeat, record, target);
+        let input_targets = repeat.inputs.iter().map(|leaf| leaf.map(target)).collect();
         Self {
             tape,
             output,
             repeat,
             shapes,
             replaced,
+            held,
             indexed,
             copied,
             drops,
@@ -128,31 +153,32 @@ impl<F: Float> Recorded<F> {
             workers: Vec::new(),
             model,
             inputs,
+            input_targets,
             notes,
         }
     }
 
     /// Computes the results from the recording as it is.
     #[track_caller]
-    pub(crate) fn first_run(&mut self, gradients: &mut Gradients<F>) -> Tensor<F> {
+    pub(crate) fn first_run(&mut self, gradients: &mut Gradients<F>) -> Outcome<F> {
         gradients.forget();
         let value = self.results(gradients);
-        self.unload();
+        self.unload_all();
         value
     }
 
     /// Computes the results, where the values are recorded, or deferred.
     #[track_caller]
-    pub(crate) fn results(&mut self, gradients: &mut Gradients<F>) -> Tensor<F> {
+    pub(crate) fn results(&mut self, gradients: &mut Gradients<F>) -> Outcome<F> {
         let record = self.tape.record.get_mut();
         if !self.tape.mode.get().tracking {
             record.compute_deferred(&[self.output], 0);
-            return record.nodes[self.output as usize].value().clone();
+            return Outcome::Value(record.nodes[self.output as usize].value().clone());
         }
-        let value = record.nodes[self.output as usize].value().clone();
+        let loss = record.nodes[self.output as usize].value().item();
         let sweep = Sweep { loss: self.output, release: true, watch: None };
         *gradients = record.backward(sweep);
-        value
+        Outcome::Loss(loss)
     }
 
     /// Reads the values of this run, if the recording is one for such inputs and such a model.
@@ -168,15 +194,15 @@ impl<F: Float> Recorded<F> {
     }
 
     pub(super) fn load_model(&mut self, model: &dyn Params<F>) -> bool {
-        let record = self.tape.record.get_mut();
+        let (record, plan) = (self.tape.record.get_mut(), &mut self.plan);
         let (mut own, mut fits) = (self.model.iter(), true);
         model.visit(Path::ROOT, &mut |_, leaf| {
             let (id, value, frozen) = described(&leaf);
             match own.next() {
-                Some(own) if own.id == id && own.shape == value.shape() && own.frozen == frozen => {
-                    for &node in &own.nodes {
-                        record.nodes[node as usize].content = Content::Value(value.clone());
-                    }
+                Some(own)
+                    if own.id == id && own.shape == *value.shape_ref() && own.frozen == frozen =>
+                {
+                    own.targets.iter().for_each(|target| target.read(value, record, plan));
                 }
                 _ => fits = false,
             }
@@ -210,7 +236,7 @@ impl<F: Float> Recorded<F> {
         record.params.iter_mut().for_each(|slot| rename(&mut slot.id));
         record.updates.iter_mut().for_each(|(buffer, _)| rename(buffer));
         if let Some(plan) = &mut self.plan {
-            plan.params.iter_mut().for_each(|(param, _)| rename(param));
+            plan.params.iter_mut().for_each(|param| rename(&mut param.id));
         }
         self.load_model(model)
     }
@@ -224,9 +250,9 @@ impl<F: Float> Recorded<F> {
         if !self.notes.hold_for(indices) {
             return false;
         }
-        for (leaf, input) in self.repeat.inputs.iter().zip(inputs) {
-            if let (Some(leaf), InputLeaf::Tensor(value)) = (leaf, input) {
-                record.nodes[*leaf as usize].content = Content::Value(Tensor::clone(value));
+        for (target, input) in self.input_targets.iter().zip(inputs) {
+            if let (Some(target), InputLeaf::Tensor(value)) = (target, input) {
+                target.read(value, record, &mut self.plan);
             }
         }
         for &(place, number) in &self.repeat.indices {
@@ -250,6 +276,7 @@ impl<F: Float> Recorded<F> {
             repeat: self.repeat.clone(),
             shapes: self.shapes.clone(),
             replaced: self.replaced.clone(),
+            held: self.held.clone(),
             indexed: self.indexed.clone(),
             copied: self.copied.clone(),
             drops: self.drops.clone(),
@@ -258,6 +285,7 @@ impl<F: Float> Recorded<F> {
             workers: Vec::new(),
             model: self.model.clone(),
             inputs: self.inputs.clone(),
+            input_targets: self.input_targets.clone(),
             notes: Arc::clone(&self.notes),
         }
     }
@@ -267,8 +295,16 @@ impl<F: Float> Recorded<F> {
         self.replaced.binary_search(&leaf).is_ok()
     }
 
-    /// Drops the values of a run.
+    /// Drops the values that a run has read or left.
     pub(crate) fn unload(&mut self) {
+        let record = self.tape.record.get_mut();
+        for &id in &self.held {
+            record.nodes[id as usize].content = Content::Shape(self.shapes[id as usize]);
+        }
+    }
+
+    /// Drops the values of the first run, which has all of them on the tape.
+    fn unload_all(&mut self) {
         let record = self.tape.record.get_mut();
         for &id in &self.replaced {
             record.nodes[id as usize].content = Content::Shape(self.shapes[id as usize]);
@@ -329,16 +365,21 @@ pub(crate) fn bound_leaves(repeat: &Repeat, nodes: usize) -> Vec<bool> {
 /// # Panics
 /// If the recording reads a parameter or a buffer that is not in the model, or reads one as a captured constant.
 #[track_caller]
-fn bind<F: Float>(model: &dyn Params<F>, repeat: &Repeat, record: &Record<F>) -> Vec<ModelLeaf> {
+fn bind<F: Float>(
+    model: &dyn Params<F>,
+    repeat: &Repeat,
+    record: &Record<F>,
+    target: impl Fn(u32) -> Target,
+) -> Vec<ModelLeaf> {
     let leaves = || repeat.params.iter().chain(&repeat.buffers);
     let bound = bound_leaves(repeat, record.nodes.len());
     let (mut found, mut own, mut copied) = (Vec::new(), 0, None);
     model.visit(Path::ROOT, &mut |path, leaf| {
         let (id, value, frozen) = described(&leaf);
-        let nodes = leaves().filter(|(of, _)| *of == id).map(|&(_, leaf)| leaf);
-        let nodes: SmallVec<[u32; 1]> = nodes.collect();
-        own += nodes.len();
-        found.push(ModelLeaf { id, shape: value.shape(), frozen, nodes });
+        let targets = leaves().filter(|(of, _)| *of == id).map(|&(_, leaf)| target(leaf));
+        let targets: SmallVec<[Target; 1]> = targets.collect();
+        own += targets.len();
+        found.push(ModelLeaf { id, shape: value.shape(), frozen, targets });
         let is_constant = |(id, node): &(usize, &Node<F>)| {
             let shares = || node.value_if_held().is_some_and(|held| held.shares_memory(value));
             node.kind == Kind::Leaf && !bound[*id] && shares()

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::error::rethrow;
-use crate::program::call::Call;
+use crate::program::call::{Call, Outcome};
 use crate::program::recorded::Recorded;
 use crate::tape::record::{Content, Kind, Record};
 use crate::{Float, Gradients, Shape, Tensor};
@@ -11,7 +11,11 @@ use crate::{Float, Gradients, Shape, Tensor};
 impl<F: Float> Recorded<F> {
     /// Runs the recording again, on the values that were loaded.
     #[track_caller]
-    pub(crate) fn replay(&mut self, call: &Call<'_, F>, gradients: &mut Gradients<F>) -> Tensor<F> {
+    pub(crate) fn replay(
+        &mut self,
+        call: &Call<'_, F>,
+        gradients: &mut Gradients<F>,
+    ) -> Outcome<F> {
         let value = self.compute_again(call.mode.seed, gradients);
         self.unload();
         value
@@ -23,17 +27,11 @@ impl<F: Float> Recorded<F> {
         &mut self,
         key: Option<u64>,
         gradients: &mut Gradients<F>,
-    ) -> Tensor<F> {
+    ) -> Outcome<F> {
         match &mut self.plan {
             Some(plan) => {
                 let record = self.tape.record.get_mut();
-                plan.reuse(gradients, record.recording);
-                plan.compute(record, &self.shapes, key);
-                // The sweep may drop the values that it passes.
-                let value = record.nodes[self.output as usize].value().clone();
-                gradients.updates = record.buffer_updates();
-                plan.differentiate(record, self.output, gradients);
-                value
+                Outcome::Loss(plan.run(record, &self.shapes, key, gradients))
             }
             None => {
                 gradients.forget();

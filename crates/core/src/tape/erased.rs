@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use crate::op::{Arithmetic, Cotangent, Flow, IndexOp, ManyOp, Op, Value, entry, op_name};
+use crate::op::{
+    Arithmetic, Cotangent, Flow, IndexOp, Instruction, ManyOp, Op, Value, entry, op_name,
+};
 use crate::tape::record::{ErasedOp, Few, IndexVar, Inputs, Var, few};
 use crate::tensor::indices::Indices;
 use crate::{Float, Shape, ShapeError, Tensor};
@@ -27,14 +29,8 @@ trait AnyOp: Debug + Clone + Send + Sync + 'static {
         index: Option<&Indices>,
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError>;
-    fn forward_into<F: Float>(
-        &self,
-        x: &[&Tensor<F>],
-        index: Option<&Indices>,
-        y: &mut Tensor<F>,
-    ) -> Result<(), ShapeError> {
-        *y = self.forward(x, index, y.shape())?;
-        Ok(())
+    fn instruction<F: Float>(&self, _: &[&Shape], _: Shape) -> Option<Box<dyn Instruction<F>>> {
+        None
     }
     fn multiply_adds(&self, _: &[&Shape], _: Shape) -> u64 {
         0
@@ -83,13 +79,9 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
         AnyOp::forward(self, x, index, out)
     }
 
-    fn forward_into(
-        &self,
-        x: &[&Tensor<F>],
-        index: Option<&Indices>,
-        y: &mut Tensor<F>,
-    ) -> Result<(), ShapeError> {
-        AnyOp::forward_into(self, x, index, y)
+    fn instruction(&self, x: &[&Shape], out: Shape) -> Option<Box<dyn Instruction<F>>> {
+        // A mutant is made in `vjp_into`.
+        if cfg!(wengert_mutants) { None } else { AnyOp::instruction(self, x, out) }
     }
 
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
@@ -169,15 +161,8 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
     ) -> Result<Tensor<F>, ShapeError> {
         entry::of_shape(self.0.forward(fixed(x), out), out)
     }
-    fn forward_into<F: Float>(
-        &self,
-        x: &[&Tensor<F>],
-        _: Option<&Indices>,
-        y: &mut Tensor<F>,
-    ) -> Result<(), ShapeError> {
-        let out = y.shape();
-        self.0.forward_into(fixed(x), y);
-        entry::has_shape(y, out)
+    fn instruction<F: Float>(&self, x: &[&Shape], out: Shape) -> Option<Box<dyn Instruction<F>>> {
+        self.0.instruction(fixed(x).map(|x: &Shape| *x), out)
     }
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
         self.0.multiply_adds(fixed(x).map(|x: &Shape| *x), out)

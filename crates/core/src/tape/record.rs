@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
-use crate::op::{Cotangent, Flow};
+use crate::op::{Cotangent, Flow, Instruction};
 use crate::params::param::ParamId;
 use crate::tape::notes::Repeat;
 use crate::tape::random::Draw;
@@ -267,13 +267,8 @@ pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send + Sync {
         index: Option<&Indices>,
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError>;
-    /// Computes the value into `y`, which has its shape; an error if the operation computes another.
-    fn forward_into(
-        &self,
-        x: &[&Tensor<F>],
-        index: Option<&Indices>,
-        y: &mut Tensor<F>,
-    ) -> Result<(), ShapeError>;
+    /// The operation on slices, if it has a form for these shapes; see [`Op::instruction`](crate::Op::instruction).
+    fn instruction(&self, x: &[&Shape], out: Shape) -> Option<Box<dyn Instruction<F>>>;
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64;
     /// Whether of its value the operation reads only the slices along the first axis that its indices name.
     fn reads_rows(&self) -> bool {

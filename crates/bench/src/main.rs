@@ -3,7 +3,7 @@
 //!
 //! `peer --workload W3 --threads 1 --steps 500` trains on fixed synthetic data and prints one line
 //! of JSON: median and least time of a step, first and last loss, peak memory. With `--replay` the step is a
-//! `Program`, which is recorded once.
+//! `Program`, which is recorded once. With `--losses 100` it prints the losses of the first steps instead, one in a line.
 
 mod nets;
 mod poisson;
@@ -15,8 +15,8 @@ use wengert::prelude::*;
 
 use nets::{LeNet, Recurrent, Transformer, linear};
 
-/// A workload: `true` to its step asks for the loss.
-type Workload = Box<dyn FnMut() -> f32>;
+/// A workload: a step that returns the loss.
+type Workload = Box<dyn FnMut() -> f64>;
 
 struct Mlp {
     layers: Vec<Linear>,
@@ -113,6 +113,10 @@ fn main() {
             return;
         }
     };
+    if arguments.losses > 0 {
+        (0..arguments.losses).for_each(|_| println!("{:?}", step()));
+        return;
+    }
     measure(&arguments, &mut step);
 }
 
@@ -130,14 +134,14 @@ fn train<N: Params + 'static, A: Given, B: Given>(
             let (value, grads) =
                 gradients(|tape| loss(&net, tape, tape.inputs::<(A, B)>((&x, &y))));
             optimizer.step(&mut net, &grads);
-            value
+            f64::from(value)
         });
     }
     let mut step = Program::<N, (A, B)>::new(loss);
     Box::new(move || {
         let (value, grads) = step.gradients(&net, (&x, &y));
         optimizer.step(&mut net, grads);
-        value
+        f64::from(value)
     })
 }
 
@@ -153,8 +157,8 @@ fn elementwise(replay: bool) -> Workload {
         ((x * a + b).tanh() * x.sigmoid()).mean()
     }
     let sum_at_the_end = |step: usize, y: f32, leaves: &[Param; 3], grads: &Gradients| {
-        let sum = |leaf| grads.get(leaf).expect("a gradient").sum().item();
-        if step == WARM_UP { leaves.iter().map(sum).sum() } else { y }
+        let sum = |leaf| f64::from(grads.get(leaf).expect("a gradient").sum().item());
+        if step == WARM_UP { leaves.iter().map(sum).sum() } else { f64::from(y) }
     };
     let (mut step, mut program) = (0, Program::<[Param; 3], ()>::new(loss));
     Box::new(move || {
@@ -179,7 +183,7 @@ fn adam() -> Workload {
         step += 1;
         let loss = if step == 1 || step == WARM_UP { (p.value() * &g).mean().item() } else { 0.0 };
         optimizer.step(&mut p, &grads);
-        loss
+        f64::from(loss)
     })
 }
 
@@ -214,12 +218,14 @@ struct Arguments {
     workload: String,
     threads: usize,
     steps: usize,
+    losses: usize,
     replay: bool,
 }
 
 impl Arguments {
     fn parse() -> Self {
-        let mut arguments = Self { workload: "W1".into(), threads: 1, steps: 0, replay: false };
+        let mut arguments =
+            Self { workload: "W1".into(), threads: 1, steps: 0, losses: 0, replay: false };
         let mut words = std::env::args().skip(1);
         while let Some(key) = words.next() {
             if key == "--replay" {
@@ -232,9 +238,10 @@ impl Arguments {
                 "--workload" => arguments.workload = value,
                 "--threads" => arguments.threads = number(),
                 "--steps" => arguments.steps = number(),
-                _ => {
-                    fail(&format!("{key} is not known (--workload, --threads, --steps, --replay)"))
-                }
+                "--losses" => arguments.losses = number(),
+                _ => fail(&format!(
+                    "{key} is not known (--workload, --threads, --steps, --losses, --replay)"
+                )),
             }
         }
         if arguments.steps == 0 {
@@ -242,6 +249,7 @@ impl Arguments {
                 "W1" => 20_000,
                 "W2" => 3_000,
                 "W3" | "W9" | "W10" => 500,
+                "W11" => 200,
                 "W5" | "W6" | "W7" => 60,
                 _ => 20,
             };

@@ -1,5 +1,6 @@
 //! W11: a physics-informed net in double precision. It solves `-u'' = pi^2 sin(pi x)` on `0..1` with `u = 0` at both
-//! ends: a 1-32-32-1 net with tanh, whose second derivative is recorded and trained by Adam.
+//! ends: a 1-32-32-1 net with tanh, whose second derivative is recorded and trained by Adam. `peers/poisson.py` is the same
+//! program for PyTorch and JAX.
 
 use wengert::f64::prelude::*;
 
@@ -51,10 +52,10 @@ pub(crate) fn poisson(replay: bool) -> Workload {
         if replay {
             let (value, grads) = step.gradients(&net, (&x, &ends));
             optimizer.step(&mut net, grads);
-            return value as f32;
+            return value;
         }
         let (value, grads) = gradients(|tape| net.loss((tape.constant(&x), tape.constant(&ends))));
         optimizer.step(&mut net, &grads);
-        value as f32
+        value
     })
 }

@@ -54,6 +54,9 @@ const PARTS: [Part; 2] = [
                 "tape/record.rs",
                 "An operation's compiled entry points name the variable",
             ),
+            ("kernels/matmul.rs", "mutants.rs", "Mutants are made where the code runs"),
+            ("op/entry.rs", "mutants.rs", "Mutants are made where the code runs"),
+            ("op/mod.rs", "mutants.rs", "Mutants are made where the code runs"),
         ],
         circles: &[
             (&["params/mod.rs", "params/transfer.rs"], "A model's tree copies itself by name"),
@@ -82,7 +85,7 @@ const PARTS: [Part; 2] = [
         floors: &[
             &["asked", "error", "range", "reflect", "refused", "report", "value"],
             &["chunks", "elements"],
-            &["rule", "schedule"],
+            &["mutants", "rule", "schedule"],
             &["body", "scheduled", "transform"],
             &["rules"],
             &["chain", "keep"],

@@ -30,6 +30,7 @@ const NO_OPERATIONS: &[&str] = &[
     "Pooling",
     "ReduceOps",
     "Scalar",
+    "Slice",
     "UnaryOp",
     "WindowOps",
 ];

@@ -30,7 +30,8 @@ mod float;
 mod kernels;
 mod math;
 #[cfg(wengert_mutants)]
-mod mutants;
+#[doc(hidden)]
+pub mod mutants;
 mod op;
 pub mod ops;
 mod params;

@@ -1,16 +1,36 @@
-//! Wrong derivatives on purpose, for testing the tests (`--cfg wengert_mutants` alone compiles this).
+//! Mistakes on purpose, for testing the tests (`--cfg wengert_mutants` alone compiles this).
 //!
-//! A vector-Jacobian product is linear in the cotangent, so scaling the cotangent on the way into a
-//! derivative scales the result. One place makes a mutant of any derivative. `WENGERT_MUTANT` names
-//! it, as in `tanh/0/computed*1.001`; `WENGERT_MUTANT_LIST` names a file to which every derivative
-//! that runs is added, with the name of the test that ran it.
+//! A mutant is a place, and an alteration of what passes there. `WENGERT_MUTANT` names the one that this process runs,
+//! as in `tanh/0/computed*1.001`. `WENGERT_MUTANT_LIST` names a file, to which every mutant that a test meets is added.
 
+use std::any::type_name;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::panic::Location;
 use std::sync::{Mutex, OnceLock};
 
 use crate::op::{Value, op_name};
 use crate::ops::UnaryOps;
+use crate::{Float, Tensor};
+
+/// The alteration that this process makes at a place, if it is one of these. Nothing is altered if `T`, the operation,
+/// rule or schedule, is not the library's, but one of a test.
+pub fn at<T>(place: &str, alterations: &[&'static str]) -> Option<&'static str> {
+    if !type_name::<T>().starts_with("wengert_") {
+        return None;
+    }
+    static MUTANT: OnceLock<Option<String>> = OnceLock::new();
+    let mutant = MUTANT.get_or_init(|| std::env::var("WENGERT_MUTANT").ok());
+    list(place, alterations);
+    let (altered, how) = mutant.as_ref()?.split_once('*').expect("PLACE*ALTERATION");
+    alterations.iter().copied().find(|alteration| altered == place && how == *alteration)
+}
+
+/// The factor of a number at a place: 1, or 1.001.
+pub fn factor<T>(place: &str) -> f64 {
+    at::<T>(place, &["1.001"]).map_or(1.0, |_| 1.001)
+}
 
 /// Whether a derivative is computed or recorded.
 #[derive(Clone, Copy, Debug)]
@@ -19,33 +39,88 @@ pub(crate) enum World {
     Recorded,
 }
 
-/// The cotangent `g` on its way into the derivative of operation `O` with respect to input `i`.
-pub(crate) fn alter<O, V: Value>(i: usize, world: World, g: &V) -> V {
-    static MUTANT: OnceLock<Option<(String, f64)>> = OnceLock::new();
-    let mutant = MUTANT.get_or_init(|| {
-        let text = std::env::var("WENGERT_MUTANT").ok()?;
-        let (rule, factor) = text.split_once('*').expect("RULE*FACTOR");
-        Some((rule.to_owned(), factor.parse().expect("a factor")))
-    });
-    let world = if matches!(world, World::Computed) { "computed" } else { "recorded" };
-    let rule = format!("{}/{i}/{world}", op_name::<O>());
-    list(&rule);
-    match mutant {
-        Some((altered, factor)) if *altered == rule => g.mul_scalar(*factor),
-        _ => g.clone(),
-    }
+thread_local! {
+    /// The derivative that this thread computes.
+    static DERIVATIVE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-fn list(rule: &str) {
+/// The cotangent `g` on its way into the derivative of operation `O` with respect to input `i`.
+///
+/// A vector-Jacobian product is linear in the cotangent, so scaling the cotangent scales the result.
+pub(crate) fn derivative<O, V: Value>(i: usize, world: World, g: &V) -> V {
+    let world = if matches!(world, World::Computed) { "computed" } else { "recorded" };
+    let place = format!("{}/{i}/{world}", op_name::<O>());
+    let altered = at::<O>(&place, &["1.001", "-1"]);
+    DERIVATIVE.set(place);
+    altered.map_or_else(|| g.clone(), |factor| g.mul_scalar(factor.parse().expect("a factor")))
+}
+
+/// Whether the contribution of this thread's derivative counts as the first, so that it overwrites the others.
+pub(crate) fn overwrites() -> bool {
+    DERIVATIVE.with_borrow(|derivative| at::<World>(derivative, &["overwrites"]).is_some())
+}
+
+/// The value of an operation.
+pub(crate) fn value<O, F: Float>(_: &O, mut y: Tensor<F>) -> Tensor<F> {
+    alter_element::<O, F>(&format!("{}/value", op_name::<O>()), &mut y);
+    y
+}
+
+/// The value of an operation that was computed again in its memory: wrong as it is the first time, or only here.
+pub(crate) fn value_in_place<O, F: Float>(_: &O, y: &mut Tensor<F>) {
+    alter_element::<O, F>(&format!("{}/value", op_name::<O>()), y);
+    alter_element::<O, F>(&format!("{}/again", op_name::<O>()), y);
+}
+
+/// Alters the first, the middle or the last element. The last one is in the tail of a loop over vector registers.
+///
+/// The error is a constant, so that no derivative shows it: a test of the values must.
+fn alter_element<O, F: Float>(place: &str, y: &mut Tensor<F>) {
+    let len = y.shape().numel();
+    let alterations = match len {
+        0 => return,
+        1 => &["first"][..],
+        2 => &["first", "last"],
+        _ => &["first", "last", "middle"],
+    };
+    let element = match at::<O>(place, alterations) {
+        None => return,
+        Some("first") => 0,
+        Some("middle") => len / 2,
+        Some(_) => len - 1,
+    };
+    y.as_mut_slice()[element] += F::of(0.001);
+}
+
+/// The flags of a matrix product: both transpositions, and whether it is added. They are altered for each combination
+/// of flags and each line that asks for it.
+#[track_caller]
+pub(crate) fn flags([m, n, k]: [usize; 3], mut flags: [bool; 3]) -> [bool; 3] {
+    let caller = Location::caller();
+    let name = caller.file().rsplit('/').next().unwrap_or_default();
+    let [a, b, sum] = flags.map(|flag| if flag { "yes" } else { "no" });
+    let place = format!("matmul/{name}:{}/{a},{b},{sum}", caller.line());
+    // The transpose of a vector has the same elements in the same order.
+    let matter = [m > 1 && k > 1, k > 1 && n > 1, m * n > 0];
+    for (flag, (matters, how)) in
+        matter.into_iter().zip(["transpose_a", "transpose_b", "accumulate"]).enumerate()
+    {
+        if matters && at::<World>(&place, &[how]).is_some() {
+            flags[flag] ^= true;
+        }
+    }
+    flags
+}
+
+fn list(place: &str, alterations: &[&str]) {
     static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let Ok(path) = std::env::var("WENGERT_MUTANT_LIST") else { return };
-    // The test harness names the thread of a test after it.
-    let thread = std::thread::current();
-    let line = format!("{rule} {}", thread.name().unwrap_or_default());
-    // Held while writing: tests run on several threads, and a line must not tear another.
     let mut seen = SEEN.lock().expect("no panic while listing");
-    if seen.insert(line.clone()) {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        writeln!(file.expect("a writable list"), "{line}").expect("a writable list");
+    for how in alterations {
+        let mutant = format!("{place}*{how}");
+        if seen.insert(mutant.clone()) {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+            writeln!(file.expect("a writable list"), "{mutant}").expect("a writable list");
+        }
     }
 }

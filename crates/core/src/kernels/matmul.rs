@@ -25,6 +25,7 @@ const PIECES: usize = 16;
 /// # Panics
 /// If a slice has another length than its matrix.
 #[expect(clippy::too_many_arguments, reason = "the sizes and flags of a matrix product")]
+#[cfg_attr(wengert_mutants, track_caller)]
 pub(crate) fn matmul<F: Float>(
     m: usize,
     n: usize,
@@ -36,6 +37,9 @@ pub(crate) fn matmul<F: Float>(
     c: &mut [F],
     accumulate: bool,
 ) {
+    #[cfg(wengert_mutants)]
+    let [transpose_a, transpose_b, accumulate] =
+        crate::mutants::flags([m, n, k], [transpose_a, transpose_b, accumulate]);
     let a = matrix(a, m, k, transpose_a);
     let b = matrix(b, k, n, transpose_b);
     assert_eq!(Some(c.len()), m.checked_mul(n));

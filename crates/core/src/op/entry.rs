@@ -160,7 +160,7 @@ pub(crate) fn try_compute<F: Float, const N: usize>(
     x: [&Tensor<F>; N],
 ) -> Result<Tensor<F>, ShapeError> {
     let out = op.shape(x.map(Tensor::shape))?;
-    of_shape(op.forward(x, out), out)
+    forward(op, x, out)
 }
 
 /// The value of an operation of any number of inputs; see [`try_compute`].
@@ -171,7 +171,7 @@ pub(crate) fn try_compute_many<F: Float>(
 ) -> Result<Tensor<F>, ShapeError> {
     let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 4]>>();
     let out = op.shape(&shapes)?;
-    of_shape(op.forward(x, out), out)
+    forward_many(op, x, out)
 }
 
 /// The value of an operation of a tensor and indices; see [`try_compute`].
@@ -182,13 +182,53 @@ pub(crate) fn try_compute_indexed<F: Float>(
     index: &Indices,
 ) -> Result<Tensor<F>, ShapeError> {
     let out = op.shape(x.shape(), index)?;
-    of_shape(op.forward(x, index, out), out)
+    forward_indexed(op, x, index, out)
+}
+
+/// An operation's value, whose shape is known to be `out`; an error if it has another.
+#[inline]
+pub(crate) fn forward<F: Float, const N: usize>(
+    op: &impl Op<N>,
+    x: [&Tensor<F>; N],
+    out: Shape,
+) -> Result<Tensor<F>, ShapeError> {
+    let value = op.forward(x, out);
+    #[cfg(wengert_mutants)]
+    let value = crate::mutants::value(op, value);
+    of_shape(value, out)
+}
+
+/// The value of an operation of any number of inputs; see [`forward`].
+#[inline]
+pub(crate) fn forward_many<F: Float>(
+    op: &impl ManyOp,
+    x: &[&Tensor<F>],
+    out: Shape,
+) -> Result<Tensor<F>, ShapeError> {
+    let value = op.forward(x, out);
+    #[cfg(wengert_mutants)]
+    let value = crate::mutants::value(op, value);
+    of_shape(value, out)
+}
+
+/// The value of an operation of a tensor and indices; see [`forward`].
+#[inline]
+pub(crate) fn forward_indexed<F: Float>(
+    op: &impl IndexOp,
+    x: &Tensor<F>,
+    index: &Indices,
+    out: Shape,
+) -> Result<Tensor<F>, ShapeError> {
+    let value = op.forward(x, index, out);
+    #[cfg(wengert_mutants)]
+    let value = crate::mutants::value(op, value);
+    of_shape(value, out)
 }
 
 /// A value that `forward` returned, which must have the shape that `shape` returned. Everything else believes
 /// that it does.
 #[inline]
-pub(crate) fn of_shape<F: Float>(value: Tensor<F>, out: Shape) -> Result<Tensor<F>, ShapeError> {
+fn of_shape<F: Float>(value: Tensor<F>, out: Shape) -> Result<Tensor<F>, ShapeError> {
     if value.shape() == out { Ok(value) } else { Err(other_shape(value.shape(), out)) }
 }
 

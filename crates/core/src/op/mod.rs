@@ -291,6 +291,8 @@ impl<'a, F: Float> Cotangent<'a, F> {
     /// Lets `f` write the contribution in row-major order. The second argument of `f` is `true` if
     /// it must add to the slice, and `false` if it must overwrite arbitrary values.
     pub fn write(self, f: impl FnOnce(&mut [F], bool)) {
+        #[cfg(wengert_mutants)]
+        let f = |out: &mut [F], add: bool| f(out, add && !crate::mutants::overwrites());
         match self.gathered {
             Memory::New(Some(sum)) => f(sum.as_mut_slice(), true),
             Memory::New(gathered) => {

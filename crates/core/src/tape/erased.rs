@@ -52,7 +52,7 @@ trait AnyOp: Debug + Clone + Send + Sync + 'static {
     }
 }
 
-/// The place where a mutant is made of a derivative.
+/// The place where mutants are made of derivatives.
 impl<F: Float, O: AnyOp> ErasedOp<F> for O {
     fn name(&self) -> String {
         op_name::<O::Op>()
@@ -102,7 +102,8 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
         into: Cotangent<'_, F>,
     ) {
         #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<O::Op, Tensor<F>>(i, crate::mutants::World::Computed, g);
+        let g =
+            &crate::mutants::derivative::<O::Op, Tensor<F>>(i, crate::mutants::World::Computed, g);
         AnyOp::vjp_into(self, i, x, index, y, g, into);
     }
 
@@ -115,7 +116,8 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
         g: &Var<'t, F>,
     ) -> Var<'t, F> {
         #[cfg(wengert_mutants)]
-        let g = &crate::mutants::alter::<O::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, g);
+        let g =
+            &crate::mutants::derivative::<O::Op, Var<'t, F>>(i, crate::mutants::World::Recorded, g);
         AnyOp::vjp(self, i, x, index, y, g)
     }
 
@@ -159,7 +161,7 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
         _: Option<&Indices>,
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError> {
-        entry::of_shape(self.0.forward(fixed(x), out), out)
+        entry::forward(&self.0, fixed(x), out)
     }
     fn instruction<F: Float>(&self, x: &[&Shape], out: Shape) -> Option<Box<dyn Instruction<F>>> {
         self.0.instruction(fixed(x).map(|x: &Shape| *x), out)
@@ -205,7 +207,7 @@ impl<O: ManyOp> AnyOp for Many<O> {
         _: Option<&Indices>,
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError> {
-        entry::of_shape(self.0.forward(x, out), out)
+        entry::forward_many(&self.0, x, out)
     }
     fn vjp<V: Value>(&self, i: usize, x: &[&V], _: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(i, x, y, g)
@@ -237,7 +239,7 @@ impl<O: IndexOp> AnyOp for Indexed<O> {
         index: Option<&Indices>,
         out: Shape,
     ) -> Result<Tensor<F>, ShapeError> {
-        entry::of_shape(self.0.forward(x[0], index.expect(RECORDED), out), out)
+        entry::forward_indexed(&self.0, x[0], index.expect(RECORDED), out)
     }
     fn reads_rows(&self) -> bool {
         self.0.reads_rows()

@@ -26,6 +26,8 @@ mod error;
 mod fits;
 mod keep;
 mod minimize;
+#[cfg(wengert_mutants)]
+mod mutants;
 mod optimizer;
 pub mod range;
 mod recipe;

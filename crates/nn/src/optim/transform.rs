@@ -9,6 +9,8 @@ use wengert_core::{Float, PerPrecision, Shape, Tensor, vectorized};
 
 use super::elements::Elements;
 use super::error::Source;
+#[cfg(wengert_mutants)]
+use super::mutants;
 use super::range::InvalidSetting;
 use super::reflect;
 use super::rule::{LossAt, Rule, Scope, Solver, SolverState, StepContext, TensorRule, UnreadRows};
@@ -315,7 +317,10 @@ impl<F: Float, R: Rule> ErasedRule<F> for R {
         Rule::number(self)
     }
     fn next_number(&self, context: StepContext, number: f64) -> f64 {
-        Rule::next_number(self, context, number)
+        let next = Rule::next_number(self, context, number);
+        #[cfg(wengert_mutants)]
+        let next = mutants::next_number(self, next);
+        next
     }
     fn scope(&self) -> Scope {
         Rule::scope(self)
@@ -324,23 +329,39 @@ impl<F: Float, R: Rule> ErasedRule<F> for R {
         Rule::unread_rows(self)
     }
     fn transform(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]) {
+        #[cfg(wengert_mutants)]
+        let context = mutants::context(self, context);
         vectorized(
             #[inline(always)]
             || self.apply(context, Elements::to_update(update, param, state)),
         );
+        #[cfg(wengert_mutants)]
+        {
+            mutants::scale::<R, F>(R::KIND, "inner", update);
+            mutants::state(self, state);
+        }
     }
     fn finish(&self, context: StepContext, update: &[F], param: &mut [F], state: &mut [F]) {
+        let lr = context.lr;
+        #[cfg(wengert_mutants)]
+        let (context, lr) =
+            (mutants::context(self, context), mutants::number::<R>(R::KIND, "last", lr));
         vectorized(
             #[inline(always)]
-            || self.apply(context, Elements::to_param(update, param, state, context.lr)),
+            || self.apply(context, Elements::to_param(update, param, state, lr)),
         );
+        #[cfg(wengert_mutants)]
+        mutants::state(self, state);
     }
     fn evaluated(&self, param: &[F], slots: &[&[F]]) -> Option<Vec<F>> {
         let mut state = Vec::with_capacity(slots.len());
         let element = |(i, p): (usize, &F)| {
             state.clear();
             state.extend(slots.iter().map(|slot| slot[i]));
-            Rule::evaluated(self, *p, &state)
+            let value = Rule::evaluated(self, *p, &state);
+            #[cfg(wengert_mutants)]
+            let value = value.map(|x| x * F::of(mutants::number::<R>(R::KIND, "evaluated", 1.0)));
+            value
         };
         param.iter().enumerate().map(element).collect()
     }
@@ -387,7 +408,10 @@ impl<F: Float, R: TensorRule> ErasedTensorRule<F> for R {
         param: &Tensor<F>,
         state: &mut [Tensor<F>],
     ) -> Tensor<F> {
-        TensorRule::apply(self, context, update, param, state)
+        let update = TensorRule::apply(self, context, update, param, state);
+        #[cfg(wengert_mutants)]
+        let update = mutants::tensors::<R, F>(R::KIND, update, state);
+        update
     }
 }
 
@@ -410,6 +434,9 @@ impl<F: Float, M: Solver> ErasedSolver<F> for M {
         loss: &mut LossAt<'_, F>,
         state: &mut SolverState<F>,
     ) -> (F, Tensor<F>) {
-        Solver::step(self, context, x, loss, state)
+        let (value, end) = Solver::step(self, context, x, loss, state);
+        #[cfg(wengert_mutants)]
+        let end = mutants::end::<M, F>(M::KIND, x, end);
+        (value, end)
     }
 }

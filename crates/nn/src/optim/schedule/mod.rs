@@ -9,6 +9,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(wengert_mutants)]
+use super::mutants;
 use super::range::{InvalidSetting, at_least_zero};
 use super::reflect;
 
@@ -223,10 +225,16 @@ impl Rate {
     pub fn at_with(&self, step: u64, state: &[f64]) -> f64 {
         match self.warmup {
             Some(Warmup { steps, start_factor }) if step < steps => {
+                #[cfg(wengert_mutants)]
+                let step = mutants::later::<Rate>("warmup", "inside", step);
                 let progress = step as f64 / steps as f64;
                 self.curve.at(0, state) * (start_factor + (1.0 - start_factor) * progress)
             }
-            Some(Warmup { steps, .. }) => self.curve.at(step - steps, state),
+            Some(Warmup { steps, .. }) => {
+                #[cfg(wengert_mutants)]
+                let step = mutants::later::<Rate>("warmup", "behind", step);
+                self.curve.at(step - steps, state)
+            }
             None => self.curve.at(step, state),
         }
     }
@@ -280,6 +288,8 @@ impl Curve {
             Curve::Joined { milestones, pieces } => {
                 let piece = milestones.iter().filter(|milestone| **milestone <= step).count();
                 let start = piece.checked_sub(1).map_or(0, |last| milestones[last]);
+                #[cfg(wengert_mutants)]
+                let step = mutants::later::<Rate>("joined", "step", step);
                 let (piece, part) =
                     parts(pieces).nth(piece).expect("there is one piece more than milestones");
                 piece.at_with(step - start, &state[part])
@@ -344,7 +354,12 @@ trait ErasedSchedule: Debug + Send + Sync {
 
 impl<S: Schedule> ErasedSchedule for S {
     fn at(&self, step: u64, state: &[f64]) -> f64 {
-        self.rate_after(step, state)
+        #[cfg(wengert_mutants)]
+        let step = mutants::later::<S>(S::KIND, "step", step);
+        let rate = self.rate_after(step, state);
+        #[cfg(wengert_mutants)]
+        let rate = mutants::number::<S>(S::KIND, "rate", rate);
+        rate
     }
     fn state(&self) -> Vec<f64> {
         Schedule::state(self)

@@ -40,7 +40,7 @@ FUNCTIONS = {
 DOMAINS = {
     "Sqrt": (0, None), "Rsqrt": (0, None), "Powf": (0, None), "Powi": (0, None), "Ln": (0, None),
     "Log2": (0, None), "Log10": (0, None), "Pow": (0, None), "Ln1p": (-1, None), "Acosh": (1, None),
-    "Asin": (-1, 1), "Acos": (-1, 1), "Atanh": (-1, 1),
+    "Asin": (-1, 1), "Acos": (-1, 1), "Atanh": (-1, 1), "BinaryCrossEntropy": (0, 1),
 }  # fmt: skip
 
 
@@ -56,11 +56,15 @@ class Boundary(Exception):
     """The piece holds where two expressions are equal: the convention at a kink, a tie or a pole."""
 
 
+# Functions whose logarithms and denominators are limited from below; what they give at the limit is a convention.
+LIMITED = {"BinaryCrossEntropy"}
+
+
 class Region:
     """Open intervals of the arguments, and at most one order between two of them."""
 
     def __init__(self, function, names):
-        self.names = names
+        self.names, self.is_limited = names, function["name"] in LIMITED
         self.arguments = [names[name] for name in function["arguments"]]
         self.constants = {names[c]: value for c, value in function["constants"].items()}
         self.bounds = {x: [None, None] for x in self.arguments}
@@ -78,7 +82,7 @@ class Region:
 
     def restrict(self, condition):
         left, sign, right = re.fullmatch(r"(.*) (<|==|>) (.*)", condition).groups()
-        if sign == "==":
+        if sign == "==" or self.is_limited and sign == "<":
             raise Boundary
         above = parse(left, self.names) - parse(right, self.names)
         above = above if sign == ">" else -above
@@ -282,48 +286,108 @@ def operations(rules):
     return tally.report(len(rules))
 
 
-def on_paper(name, settings, t, number, g, p, state):
-    """The update and the state after step t, by the formulas of the papers, which docs/optimizers.md cites."""
+class Time:
+    """Step number t: an integer, or any. What papers compute from t is a symbol then."""
+
+    def __init__(self, settings, number, t=None):
+        self.settings, self.t, self.symbols = settings, t, {}
+        self.number = self.symbol("number") if t is None else sp.Rational(number)
+
+    def symbol(self, name):
+        return self.symbols.setdefault(name, sp.Symbol(name, positive=True))
+
+    def passed(self):
+        """t - 1."""
+        return self.symbol("passed") if self.t is None else sp.Integer(self.t - 1)
+
+    def seen(self, beta):
+        """1 - beta^t."""
+        return self.symbol(f"seen_{beta.q}_{beta.p}") if self.t is None else 1 - beta**self.t
+
+    def momentum(self, later):
+        """The momentum of NAdam at step t + later."""
+        if self.t is None:
+            return self.symbol(f"momentum_{later}")
+        decay = sp.Rational(self.settings["momentum_decay"])
+        beta = sp.Rational(self.settings["betas"][0])
+        return beta * (1 - sp.Rational(96, 100) ** ((self.t + later) * decay) / 2)
+
+    def rectification(self, beta, t):
+        """RAdam's r at step t, or None while its rho is at most 5."""
+        limit = 2 / (1 - beta) - 1
+        rho = limit - 2 * t * beta**t / (1 - beta**t)
+        if rho <= 5:
+            return None
+        if self.t is None:
+            return self.symbol("r")
+        return sp.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
+
+
+def coefficients(name, time, first):
+    """The numbers that the code of a rule computes from t before its loop over elements; `first` is a t of the kind."""
+    betas = [sp.Rational(beta) for beta in time.settings.get("betas", [])]
+    found = [root(1 / time.seen(beta)) for beta in betas for root in (lambda x: x, sp.sqrt)]
+    if name == "nadam":
+        ahead = time.momentum(1)
+        found += [ahead / (1 - time.number * ahead), (1 - time.momentum(0)) / (1 - time.number)]
+    if name == "radam" and time.rectification(betas[1], first) is not None:
+        r = time.rectification(betas[1], first)
+        found.append(sp.sqrt(time.seen(betas[1])) * r / time.seen(betas[0]))
+    if name == "adan":
+        found.append(betas[1] / time.seen(betas[1]))
+    if name == "adagrad":
+        found.append(1 / (1 + time.passed() * sp.Rational(time.settings["lr_decay"])))
+    return found
+
+
+def on_paper(name, settings, time, first, g, p, state):
+    """The update and the state after a step, by the formulas of the papers, which docs/optimizers.md cites."""
     of = {key: sp.Rational(value) for key, value in settings.items() if isinstance(value, float)}
     eps, momentum = of.get("eps"), of.get("momentum")
+    betas = [sp.Rational(beta) for beta in settings.get("betas", [])]
 
     def average(decay, old, new):
         return decay * old + (1 - decay) * new
 
-    if "betas" in settings:
-        beta1, beta2 = (sp.Rational(beta) for beta in settings["betas"])
-        m = average(beta1, state[0], g)
-        m_hat = m / (1 - beta1**t)
+    if betas and name not in ("lion", "adan"):
+        m = average(betas[0], state[0], g)
+        m_hat = m / time.seen(betas[0])
         if name in ("adam", "nadam", "radam"):
-            v = average(beta2, state[1], g**2)
-            v_hat = v / (1 - beta2**t)
+            v = average(betas[1], state[1], g**2)
+            v_hat = v / time.seen(betas[1])
     if name == "adam":
         if not settings["amsgrad"]:
             return [m_hat / (sp.sqrt(v_hat) + eps), m, v]
         largest = sp.Max(state[2], v)
-        return [m_hat / (sp.sqrt(largest / (1 - beta2**t)) + eps), m, v, largest]
+        return [m_hat / (sp.sqrt(largest / time.seen(betas[1])) + eps), m, v, largest]
     if name == "adamax":
-        u = sp.Max(beta2 * state[1], sp.Abs(g) + eps)
+        u = sp.Max(betas[1] * state[1], sp.Abs(g) + eps)
         return [m_hat / u, m, u]
     if name == "nadam":
-        now, ahead = (beta1 * (1 - sp.Rational(96, 100) ** (k * of["momentum_decay"]) / 2) for k in (t, t + 1))
-        mixed = ahead * m / (1 - number * ahead) + (1 - now) * g / (1 - number)
+        now, ahead = time.momentum(0), time.momentum(1)
+        mixed = ahead * m / (1 - time.number * ahead) + (1 - now) * g / (1 - time.number)
         return [mixed / (sp.sqrt(v_hat) + eps), m, v]
     if name == "radam":
-        limit = 2 / (1 - beta2) - 1
-        rho = limit - 2 * t * beta2**t / (1 - beta2**t)
-        if rho <= 5:
+        r = time.rectification(betas[1], first)
+        if r is None:
             return [m_hat, m, v]
-        r = sp.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
-        return [m_hat * r * sp.sqrt(1 - beta2**t) / (sp.sqrt(v) + eps), m, v]
+        return [m_hat * r * sp.sqrt(time.seen(betas[1])) / (sp.sqrt(v) + eps), m, v]
+    if name == "adan":
+        d = 0 if first == 1 else g - state[3]
+        m, v = average(betas[0], state[0], g), average(betas[1], state[1], d)
+        n = average(betas[2], state[2], (g + betas[1] * d) ** 2)
+        mixed = m / time.seen(betas[0]) + betas[1] * v / time.seen(betas[1])
+        w = mixed / (sp.sqrt(n / time.seen(betas[2])) + eps) + of["weight_decay"] * p
+        # The rate is 1.
+        return [w if settings["no_prox"] else w / (1 + of["weight_decay"]), m, v, n, g]
     if name == "sgd":
         if not momentum:
             return [g]
-        v = momentum * state[0] + g * (1 if t == 1 else 1 - of["dampening"])
+        v = momentum * state[0] + g * (1 if first == 1 else 1 - of["dampening"])
         return [g + momentum * v if settings["nesterov"] else v, v]
     if name == "adagrad":
         s = state[0] + g**2
-        return [g / (sp.sqrt(s) + eps) / (1 + (t - 1) * of["lr_decay"]), s]
+        return [g / (sp.sqrt(s) + eps) / (1 + time.passed() * of["lr_decay"]), s]
     if name == "rmsprop":
         v = average(of["alpha"], state[0], g**2)
         m = [average(of["alpha"], state[1], g)] if settings["centered"] else []
@@ -338,79 +402,83 @@ def on_paper(name, settings, t, number, g, p, state):
         u = g * sp.sqrt(state[1] + eps) / sp.sqrt(v + eps)
         return [u, v, average(of["rho"], state[1], u**2)]
     if name == "lion":
-        return [sp.sign(average(beta1, state[0], g)), average(beta2, state[0], g)]
+        return [sp.sign(average(betas[0], state[0], g)), average(betas[1], state[0], g)]
     if name == "weight_decay":
         return [g + of["weight_decay"] * p]
     raise KeyError(name)
 
 
-def exact(text, constants):
-    """A formula in which a number of all digits is the exact constant that it was rounded from."""
+def with_names(pieces, numbers):
+    """Pieces in which the numbers of all digits that are coefficients, to the last digit, have their names c0, c1, .."""
 
-    def constant(match):
-        near = [c for c in constants if abs(sp.N(c, 30) / sp.Float(match[0], 30) - 1) < sp.Float("1e-15")]
-        return f"({near[0]})" if near else match[0]
+    def name(match):
+        near = [i for i, c in enumerate(numbers) if abs(c / sp.Float(match[0], 30) - 1) < sp.Float("1e-15")]
+        return f"c{near[0]}" if near else match[0]
 
-    return re.sub(r"\d+\.\d{14,}", constant, text)
+    return json.loads(re.sub(r"\d+\.\d{14,}", name, json.dumps(pieces)))
 
 
-def step(rule):
-    """For each piece and number: that on paper less that of the code, and the gradient. Boundaries are None."""
+def kinds_of_steps(rule):
+    """The steps that have the same formula but for their coefficients: its pieces, and the numbers of the steps."""
+    kinds = {}
+    for step in rule["steps"]:
+        time = Time(rule["settings"], rule["number"], step["count"])
+        numbers = [sp.N(c, 30) for c in coefficients(rule["name"], time, step["count"])]
+        pieces = with_names(step["pieces"], numbers)
+        kinds.setdefault(json.dumps(pieces), []).append(step["count"])
+    return [(json.loads(pieces), counts) for pieces, counts in kinds.items()]
+
+
+# Averages of squares and of magnitudes, which are not negative; those of gradients may be.
+NOT_NEGATIVE = {
+    "adam": "s1 s2", "adamax": "s1", "nadam": "s1", "radam": "s1", "adan": "s2", "adagrad": "s0", "rmsprop": "s0",
+    "adadelta": "s0 s1",
+}  # fmt: skip
+
+
+def step(rule, pieces, counts):
+    """For each piece and number: that on paper less that of the code, and the gradient. Boundaries are None.
+
+    The state, the gradient and, if several steps have this formula, their number are symbols: the map of each step is
+    that of the paper, and so are all steps one after another.
+    """
+    squares = NOT_NEGATIVE.get(rule["name"], "").split()
     names = {name: sp.Symbol(name, real=True) for name in ["g", "p"]}
-    # Averages of squares and of magnitudes are not negative; that of the gradient may be.
-    squares = {"adam": "s1 s2", "adamax": "s1", "nadam": "s1", "radam": "s1", "adagrad": "s0", "rmsprop": "s0",
-               "adadelta": "s0 s1"}.get(rule["name"], "").split()  # fmt: skip
     names |= {s: sp.Symbol(s, positive=True) if s in squares else sp.Symbol(s, real=True) for s in rule["state"]}
     state = [names[s] for s in rule["state"]]
-    g, t = names["g"], rule["count"]
-    paper = on_paper(rule["name"], rule["settings"], t, sp.Rational(rule["number"]), g, names["p"], state)
-    betas = [sp.Rational(beta) for beta in rule["settings"].get("betas", [])]
-    constants = [(1 / (1 - beta**t)) ** power for beta in betas for power in (1, sp.Rational(1, 2))]
-    constants += COEFFICIENTS.get(rule["name"], lambda *_: [])(rule, betas, t)
+    time = Time(rule["settings"], rule["number"], counts[0] if len(counts) == 1 else None)
+    paper = on_paper(rule["name"], rule["settings"], time, counts[0], names["g"], names["p"], state)
+    constants = {f"c{i}": c for i, c in enumerate(coefficients(rule["name"], time, counts[0]))}
+    symbols = [*names.values(), *time.symbols.values()]
     rng = random.Random(0)
 
     def draw(symbol):
         return sp.Rational(rng.randint(1 if symbol.is_positive else -3000, 3000), 1000)
 
-    for piece in rule["pieces"]:
-        above = positive_inside(piece, names)
+    for piece in pieces:
+        above = positive_inside(piece, names | constants)
         if above is None:
             yield None
             continue
-        drawn = ({symbol: draw(symbol) for symbol in names.values()} for _ in range(2000))
+        drawn = ({symbol: draw(symbol) for symbol in symbols} for _ in range(2000))
         inside = (point for point in drawn if all(each.subs(point) > 0 for each in above))
         points = list(itertools.islice(inside, 1))
         if not points:
             continue
-        for expected, text in zip(paper, piece["after"]):
+        for expected, text in zip(paper, piece["after"], strict=True):
             # The arms of maxima and magnitudes that hold in this piece.
             expected = expected.replace(sp.Max, lambda *arms: max(arms, key=lambda arm: arm.subs(points[0])))
             expected = expected.replace(sp.sign, lambda x: sp.sign(x.subs(points[0])))
-            yield expected - parse(exact(text, constants), names), g, points, {}
-
-
-def nadam_coefficients(rule, betas, t):
-    number, decay = sp.Rational(rule["number"]), sp.Rational(rule["settings"]["momentum_decay"])
-    now, ahead = (betas[0] * (1 - sp.Rational(96, 100) ** (k * decay) / 2) for k in (t, t + 1))
-    return [ahead / (1 - number * ahead), (1 - now) / (1 - number)]
-
-
-def radam_coefficients(rule, betas, t):
-    limit = 2 / (1 - betas[1]) - 1
-    rho = limit - 2 * t * betas[1] ** t / (1 - betas[1] ** t)
-    r = sp.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
-    return [sp.sqrt(1 - betas[1] ** t) * r / (1 - betas[0] ** t)] if rho > 5 else []
-
-
-# Numbers that a rule computes before its loop over elements.
-COEFFICIENTS = {"nadam": nadam_coefficients, "radam": radam_coefficients}
+            yield expected - parse(text, names | constants), names["g"], points, {}
 
 
 def steps(rules):
     tally = Tally("optimizer steps")
-    for rule in rules:
-        tally.add(f"{rule['name']} {rule['settings']} at {rule['count']}", list(step(rule)))
-    return tally.report(len(rules))
+    kinds = [(rule, pieces, counts) for rule in rules for pieces, counts in kinds_of_steps(rule)]
+    for rule, pieces, counts in kinds:
+        tally.add(f"{rule['name']} {rule['settings']} at {counts}", list(step(rule, pieces, counts)))
+    print(f"  each for any state and gradient; {sum(len(counts) > 1 for *_, counts in kinds)} for any number of the step")
+    return tally.report(len(kinds))
 
 
 if __name__ == "__main__":

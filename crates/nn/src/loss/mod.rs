@@ -24,6 +24,8 @@ mod regression;
 
 pub use classification::{CrossEntropy, MultiMargin, Nll, Target, Targets};
 pub use margin::{CosineEmbedding, HingeEmbedding, MarginRanking, TripletMargin};
+#[doc(hidden)]
+pub use probability::visit_losses;
 pub use probability::{Bce, BceWithLogits, KlDiv};
 pub use reduction::Reduction;
 pub use regression::{GaussianNll, Huber, PoissonNll, SmoothL1};

@@ -1,6 +1,6 @@
 //! Losses of predicted probabilities.
 
-use wengert_core::ops::BinaryOp;
+use wengert_core::ops::{BinaryOp, Visitor};
 use wengert_core::{BinaryOps, Elementwise, Float, Operand, Tensor, UnaryOps, Var};
 
 use super::reduction::{TINY, settings, target_for};
@@ -68,6 +68,13 @@ impl BinaryOp for LogitCrossEntropy {
     fn derivative<M: UnaryOps>(&self, i: usize, x: &M, t: &M) -> M {
         if i == 0 { (-t.clone() + 1.0) * x.sigmoid() - x.neg().sigmoid() * t } else { x.neg() }
     }
+}
+
+/// Passes the functions above to `visitor`; all other losses are made of operations of the core.
+#[doc(hidden)]
+pub fn visit_losses(visitor: &mut impl Visitor) {
+    visitor.binary(BinaryCrossEntropy, [(0.0, 1.0); 2], false);
+    visitor.binary(LogitCrossEntropy, [(-4.0, 4.0), (0.0, 1.0)], false);
 }
 
 #[track_caller]

@@ -3,12 +3,14 @@
 //! Run: `cargo run -p wengert-bench --bin rules`. A rule is a list of pieces: the decisions of its code, and then the
 //! formulas of the value and of the derivatives or cotangents. Derivatives of functions contain the value as `y`.
 
+mod pool;
 mod steps;
 mod tensors;
 
 use serde_json::{Value as Json, json};
 use tensors::{Formulas, Rule, Symbols, rules_of};
 use wengert::core::symbol::{Symbol, constants, pieces, with_constants};
+use wengert::nn::loss::visit_losses;
 use wengert::ops::{self, ConvOptions, Normalize, Pooling, Scalar};
 use wengert::{
     BinaryOp, BinaryOps, IndexOps, MatmulOps, MovementOps, ReduceOps, UnaryOp, Value, WindowOps,
@@ -108,6 +110,9 @@ fn operations() {
     x(&[1, 1, 2, 3]).conv2d(x(&[1, 1, 2, 2]), ConvOptions::new());
     x(&[1, 1, 3]).conv1d_with_bias(x(&[1, 1, 2]), x(&[1]), ConvOptions::new());
     x(&[1, 1, 5]).avg_pool1d(Pooling::new(3).stride(2).padding(1));
+    x(&[1, 1, 4]).max_pool1d(Pooling::new(2).stride(1));
+    x(&[1, 1, 4]).max_pool1d(Pooling::new(3).stride(2).padding(1));
+    x(&[1, 1, 2, 2]).max_pool2d([2, 1]);
 }
 
 /// The rule of an operation as JSON.
@@ -128,6 +133,7 @@ fn main() {
     let mut functions = Functions::default();
     ops::visit_unary(&mut functions);
     ops::visit_binary(&mut functions);
+    visit_losses(&mut functions);
     let operations = rules_of(operations).iter().map(operation).collect::<Vec<_>>();
     let all =
         json!({ "functions": functions.0, "operations": operations, "steps": steps::steps() });

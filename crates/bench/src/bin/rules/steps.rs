@@ -3,33 +3,42 @@
 use serde_json::{Value as Json, json};
 use wengert::core::symbol::{Symbol, pieces};
 use wengert::optim::{
-    Adadelta, Adagrad, Adam, Adamax, Elements, Lion, NAdam, RAdam, RmsProp, Rule, Sgd, StepContext,
-    WeightDecay,
+    Adadelta, Adagrad, Adam, Adamax, Adan, Elements, Lion, NAdam, RAdam, RmsProp, Rule, Sgd,
+    StepContext, WeightDecay,
 };
 
-/// Step `count` of a rule: from the gradient `g`, the parameter `p` and the state `s0`, `s1`, ..
-fn step<R: Rule>(rule: &R, count: u64) -> Json {
-    let mut context = StepContext::new(count - 1, 1.0);
-    (context.count, context.number) = (count, 0.25);
-    let [g, p] = ["g", "p"].map(Symbol::named);
+/// The numbers of the steps that are printed.
+const COUNTS: std::ops::RangeInclusive<u64> = 1..=50;
+
+/// The number that the state of some rules holds once per parameter.
+const NUMBER: f64 = 0.25;
+
+/// The steps of a rule: from the gradient `g`, the parameter `p` and any state `s0`, `s1`, ..
+fn steps_of<R: Rule>(rule: &R) -> Json {
     let state = (0..rule.state().len()).map(|i| Symbol::named(&format!("s{i}")));
     let state = state.collect::<Vec<_>>();
+    json!({
+        "name": R::KIND,
+        "settings": rule,
+        "number": NUMBER,
+        "state": super::texts(&state),
+        "steps": COUNTS.map(|count| step(rule, count, &state)).collect::<Vec<_>>(),
+    })
+}
+
+fn step<R: Rule>(rule: &R, count: u64, state: &[Symbol]) -> Json {
+    let mut context = StepContext::new(count - 1, 1.0);
+    (context.count, context.number) = (count, NUMBER);
+    let [g, p] = ["g", "p"].map(Symbol::named);
     let pieces = pieces(|| {
-        let (mut update, mut state) = ([g], state.clone());
+        let (mut update, mut state) = ([g], state.to_vec());
         rule.apply(context, Elements::to_update(&mut update, &[p], &mut state));
         [&update[..], &state].concat()
     });
     let pieces = pieces
         .iter()
         .map(|(path, after)| json!({ "when": super::texts(path), "after": super::texts(after) }));
-    json!({
-        "name": R::KIND,
-        "settings": rule,
-        "count": count,
-        "number": context.number,
-        "state": super::texts(&state),
-        "pieces": pieces.collect::<Vec<_>>(),
-    })
+    json!({ "count": count, "pieces": pieces.collect::<Vec<_>>() })
 }
 
 /// Steps of all rules that act on each element, in all forms.
@@ -40,25 +49,24 @@ pub(crate) fn steps() -> Vec<Json> {
     let centered = RmsProp { centered: true, ..rmsprop };
     let adam = Adam { betas, eps, amsgrad: false };
     vec![
-        step(&Sgd::default(), 1),
-        step(&Sgd { dampening: 0.25, ..sgd }, 1),
-        step(&Sgd { dampening: 0.25, ..sgd }, 2),
-        step(&Sgd { nesterov: true, ..sgd }, 2),
-        step(&adam, 1),
-        step(&adam, 3),
-        step(&Adam { amsgrad: true, ..adam }, 3),
-        step(&Adamax { betas, eps }, 3),
-        step(&NAdam { betas, eps, momentum_decay: 0.5 }, 3),
-        step(&RAdam { betas, eps }, 3),
-        step(&RAdam { betas, eps }, 9),
-        step(&Adagrad { lr_decay: 0.5, initial_accumulator_value: 0.0, eps }, 3),
-        step(&rmsprop, 1),
-        step(&RmsProp { momentum: 0.5, ..rmsprop }, 1),
-        step(&RmsProp { eps_inside_sqrt: true, ..rmsprop }, 1),
-        step(&centered, 1),
-        step(&RmsProp { momentum: 0.5, ..centered }, 1),
-        step(&Adadelta { rho: 0.75, eps }, 1),
-        step(&Lion { betas }, 1),
-        step(&WeightDecay { weight_decay: 0.125 }, 1),
+        steps_of(&Sgd::default()),
+        steps_of(&Sgd { dampening: 0.25, ..sgd }),
+        steps_of(&Sgd { nesterov: true, ..sgd }),
+        steps_of(&adam),
+        steps_of(&Adam { amsgrad: true, ..adam }),
+        steps_of(&Adamax { betas, eps }),
+        steps_of(&NAdam { betas, eps, momentum_decay: 0.5 }),
+        steps_of(&RAdam { betas, eps }),
+        steps_of(&Adan { betas: [0.75, 0.625, 0.875], eps, weight_decay: 0.25, no_prox: false }),
+        steps_of(&Adan { betas: [0.75, 0.625, 0.875], eps, weight_decay: 0.25, no_prox: true }),
+        steps_of(&Adagrad { lr_decay: 0.5, initial_accumulator_value: 0.0, eps }),
+        steps_of(&rmsprop),
+        steps_of(&RmsProp { momentum: 0.5, ..rmsprop }),
+        steps_of(&RmsProp { eps_inside_sqrt: true, ..rmsprop }),
+        steps_of(&centered),
+        steps_of(&RmsProp { momentum: 0.5, ..centered }),
+        steps_of(&Adadelta { rho: 0.75, eps }),
+        steps_of(&Lion { betas }),
+        steps_of(&WeightDecay { weight_decay: 0.125 }),
     ]
 }

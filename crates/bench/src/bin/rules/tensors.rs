@@ -17,6 +17,8 @@ use wengert::ops::{
 };
 use wengert::{BinaryOp, Float, Op, Shape, UnaryOp, Value};
 
+use super::pool;
+
 /// A tensor of symbols.
 #[derive(Clone)]
 pub(crate) struct Symbols {
@@ -262,7 +264,7 @@ fn definition<F: Float>(op: &dyn Any, x: &[(Shape, &[F])], out: Shape) -> Option
             (x - mean) / (variance + F::of(normalize.eps)).sqrt()
         }));
     }
-    None
+    pool::definition(op, x, out)
 }
 
 /// The value of an operation.

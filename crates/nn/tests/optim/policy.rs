@@ -267,6 +267,12 @@ fn each_tensor_is_clipped_by_its_own_norm() {
     optimizer(text).step(&mut param, &grads);
     let scale = 1.0 / (5.0 + 1e-6);
     assert_eq!(param.value().as_slice(), [1.0 + 3.0 * scale, 1.0 + 4.0 * scale]);
+    // As the last transform, the rule updates the parameter itself.
+    let text = "lr = 1\n[[chain]]\nkind = 'sgd'\n[[chain]]\nkind = 'clip_tensor_norm'";
+    let mut param = Param::new(Tensor::from([1.0, 1.0]));
+    let grads = gradient(&param, &[3.0, 4.0]);
+    optimizer(text).step(&mut param, &grads);
+    assert_eq!(param.value().as_slice(), [1.0 - 3.0 * scale, 1.0 - 4.0 * scale]);
 }
 
 #[test]

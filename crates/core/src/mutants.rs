@@ -7,10 +7,11 @@ use std::any::type_name;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::{Mutex, OnceLock};
 
-use crate::op::{Value, op_name};
+use crate::op::{Gathered, Instruction, Value, op_name};
 use crate::ops::UnaryOps;
 use crate::{Float, Tensor};
 
@@ -62,34 +63,59 @@ pub(crate) fn overwrites() -> bool {
 
 /// The value of an operation.
 pub(crate) fn value<O, F: Float>(_: &O, mut y: Tensor<F>) -> Tensor<F> {
-    alter_element::<O, F>(&format!("{}/value", op_name::<O>()), &mut y);
+    if let Some(element) = element::<O>("value", y.shape().numel()) {
+        y.as_mut_slice()[element] += F::of(0.001);
+    }
     y
 }
 
-/// The value of an operation that was computed again in its memory: wrong as it is the first time, or only here.
-pub(crate) fn value_in_place<O, F: Float>(_: &O, y: &mut Tensor<F>) {
-    alter_element::<O, F>(&format!("{}/value", op_name::<O>()), y);
-    alter_element::<O, F>(&format!("{}/again", op_name::<O>()), y);
-}
-
-/// Alters the first, the middle or the last element. The last one is in the tail of a loop over vector registers.
+/// The element of a value that is altered: the first, the middle or the last. The last one is in the tail of a loop over
+/// vector registers.
 ///
 /// The error is a constant, so that no derivative shows it: a test of the values must.
-fn alter_element<O, F: Float>(place: &str, y: &mut Tensor<F>) {
-    let len = y.shape().numel();
+fn element<O>(way: &str, len: usize) -> Option<usize> {
     let alterations = match len {
-        0 => return,
+        0 => return None,
         1 => &["first"][..],
         2 => &["first", "last"],
         _ => &["first", "last", "middle"],
     };
-    let element = match at::<O>(place, alterations) {
-        None => return,
-        Some("first") => 0,
-        Some("middle") => len / 2,
-        Some(_) => len - 1,
-    };
-    y.as_mut_slice()[element] += F::of(0.001);
+    Some(match at::<O>(&format!("{}/{way}", op_name::<O>()), alterations)? {
+        "first" => 0,
+        "middle" => len / 2,
+        _ => len - 1,
+    })
+}
+
+/// The instruction of operation `O`, whose value or derivative is wrong where a program replays it: as it is on a tape,
+/// so that a comparison of both shows nothing, or only here.
+pub(crate) struct Replayed<O, F: Float>(Box<dyn Instruction<F>>, PhantomData<fn() -> O>);
+
+impl<O, F: Float> Replayed<O, F> {
+    pub(crate) fn new(instruction: Box<dyn Instruction<F>>) -> Self {
+        Self(instruction, PhantomData)
+    }
+}
+
+impl<O, F: Float> Instruction<F> for Replayed<O, F> {
+    fn forward(&self, x: &[&[F]], y: &mut [F]) {
+        self.0.forward(x, y);
+        for way in ["value", "again"] {
+            if let Some(element) = element::<O>(way, y.len()) {
+                y[element] += F::of(0.001);
+            }
+        }
+    }
+
+    fn vjp(&self, i: usize, x: &[&[F]], y: &[F], g: &[F], into: Gathered<'_, F>) {
+        let altered = ["computed", "replayed"].iter().find_map(|world| {
+            at::<O>(&format!("{}/{i}/{world}", op_name::<O>()), &["1.001", "-1"])
+        });
+        let Some(factor) = altered else { return self.0.vjp(i, x, y, g, into) };
+        let factor = F::of(factor.parse().expect("a factor"));
+        let g = g.iter().map(|g| *g * factor).collect::<Vec<_>>();
+        self.0.vjp(i, x, y, &g, into);
+    }
 }
 
 /// The flags of a matrix product: both transpositions, and whether it is added. They are altered for each combination

@@ -80,8 +80,12 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
     }
 
     fn instruction(&self, x: &[&Shape], out: Shape) -> Option<Box<dyn Instruction<F>>> {
-        // A mutant is made in `vjp_into`.
-        if cfg!(wengert_mutants) { None } else { AnyOp::instruction(self, x, out) }
+        let instruction = AnyOp::instruction(self, x, out);
+        #[cfg(wengert_mutants)]
+        let instruction = instruction.map(|it| {
+            Box::new(crate::mutants::Replayed::<O::Op, F>::new(it)) as Box<dyn Instruction<F>>
+        });
+        instruction
     }
 
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {

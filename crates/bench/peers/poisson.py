@@ -117,6 +117,7 @@ def jax_step(threads):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library", choices=["torch", "jax"])
+    parser.add_argument("--workload", choices=["W11"], default="W11")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--losses", type=int, default=0)

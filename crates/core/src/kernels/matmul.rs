@@ -97,21 +97,14 @@ fn matrix<F>(data: &[F], rows: usize, columns: usize, transposed: bool) -> Matri
 
 /// The plain triple loop, for products of a handful of numbers.
 fn tiny<F: Float>(n: usize, k: usize, a: Matrix<F>, b: Matrix<F>, c: &mut [F], accumulate: bool) {
-    // Offsets that are added up: with few numbers, multiplying them takes longer than the products.
-    let mut row = 0;
-    for c in c.chunks_exact_mut(n) {
-        let mut column = 0;
-        for c in c {
-            let (mut sum, mut i, mut j) = (F::ZERO, row, column);
-            for _ in 0..k {
-                sum += a.data[i] * b.data[j];
-                i += a.column;
-                j += b.row;
+    for (i, c) in c.chunks_exact_mut(n).enumerate() {
+        for (j, c) in c.iter_mut().enumerate() {
+            let mut sum = F::ZERO;
+            for p in 0..k {
+                sum += a.data[i * a.row + p * a.column] * b.data[p * b.row + j * b.column];
             }
             *c = if accumulate { *c + sum } else { sum };
-            column += b.column;
         }
-        row += a.row;
     }
 }
 

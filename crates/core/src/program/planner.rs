@@ -126,11 +126,13 @@ impl<'a, F: Float> Planner<'a, F> {
             self.inputs(id).iter().for_each(|&input| on_tensors[input as usize] = true);
         }
         let mut any = false;
-        for id in 0..self.shapes.len() {
+        // To and fro, so that a chain of any length takes one call.
+        for id in (0..self.shapes.len()).chain((0..self.shapes.len()).rev()) {
             let is_copied = |id: usize| on_tensors[id] && self.shapes[id].numel() > COPIED;
             let inputs = self.inputs(id).iter().map(|&input| input as usize);
-            if self.instructions[id].is_some() && inputs.chain([id]).any(is_copied) {
+            if self.instructions[id].is_some() && inputs.clone().chain([id]).any(is_copied) {
                 self.instructions[id] = None;
+                inputs.chain([id]).for_each(|id| on_tensors[id] = true);
                 any = true;
             }
         }

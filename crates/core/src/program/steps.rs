@@ -23,7 +23,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(super) fn new(start: usize, len: usize) -> Self {
-        Self { start: start as u32, len: len as u32 }
+        let [start, len] = [start, len]
+            .map(|number| u32::try_from(number).expect("fewer than 2^32 elements in small values"));
+        Self { start, len }
     }
 
     pub(super) fn range(self) -> Range<usize> {

@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::math;
+use crate::math::{self, activations, double};
 
 /// A job with an entry point for each precision, so that its code is compiled once, in the crate that
 /// defines the job.
@@ -140,6 +140,14 @@ pub trait Float:
     fn atanh(self) -> Self;
     /// `1 / (1 + exp(-self))`; finite for every finite input.
     fn sigmoid(self) -> Self;
+    /// `self * sigmoid(self)`, also where the sigmoid alone is subnormal or 0.
+    fn silu(self) -> Self;
+    /// `self * tanh(ln(1 + exp(self)))`.
+    fn mish(self) -> Self;
+    /// `self * Phi(self)` with the standard normal distribution function `Phi`; accurate where it is small.
+    fn gelu(self) -> Self;
+    /// `self / 2 * (1 + tanh(sqrt(2 / pi) * (self + 0.044715 * self^3)))`; accurate where it is small.
+    fn gelu_tanh(self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
     /// `1 - erf(self)`, accurate where it is small.
@@ -238,6 +246,10 @@ float!(f32, "f32", math::powi, {
     cos => f32::cos,
     tanh => math::tanh,
     sigmoid => math::sigmoid,
+    silu => activations::silu,
+    mish => activations::mish,
+    gelu => activations::gelu,
+    gelu_tanh => activations::gelu_tanh,
     erf => math::erf,
     log2 => f32::log2,
     log10 => f32::log10,
@@ -267,7 +279,11 @@ float!(f64, "f64", f64::powi, {
     sin => f64::sin,
     cos => f64::cos,
     tanh => f64::tanh,
-    sigmoid => sigmoid,
+    sigmoid => double::sigmoid,
+    silu => double::silu,
+    mish => double::mish,
+    gelu => double::gelu,
+    gelu_tanh => double::gelu_tanh,
     erf => libm::erf,
     log2 => f64::log2,
     log10 => f64::log10,
@@ -281,22 +297,8 @@ float!(f64, "f64", f64::powi, {
     ceil => f64::ceil,
     round_ties_even => f64::round_ties_even,
     asinh => libm::asinh,
-    acosh => acosh,
+    acosh => double::acosh,
     atanh => libm::atanh,
     erfc => libm::erfc,
     next_down => f64::next_down
 });
-
-/// `1 / (1 + exp(-x))`, accurate down to the subnormals.
-#[inline(always)]
-fn sigmoid(x: f64) -> f64 {
-    let small = (-x.abs()).exp();
-    let top = if x < 0.0 { small } else { 1.0 };
-    top / (1.0 + small)
-}
-
-/// Inverse hyperbolic cosine: NaN below 1, also far below, where `libm` has numbers.
-#[inline(always)]
-fn acosh(x: f64) -> f64 {
-    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
-}

@@ -9,6 +9,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, LOG10_E};
 use super::elementwise::{BinaryOp, Elementwise, UnaryOp, Where};
 use super::operand::Operand;
 use crate::Float;
+use crate::math::double::{GELU_CUBIC, GELU_LINEAR};
 use crate::op::Value;
 
 /// Receives the rows of the tables, for tests that run over all functions.
@@ -252,11 +253,6 @@ fn over_square<M: Elementwise>(a: &M, b: &M) -> M {
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 
-/// The tanh form of gelu is `x sigmoid(x (LINEAR + CUBIC x^2))`, because `1 + tanh(u)` is `2 sigmoid(2 u)`; the
-/// sigmoid keeps its digits where it is small.
-const LINEAR: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
-const CUBIC: f64 = 0.044_715 * LINEAR;
-
 unary_functions! {
     /// `-x`.
     Neg neg() |x| -x => |x, _| x.filled(-1.0), (-4.0, 4.0), [];
@@ -351,7 +347,8 @@ unary_functions! {
     /// `ln(sigmoid(x)) = -ln(1 + exp(-x))`; finite for every finite `x`
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSigmoid.html>).
     LogSigmoid log_sigmoid()
-        |x| { let negative = if x >= F::ZERO { F::ZERO } else { x }; negative - (-x.abs()).exp().ln_1p() }
+        // Minus zero is the sign of a result that underflows.
+        |x| { let negative = if x >= F::ZERO { -F::ZERO } else { x }; negative - (-x.abs()).exp().ln_1p() }
         => |x, _| x.neg().sigmoid(), (-4.0, 4.0), [];
     /// `ln(1 + exp(x))`, without overflow.
     Softplus softplus() |x| { let positive = if x <= F::ZERO { F::ZERO } else { x }; positive + (-x.abs()).exp().ln_1p() }
@@ -386,25 +383,25 @@ unary_functions! {
             above(x, 0.0).select(&right, &left)
         }, (-4.0, 4.0), [0.0];
     /// `x * Phi(x)` with the standard normal distribution function `Phi` (<https://arxiv.org/abs/1606.08415>).
-    Gelu gelu() |x| x * F::of(0.5) * (x * F::of(-FRAC_1_SQRT_2)).erfc()
+    Gelu gelu() |x| x.gelu()
         => |x, _| {
             let density = (x.square() * -0.5).exp() * (FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * 0.5);
             x.mul_scalar(-FRAC_1_SQRT_2).erfc() * 0.5 + density * x
         }, (-3.0, 3.0), [];
     /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`, the `gelu` of PyTorch with `approximate='tanh'`
     /// (<https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html>).
-    GeluTanh gelu_tanh() |x| x * (x * (x * x * F::of(CUBIC) + F::of(LINEAR))).sigmoid()
+    GeluTanh gelu_tanh() |x| x.gelu_tanh()
         => |x, _| {
             let square = x.square();
-            let s = ((square.mul_scalar(CUBIC) + LINEAR) * x).sigmoid();
+            let s = ((square.mul_scalar(GELU_CUBIC) + GELU_LINEAR) * x).sigmoid();
             // Where the sigmoid is saturated, the second factor may overflow.
             let slope = (-s.clone() + 1.0) * &s;
-            s + slope.mul_no_nan(&((square * (3.0 * CUBIC) + LINEAR) * x))
+            s + slope.mul_no_nan(&((square * (3.0 * GELU_CUBIC) + GELU_LINEAR) * x))
         }, (-3.0, 3.0), [];
     /// `x * sigmoid(x)`, also called swish (<https://arxiv.org/abs/1606.08415>).
-    Silu silu() |x| x * x.sigmoid() => |x, y| { let s = x.sigmoid(); (-s.clone() + 1.0) * y + s }, (-4.0, 4.0), [];
+    Silu silu() |x| x.silu() => |x, y| { let s = x.sigmoid(); (-s.clone() + 1.0) * y + s }, (-4.0, 4.0), [];
     /// `x tanh(softplus(x))` (<https://arxiv.org/abs/1908.08681>).
-    Mish mish() |x| x * Softplus.value(x).tanh()
+    Mish mish() |x| x.mish()
         => |x, _| {
             let t = x.softplus().tanh();
             (-t.square() + 1.0) * x.sigmoid() * x + t

@@ -1,9 +1,10 @@
 //! Arithmetic on symbols: how a formula is written.
 
-use std::f64::consts::{LN_2, LN_10, SQRT_2};
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, SQRT_2};
 
 use super::{Binding, RUN, Symbol};
 use crate::float::{Float, PerPrecision, sealed::Sealed};
+use crate::math::double::{GELU_CUBIC, GELU_LINEAR};
 
 impl Symbol {
     fn call(function: &str, arguments: &[Self]) -> Self {
@@ -135,6 +136,20 @@ impl Float for Symbol {
         erfc next_down floor ceil
     }
 
+    fn silu(self) -> Self {
+        self * self.sigmoid()
+    }
+    fn mish(self) -> Self {
+        let positive = if self <= Self::ZERO { Self::ZERO } else { self };
+        self * (positive + (-self.abs()).exp().ln_1p()).tanh()
+    }
+    fn gelu(self) -> Self {
+        self * Self::of(0.5) * (self * Self::of(-FRAC_1_SQRT_2)).erfc()
+    }
+    fn gelu_tanh(self) -> Self {
+        let factor = self * self * Self::of(GELU_CUBIC) + Self::of(GELU_LINEAR);
+        self * (self * factor).sigmoid()
+    }
     fn round_ties_even(self) -> Self {
         Self::call("round", &[self])
     }

@@ -333,6 +333,8 @@ def coefficients(name, time, first):
     if name == "radam" and time.rectification(betas[1], first) is not None:
         r = time.rectification(betas[1], first)
         found.append(sp.sqrt(time.seen(betas[1])) * r / time.seen(betas[0]))
+    if name == "lazy_adam":
+        found.append(sp.sqrt(time.seen(betas[1])) / time.seen(betas[0]))
     if name == "adan":
         found.append(betas[1] / time.seen(betas[1]))
     if name == "adagrad":
@@ -352,7 +354,7 @@ def on_paper(name, settings, time, first, g, p, state):
     if betas and name not in ("lion", "adan"):
         m = average(betas[0], state[0], g)
         m_hat = m / time.seen(betas[0])
-        if name in ("adam", "nadam", "radam"):
+        if name in ("adam", "lazy_adam", "nadam", "radam"):
             v = average(betas[1], state[1], g**2)
             v_hat = v / time.seen(betas[1])
     if name == "adam":
@@ -360,6 +362,8 @@ def on_paper(name, settings, time, first, g, p, state):
             return [m_hat / (sp.sqrt(v_hat) + eps), m, v]
         largest = sp.Max(state[2], v)
         return [m_hat / (sp.sqrt(largest / time.seen(betas[1])) + eps), m, v, largest]
+    if name == "lazy_adam":
+        return [m * sp.sqrt(time.seen(betas[1])) / time.seen(betas[0]) / (sp.sqrt(v) + eps), m, v]
     if name == "adamax":
         u = sp.Max(betas[1] * state[1], sp.Abs(g) + eps)
         return [m_hat / u, m, u]
@@ -431,7 +435,7 @@ def kinds_of_steps(rule):
 
 # Averages of squares and of magnitudes, which are not negative; those of gradients may be.
 NOT_NEGATIVE = {
-    "adam": "s1 s2", "adamax": "s1", "nadam": "s1", "radam": "s1", "adan": "s2", "adagrad": "s0", "rmsprop": "s0",
+    "adam": "s1 s2", "lazy_adam": "s1", "adamax": "s1", "nadam": "s1", "radam": "s1", "adan": "s2", "adagrad": "s0", "rmsprop": "s0",
     "adadelta": "s0 s1",
 }  # fmt: skip
 

@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 use wengert::core::symbol::{Symbol, pieces};
 use wengert::optim::{
-    Adadelta, Adagrad, Adam, Adamax, Adan, Elements, Lion, NAdam, RAdam, RmsProp, Rule, Sgd,
-    StepContext, WeightDecay,
+    Adadelta, Adagrad, Adam, Adamax, Adan, Elements, LazyAdam, Lion, NAdam, RAdam, RmsProp, Rule,
+    Sgd, StepContext, WeightDecay,
 };
 
 /// The numbers of the steps that are printed.
@@ -54,6 +54,7 @@ pub(crate) fn steps() -> Vec<Json> {
         steps_of(&Sgd { nesterov: true, ..sgd }),
         steps_of(&adam),
         steps_of(&Adam { amsgrad: true, ..adam }),
+        steps_of(&LazyAdam { betas, eps }),
         steps_of(&Adamax { betas, eps }),
         steps_of(&NAdam { betas, eps, momentum_decay: 0.5 }),
         steps_of(&RAdam { betas, eps }),

@@ -22,6 +22,7 @@ ATTENTION = names("scaleddotproductattention multiheadattention transformerencod
 WINDOWS = names("conv1d conv2d convtranspose1d convtranspose2d")
 INTERPOLATIONS = names("upsamplelinear1d upsamplebilinear2d upsample")
 MATRICES = names("solve solvetriangular inv det slogdet cholesky qr eigh eigvalsh")
+ORDERS = names("sort sortby topk argsort argtopk argmax argmin searchsorted")
 # Flat on one side of a kink or everywhere.
 FLAT = names(
     "relu relu6 hardtanh hardsigmoid hardswish clamp clampmin clampmax leakyrelu prelu maximum minimum step sign floor "
@@ -49,9 +50,17 @@ def numbers(node):
     return [float(word) for word in node["data"].split()]
 
 
+def values_of(program):
+    """All values; the inputs alone if PyTorch refuses a step."""
+    try:
+        return programs_torch.values(program)
+    except RuntimeError:
+        return [programs_torch.numbers(node) for node in program["nodes"] if node["op"] == "input"]
+
+
 def out_of_domain(program, values):
     """Whether a step is a distribution with parameters for which there is none."""
-    for node in program["nodes"]:
+    for node in program["nodes"] if len(values) == len(program["nodes"]) else []:
         firsts = [0, 2] if node.get("of") == "kl_divergence" else [0]
         for at in firsts if node["op"] in ("Normal", "Gumbel", "Uniform") else []:
             first, second = (values[node["args"][k]].detach() for k in (at, at + 1))
@@ -60,12 +69,27 @@ def out_of_domain(program, values):
     return False
 
 
-def reason(key, program, ours, theirs):
-    """The reason for a difference with this signature, for numbers or shapes `ours` and `theirs`."""
+def reason(key, program, ours, theirs, largest, backend):
+    """The reason for a difference from a library with this signature, for numbers or shapes `ours` and `theirs`;
+    `largest` is the largest number of the same kind of result."""
+    found = reason_in_pytorch(key, program, ours, theirs, largest)
+    if backend == "jax":
+        ops, both_finite = plain(key[0]), {key[2], key[3]} <= FINITE
+        if found == "?" and ops & (KINKS | CHOICES | FLAT | MARGINS | {"abs", "l1", "norm"}) and both_finite:
+            return "JAX: another convention at a kink or tie"
+        return found.replace("PyTorch", "JAX")
+    return found
+
+
+def plain(steps):
+    return {op.replace("_", "").lower() for op in steps.split("+")}
+
+
+def reason_in_pytorch(key, program, ours, theirs, largest):
     steps, order, our_kind, their_kind = key
-    ops = {op.replace("_", "").lower() for op in steps.split("+")}
+    ops = plain(steps)
     inputs = [x for node in program["nodes"] if node["op"] == "input" for x in numbers(node)]
-    values = programs_torch.values(program)
+    values = values_of(program)
     nan = any(bool(x.isnan().any()) for x in values)
     infinite = not all(bool(x.isfinite().all()) for x in values)
     both_finite = {our_kind, their_kind} <= FINITE
@@ -95,7 +119,7 @@ def reason(key, program, ours, theirs):
         return "NaN is the greatest of a sorted row"
     if out_of_domain(program, values):
         return "outside of the domain"
-    if "categorical" in ops and their_kind == "inf" and our_kind == "finite":
+    if ops & {"categorical", "bernoulli"} and their_kind == "inf" and our_kind == "finite":
         return "PyTorch: a probability that underflows counts as 0"
     if ops & INTERPOLATIONS and infinite:
         return "a weight of 0 reads nothing"
@@ -118,6 +142,12 @@ def reason(key, program, ours, theirs):
     if our_kind == "nan" and infinite:
         return "inf - inf or 0 times inf, in another order"
     if both_finite:
+        if ops & ORDERS and len(ops) > 1:
+            return "rounding decides an order"
+        if abs(ours - theirs) < 1e-9 * largest:
+            return "rounding beside larger numbers"
+        if order == "second order" and max(abs(ours), abs(theirs)) < 1e-6:
+            return "rounding"
         extreme = any(abs(x) > 1e6 or 0 < abs(x) < 1e-30 for x in inputs)
         if extreme or abs(ours - theirs) < 1e-3 * max(abs(ours), abs(theirs)) or max(abs(ours), abs(theirs)) < 1e-8:
             return "rounding"

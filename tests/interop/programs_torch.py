@@ -131,38 +131,24 @@ def avg_pool(axes):
         kernel, stride, padding, dilation = (s[key][-axes:] for key in ("kernel", "stride", "padding", "dilation"))
         if max(dilation) == 1:
             return f(x, kernel, stride, padding, s["ceil_mode"], s["count_include_pad"])
-        # The window with its holes: PyTorch's averages have no dilation. A larger stride makes the same windows.
+        # The window with its holes: PyTorch's averages have no dilation.
         ones = torch.ones(1, 1, *kernel, dtype=x.dtype)
         convolve = (F.conv1d, F.conv2d)[axes - 1]
         planes = x.reshape(-1, 1, *x.shape[-axes:])
-        size = [cells(x.shape[axis - axes], axis, kernel, stride, padding, dilation, s["ceil_mode"]) for axis in range(axes)]
+        extents = x.shape[x.dim() - axes:]
+        size = [
+            programs_torch_more.cells(n, axis, kernel, stride, padding, dilation, s["ceil_mode"])
+            for axis, n in enumerate(extents)
+        ]
         total, inside, padded = (
-            convolve(over(plane, size, kernel, stride, padding, dilation, fill), ones, None, stride, 0, dilation)
+            convolve(
+                programs_torch_more.over(plane, size, kernel, stride, padding, dilation, fill), ones, None, stride, 0, dilation
+            )
             for plane, fill in ((planes, 0.0), (torch.ones_like(planes), 0.0), (torch.ones_like(planes), 1.0))
         )
         y = total / (padded if s["count_include_pad"] else inside)
         return y.reshape(*x.shape[:-axes], *y.shape[2:])
     return pooled
-
-
-def cells(n, axis, kernel, stride, padding, dilation, ceil_mode):
-    """The number of windows along an axis: in ceil mode also one that ends behind the padding, if it begins before."""
-    rest = n + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1
-    count = rest // stride[axis] + 1
-    if ceil_mode and rest % stride[axis] and count * stride[axis] < n + padding[axis]:
-        count += 1
-    return count
-
-
-def over(planes, size, kernel, stride, padding, dilation, fill):
-    """The planes padded by `fill`, then cut or padded by 0 behind, so that `size` windows fit exactly."""
-    axes = len(size)
-    sides, more = [], []
-    for axis in reversed(range(axes)):
-        sides += [padding[axis]] * 2
-        reach = (size[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
-        more += [0, reach - planes.shape[axis - axes] - 2 * padding[axis]]
-    return F.pad(F.pad(planes, sides, value=fill), more)
 
 
 def upsample(axes, mode="nearest"):

@@ -1,5 +1,6 @@
-"""Linear algebra, order, positions and distributions of random programs in PyTorch; see programs_torch.py."""
+"""Linear algebra, order, windows with holes, positions and distributions of random programs in PyTorch; see programs_torch.py."""
 import torch
+import torch.nn.functional as F
 from torch.distributions import Bernoulli, Categorical, Gumbel, Normal, Uniform, kl_divergence
 
 
@@ -52,6 +53,26 @@ def order(x, s, k=None):
 def searchsorted(rows, values, table, s):
     at = torch.searchsorted(rows.detach(), values.detach().contiguous(), right=s["right"])
     return table[at.flatten()]
+
+
+def cells(n, axis, kernel, stride, padding, dilation, ceil_mode):
+    """The number of windows along an axis: in ceil mode also one that ends behind the padding, if it begins before."""
+    rest = n + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1
+    count = rest // stride[axis] + 1
+    if ceil_mode and rest % stride[axis] and count * stride[axis] < n + padding[axis]:
+        count += 1
+    return count
+
+
+def over(planes, size, kernel, stride, padding, dilation, fill):
+    """The planes padded by `fill`, then cut or padded by 0 behind, so that `size` windows fit exactly."""
+    axes = len(size)
+    sides, more = [], []
+    for axis in reversed(range(axes)):
+        sides += [padding[axis]] * 2
+        reach = (size[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
+        more += [0, reach - planes.shape[axis - axes] - 2 * padding[axis]]
+    return F.pad(F.pad(planes, sides, value=fill), more)
 
 
 def sinusoidal(x, s):

@@ -300,7 +300,9 @@ class Comparison:
         self.disagreeing += 1
         least, difference = self.located(program, found[0])
         key = signature(least, difference)
-        reason = programs_conventions.reason(key, least, *difference[3:])
+        kind_of_result = "gradients" if difference[0] == "recorded" else difference[0]
+        largest = scale(self.run(least)[kind_of_result])
+        reason = programs_conventions.reason(key, least, *difference[3:], largest, self.backend)
         self.seen[reason, key] += 1
         if self.seen[reason, key] > limit:
             return

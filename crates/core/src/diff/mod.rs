@@ -6,6 +6,7 @@ pub(crate) mod custom;
 mod differences;
 pub(crate) mod higher_order;
 pub(crate) mod mismatch;
+mod per_node;
 pub(crate) mod profile;
 mod profile_text;
 mod slices;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::Location;
 
-use crate::diff::sweep::PerNode;
+use crate::diff::per_node::PerNode;
 use crate::op::Value;
 use crate::ops::{IndexSelect, Narrow, PadZeros, PlaceSlices, Slice};
 use crate::tape::erased::{as_indexed, as_op};

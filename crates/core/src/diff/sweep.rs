@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::diff::per_node::PerNode;
 use crate::diff::slices::{Cotangents, slice_of};
 use crate::error::rethrow;
 use crate::float::PerPrecision;
@@ -224,39 +225,6 @@ fn needed_by<F: Float>(tape: &Tape<F>, ys: &[Var<'_, F>], first: u32, last: u32)
 
 fn first<F: Float>(vars: &[Var<'_, F>]) -> Option<u32> {
     vars.iter().map(|var| var.id).min()
-}
-
-/// One entry for each node of a part of the tape. Nodes outside have the default, and setting them does
-/// nothing.
-pub(super) struct PerNode<T> {
-    first: u32,
-    entries: Vec<T>,
-}
-
-impl<T: Copy + Default> PerNode<T> {
-    pub(super) fn new(first: u32, last: u32) -> Self {
-        let length = (last + 1).saturating_sub(first);
-        Self { first, entries: vec![T::default(); length as usize] }
-    }
-
-    pub(super) fn get(&self, id: u32) -> T {
-        let place = id.checked_sub(self.first);
-        place.and_then(|place| self.entries.get(place as usize).copied()).unwrap_or_default()
-    }
-
-    pub(super) fn set(&mut self, id: u32, entry: T) {
-        if let Some(place) = id.checked_sub(self.first)
-            && let Some(own) = self.entries.get_mut(place as usize)
-        {
-            *own = entry;
-        }
-    }
-}
-
-impl<'t, F: Float> PerNode<Option<Var<'t, F>>> {
-    pub(super) fn add(&mut self, id: u32, term: Var<'t, F>) {
-        self.set(id, Some(self.get(id).map_or(term, |sum| sum + term)));
-    }
 }
 
 /// An operation of the tape that is to be differentiated.

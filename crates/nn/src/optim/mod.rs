@@ -16,6 +16,7 @@ mod asked;
 mod body;
 mod by_rows;
 mod chain;
+mod chunk_run;
 mod chunks;
 mod compiled;
 mod document;

@@ -397,6 +397,16 @@ mod tests {
     }
 
     #[test]
+    fn activations_that_underflow_are_negative() {
+        for x in (0..5_000).map(|i| -60.0 + 0.01 * f64::from(i)) {
+            assert!(double::gelu(x).is_sign_negative(), "{x}");
+            assert!(double::gelu_tanh(x).is_sign_negative(), "{x}");
+            assert!(gelu(x as f32).is_sign_negative(), "{x}");
+            assert!(gelu_tanh(x as f32).is_sign_negative(), "{x}");
+        }
+    }
+
+    #[test]
     fn inverse_tangents_are_accurate_everywhere() {
         check(atan, f64::atan, -10.0, 10.0, 2.0);
         check(atan, f64::atan, -1.0, 1.0, 2.0);

@@ -61,8 +61,8 @@ pub(crate) fn mish(x: f64) -> f64 {
 pub(crate) fn gelu(x: f64) -> f64 {
     let z = x * -FRAC_1_SQRT_2;
     let value = 0.5 * x * libm::erfc(z);
-    // `erfc(z)` falls like `exp(-z^2)`. Above 28 it is 0.
-    if z > 1.0 && z < 28.0 {
+    // `erfc(z)` falls like `exp(-z^2)`. A zero would lose its sign.
+    if z > 1.0 && value != 0.0 {
         let lost = x.mul_add(-FRAC_1_SQRT_2, -z) - x * FRAC_1_SQRT_2_LOW;
         value - value * (2.0 * z * lost)
     } else {
@@ -78,8 +78,8 @@ pub(crate) fn gelu_tanh(x: f64) -> f64 {
     let factor = GELU_LINEAR + cubic;
     let u = x * factor;
     let value = times_sigmoid(x, u);
-    // Below -800 it is 0, and on the right the error is not multiplied.
-    if u < -1.0 && u > -800.0 {
+    // On the right the error is not multiplied. A zero would lose its sign.
+    if u < -1.0 && value != 0.0 {
         let square_low = x.mul_add(x, -square);
         let cubic_low = GELU_CUBIC.mul_add(square, -cubic)
             + (GELU_CUBIC * square_low + GELU_CUBIC_LOW * square);

@@ -5,6 +5,8 @@ A difference or a refusal without a reason, "?", is a defect until it is underst
 """
 import re
 
+import torch
+
 import programs_torch
 
 
@@ -28,6 +30,10 @@ FLAT = names(
     "relu relu6 hardtanh hardsigmoid hardswish clamp clampmin clampmax leakyrelu prelu maximum minimum step sign floor "
     "ceil round mulscalar"
 )
+# A difference in the last digit is one of 1 here.
+STEPS = names("greater greaterequal less lessequal equal notequal step sign floor ceil round maximum minimum")
+# Functions of an interval, at whose end a number may round to either side.
+INTERVALS = names("asin acos atanh acosh")
 FINITE = {"finite", "0"}
 
 REFUSALS = {
@@ -65,6 +71,17 @@ def out_of_domain(program, values):
         for at in firsts if node["op"] in ("Normal", "Gumbel", "Uniform") else []:
             first, second = (values[node["args"][k]].detach() for k in (at, at + 1))
             if not (first < second if node["op"] == "Uniform" else second > 0).all():
+                return True
+    return False
+
+
+def is_degenerate(program, values):
+    """Whether a step factors a matrix that is singular, or whose eigenvalues are equal, to the last digits."""
+    for node in program["nodes"] if len(values) == len(program["nodes"]) else []:
+        if node["op"].replace("_", "").lower() in MATRICES:
+            sizes = torch.linalg.svdvals(values[node["args"][0]].detach().double())
+            gaps = torch.cat([sizes[..., :-1] - sizes[..., 1:], sizes[..., -1:]], -1)
+            if (gaps < 1e-8 * sizes[..., :1]).any():
                 return True
     return False
 
@@ -107,6 +124,8 @@ def reason_in_pytorch(key, program, ours, theirs, largest):
         return "0 ln 0"
     if ops & MATRICES and infinite:
         return "a matrix with NaN or infinity is NaN in all elements"
+    if "det" in ops and order == "second order" and our_kind == "nan":
+        return "a second derivative of det at a singular matrix"
     if "qr" in ops and order != "value" and our_kind == "nan":
         return "linearly dependent columns have no derivative"
     if "qr" in ops and -0.0 in inputs and both_finite:
@@ -137,18 +156,32 @@ def reason_in_pytorch(key, program, ours, theirs, largest):
         return "windows share their NaN"
     if our_kind == "nan" and "acosh" in ops:
         return "outside of the domain"
-    if our_kind == "nan" and order != "value" and ops & FLAT and len(ops) > 1:
+    if {our_kind, their_kind} == {"inf", "-inf"}:
+        return "a zero of another sign"
+    if order == "value" and "nan" in (our_kind, their_kind) and ops & INTERVALS:
+        return "rounding at the end of a domain"
+    if order != "value" and "pow" in ops and min(inputs, default=0) < 0:
+        return "outside of the domain"
+    if our_kind == "nan" and order != "value" and ops & (FLAT | MARGINS) and len(ops) > 1:
         return "a derivative of 0 is no selection"
     if our_kind == "nan" and infinite:
         return "inf - inf or 0 times inf, in another order"
     if both_finite:
         if ops & ORDERS and len(ops) > 1:
             return "rounding decides an order"
+        if ops & STEPS and len(ops) > 1:
+            return "rounding decides a step"
+        if ops & MATRICES and is_degenerate(program, values):
+            return "rounding in a singular or degenerate matrix"
+        if "bernoulli" in ops:
+            return "PyTorch: digits lost in the complement of a probability"
+        if order != "value" and nan and not any(x != x for x in inputs):
+            return "outside of the domain"
         if abs(ours - theirs) < 1e-9 * largest:
             return "rounding beside larger numbers"
         if order == "second order" and max(abs(ours), abs(theirs)) < 1e-6:
             return "rounding"
-        extreme = any(abs(x) > 1e6 or 0 < abs(x) < 1e-30 for x in inputs)
+        extreme = any(abs(x) > 1e6 or 0 < abs(x) < 1e-12 for x in inputs)
         if extreme or abs(ours - theirs) < 1e-3 * max(abs(ours), abs(theirs)) or max(abs(ours), abs(theirs)) < 1e-8:
             return "rounding"
     return "?"

@@ -259,9 +259,11 @@ fn derivatives_through_slices_agree_with_differences() {
     let change = (gradient(&moved(1e-5)) - gradient(&moved(-1e-5))) / 2e-5;
     let by_hvp = hvp(y, &[v], &[d])[0].value();
     let by_grad = grad((recorded * d).sum(), &[v])[0].value();
+    let by_sweep = (recorded * d).sum().backward().wrt(v).unwrap().clone();
     for i in 0..8 {
         near(by_hvp.as_slice()[i], change.as_slice()[i]);
         near(by_grad.as_slice()[i], change.as_slice()[i]);
+        near(by_sweep.as_slice()[i], change.as_slice()[i]);
     }
     // Third order: the derivative of the product above, along the same direction.
     let product = |at: &Tensor| {

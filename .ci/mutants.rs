@@ -138,6 +138,7 @@ impl Mutants {
         // Tests are at the end of a file.
         let tests = lines.iter().position(|line| line.starts_with("#[cfg(test)]"));
         let (mut altered, mut statement_begins, mut in_macro) = (String::new(), true, false);
+        let mut in_string = false;
         for (number, &line) in lines.iter().enumerate() {
             self.place = format!("{file}:{}", number + 1);
             let code = line.trim_start();
@@ -145,6 +146,7 @@ impl Mutants {
             // A call such as that of the table of functions, which is no code before the macro made it code.
             in_macro = (in_macro && line != "}") || (code == line && line.ends_with("! {"));
             let stays = in_macro
+                || in_string
                 || tests.is_some_and(|tests| number >= tests)
                 || code.contains("assert")
                 || without.contains(&*self.place);
@@ -162,6 +164,8 @@ impl Mutants {
                 altered += line;
             }
             altered += "\n";
+            // A text goes on behind a backslash at the end of a line.
+            in_string = line.ends_with('\\') && (in_string || in_text(line));
             if is_code {
                 statement_begins = code.ends_with([';', '{', '}']);
             }

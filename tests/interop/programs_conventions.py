@@ -43,6 +43,7 @@ REFUSALS = {
     r"between 0 and 1": "a probability outside of 0 to 1",
     r"Expected more than 1 value per channel|Expected more than 1 spatial element": "one value per channel",
     r"cannot reshape tensor of 0 elements": "a loss of no classes",
+    r"select_and_gather.*window dilation": "JAX has no derivative of a dilated pool",
 }
 
 
@@ -54,6 +55,10 @@ def refusal(message):
 
 def numbers(node):
     return [float(word) for word in node["data"].split()]
+
+
+def inputs_of(program):
+    return [x for node in program["nodes"] if node["op"] == "input" for x in numbers(node)]
 
 
 def values_of(program):
@@ -92,8 +97,11 @@ def reason(key, program, ours, theirs, largest, backend):
     found = reason_in_pytorch(key, program, ours, theirs, largest)
     if backend == "jax":
         ops, both_finite = plain(key[0]), {key[2], key[3]} <= FINITE
-        if found == "?" and ops & (KINKS | CHOICES | FLAT | MARGINS | {"abs", "l1", "norm"}) and both_finite:
+        kinks = KINKS | CHOICES | FLAT | MARGINS | names("abs l1 norm softsign huber smoothl1 hypot")
+        if found == "?" and ops & kinks and (both_finite or "hypot" in ops):
             return "JAX: another convention at a kink or tie"
+        if found == "?" and ops & MATRICES and any(abs(x) > 1e30 for x in inputs_of(program)):
+            return "rounding"
         return found.replace("PyTorch", "JAX")
     return found
 
@@ -105,7 +113,7 @@ def plain(steps):
 def reason_in_pytorch(key, program, ours, theirs, largest):
     steps, order, our_kind, their_kind = key
     ops = plain(steps)
-    inputs = [x for node in program["nodes"] if node["op"] == "input" for x in numbers(node)]
+    inputs = inputs_of(program)
     values = values_of(program)
     nan = any(bool(x.isnan().any()) for x in values)
     infinite = not all(bool(x.isfinite().all()) for x in values)

@@ -8,6 +8,7 @@ mod chain;
 mod config;
 mod docs;
 mod document;
+mod edges;
 mod groups;
 mod hex;
 mod hints;

@@ -130,7 +130,7 @@ impl Visitor for EveryFunction {
         for shapes in [[&[2, 3][..], &[2, 3]], [&[2, 1], &[3]]] {
             same::<f64>(shapes, |_, [x, y]| {
                 let (x, y) = (x.sigmoid() * (b - a) + a, y.sigmoid() * (d - c) + c);
-                (Value::apply(op.clone(), [&x, &y]) * &x).sum()
+                (Value::apply(op.clone(), [&x, &y]) * x).sum()
             });
         }
     }

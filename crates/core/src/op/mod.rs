@@ -308,6 +308,17 @@ impl<'a, F: Float> Cotangent<'a, F> {
         }
     }
 
+    /// Lets `f` add the contribution to a slice, which holds zeros if nothing has arrived. For a contribution to a few
+    /// elements.
+    pub(crate) fn accumulate(self, f: impl FnOnce(&mut [F])) {
+        self.write(|sum, accumulate| {
+            if !accumulate {
+                sum.fill(F::ZERO);
+            }
+            f(sum);
+        });
+    }
+
     /// Lets `f` write the contribution in row-major order, over arbitrary values. It is added if others have
     /// arrived.
     pub fn fill(self, f: impl FnOnce(&mut [F])) {

@@ -39,12 +39,8 @@ impl IndexOp for Gather {
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
-        into.write(|sum, accumulate| {
-            if !accumulate {
-                sum.fill(F::ZERO);
-            }
-            Scatter { axis: self.axis, to: x.shape() }.add(index, g, sum);
-        });
+        let scatter = Scatter { axis: self.axis, to: x.shape() };
+        into.accumulate(|sum| scatter.add(index, g, sum));
     }
     fn reads_rows(&self) -> bool {
         self.axis == 0
@@ -175,12 +171,7 @@ impl IndexOp for IndexSelect {
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
-        into.write(|sum, accumulate| {
-            if !accumulate {
-                sum.fill(F::ZERO);
-            }
-            self.transposed(x.shape()).add(x.shape(), index, g, sum);
-        });
+        into.accumulate(|sum| self.transposed(x.shape()).add(x.shape(), index, g, sum));
     }
     fn reads_rows(&self) -> bool {
         self.axis == 0

@@ -50,12 +50,7 @@ impl Op<1> for Narrow {
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
-        into.write(|sum, accumulate| {
-            if !accumulate {
-                sum.fill(F::ZERO);
-            }
-            self.add(x.shape(), g, sum);
-        });
+        into.accumulate(|sum| self.add(x.shape(), g, sum));
     }
 }
 

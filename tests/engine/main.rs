@@ -26,6 +26,7 @@ mod profile;
 mod program;
 mod program_instructions;
 mod program_parts;
+mod program_split;
 mod random_calls;
 mod repeat;
 mod rows;

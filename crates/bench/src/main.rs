@@ -3,7 +3,7 @@
 //!
 //! `peer --workload W3 --threads 1 --steps 500` trains on fixed synthetic data and prints one line
 //! of JSON: median and least time of a step, first and last loss, peak memory. With `--replay` the step is a
-//! `Program`, which is recorded once. With `--losses 100` it prints the losses of the first steps instead, one in a line.
+//! `Program`, which is recorded once; with `--split 2` it runs on two halves of the batch. With `--losses 100` it prints the losses of the first steps instead, one in a line.
 
 mod nets;
 mod poisson;
@@ -45,14 +45,14 @@ fn main() {
     // Before the first parallel loop, which makes the pool.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global();
     pool.expect("the first pool");
-    let replay = arguments.replay;
+    let parts = arguments.parts;
     let mut step: Workload = match arguments.workload.as_str() {
         "W1" => {
             let (x, y) = (uniform(1, [2, 2], -1.0, 1.0), uniform(2, [2, 2], 0.0, 1.0));
             train(
                 Mlp::new(&[2, 3, 2], |x| x.relu()),
                 "kind = 'sgd'\nlr = 0.01",
-                replay,
+                parts,
                 (x, y),
                 |net, _, (x, y)| net.forward(x).sigmoid().half_sse(y) * 0.5,
             )
@@ -60,54 +60,55 @@ fn main() {
         "W2" => {
             let (x, y) = (uniform(1, [32, 16], -1.0, 1.0), uniform(2, [32, 1], -1.0, 1.0));
             let net = Mlp::new(&[16, 32, 32, 1], |x| x.tanh());
-            train(net, "kind = 'adam'\nlr = 1e-3", replay, (x, y), |net, _, (x, y)| {
+            train(net, "kind = 'adam'\nlr = 1e-3", parts, (x, y), |net, _, (x, y)| {
                 net.forward(x).mse(y)
             })
         }
         "W3" => {
             let (x, y) = (uniform(1, [64, 784], 0.0, 1.0), labels(2, 64, 10));
             let net = Mlp::new(&[784, 128, 10], |x| x.relu());
-            train(net, "kind = 'momentum'\nlr = 0.01", replay, (x, y), |net, _, (x, y)| {
+            train(net, "kind = 'momentum'\nlr = 0.01", parts, (x, y), |net, _, (x, y)| {
                 net.forward(x).cross_entropy(y)
             })
         }
         "W4" => {
             let (x, y) = (uniform(1, [256, 1024], -1.0, 1.0), labels(2, 256, 10));
             let net = Mlp::new(&[1024, 1024, 1024, 10], |x| x.relu());
-            train(net, "kind = 'adam'\nlr = 1e-4", replay, (x, y), |net, _, (x, y)| {
+            train(net, "kind = 'adam'\nlr = 1e-4", parts, (x, y), |net, _, (x, y)| {
                 net.forward(x).cross_entropy(y)
             })
         }
         "W5" => {
             let (x, y) = (uniform(1, [64, 1, 28, 28], 0.0, 1.0), labels(2, 64, 10));
-            train(LeNet::new(), "kind = 'adam'\nlr = 1e-3", replay, (x, y), |net, _, (x, y)| {
+            train(LeNet::new(), "kind = 'adam'\nlr = 1e-3", parts, (x, y), |net, _, (x, y)| {
                 net.forward(x).cross_entropy(y)
             })
         }
         "W6" => {
-            let tokens = Indices::from_vec(labels(1, 1024, 65).as_slice().to_vec(), [16, 64]);
-            let y = labels(2, 1024, 65);
+            let [tokens, y] = [1, 2].map(|stream| {
+                Indices::from_vec(labels(stream, 1024, 65).as_slice().to_vec(), [16, 64])
+            });
             let recipe = "kind = 'adamw'\nlr = 1e-3\nweight_decay = 0.01";
-            train(Transformer::new(), recipe, replay, (tokens, y), |net, tape, (tokens, y)| {
+            train(Transformer::new(), recipe, parts, (tokens, y), |net, tape, (tokens, y)| {
                 net.logits(tape, &tokens).cross_entropy(y)
             })
         }
-        "W7" => elementwise(replay),
+        "W7" => elementwise(parts.is_some()),
         "W8" => adam(),
         "W9" => {
             let (x, y) = (uniform(1, [48, 300], -1.0, 1.0), labels(2, 48, 7));
             let net = Mlp::new(&[300, 200, 100, 7], |x| x.silu());
-            train(net, "kind = 'rmsprop'\nlr = 1e-3", replay, (x, y), |net, _, (x, y)| {
+            train(net, "kind = 'rmsprop'\nlr = 1e-3", parts, (x, y), |net, _, (x, y)| {
                 net.forward(x).cross_entropy(y)
             })
         }
         "W10" => {
             let (x, y) = (uniform(1, [16, 50, 32], -1.0, 1.0), labels(2, 16, 10));
-            train(Recurrent::new(), "kind = 'adam'\nlr = 1e-3", replay, (x, y), |net, _, (x, y)| {
+            train(Recurrent::new(), "kind = 'adam'\nlr = 1e-3", parts, (x, y), |net, _, (x, y)| {
                 net.forward(x).cross_entropy(y)
             })
         }
-        "W11" => poisson::poisson(replay),
+        "W11" => poisson::poisson(parts.is_some()),
         other => {
             println!("{{{},\"na\":\"{other} is not written yet\"}}", arguments.head());
             return;
@@ -120,24 +121,24 @@ fn main() {
     measure(&arguments, &mut step);
 }
 
-/// One training step after another on the same batch: recorded each time, or once.
+/// One training step after another on the same batch: recorded each time, or once and in parts.
 fn train<N: Params + 'static, A: Given, B: Given>(
     mut net: N,
     recipe: &str,
-    replay: bool,
+    parts: Option<usize>,
     (x, y): (A, B),
     loss: impl for<'t> Fn(&N, &'t Tape, (A::Recorded<'t>, B::Recorded<'t>)) -> Var<'t> + 'static,
 ) -> Workload {
     let mut optimizer = Optimizer::from_toml(recipe).expect("a valid recipe");
-    if !replay {
+    let Some(parts) = parts else {
         return Box::new(move || {
             let (value, grads) =
                 gradients(|tape| loss(&net, tape, tape.inputs::<(A, B)>((&x, &y))));
             optimizer.step(&mut net, &grads);
             f64::from(value)
         });
-    }
-    let mut step = Program::<N, (A, B)>::new(loss);
+    };
+    let mut step = Program::<N, (A, B)>::new(loss).split(parts);
     Box::new(move || {
         let (value, grads) = step.gradients(&net, (&x, &y));
         optimizer.step(&mut net, grads);
@@ -219,17 +220,18 @@ struct Arguments {
     threads: usize,
     steps: usize,
     losses: usize,
-    replay: bool,
+    /// The parts of a batch for a program; without, each step is recorded.
+    parts: Option<usize>,
 }
 
 impl Arguments {
     fn parse() -> Self {
         let mut arguments =
-            Self { workload: "W1".into(), threads: 1, steps: 0, losses: 0, replay: false };
+            Self { workload: "W1".into(), threads: 1, steps: 0, losses: 0, parts: None };
         let mut words = std::env::args().skip(1);
         while let Some(key) = words.next() {
             if key == "--replay" {
-                arguments.replay = true;
+                arguments.parts = Some(1);
                 continue;
             }
             let value = words.next().unwrap_or_else(|| fail(&format!("{key} needs a value")));
@@ -239,8 +241,9 @@ impl Arguments {
                 "--threads" => arguments.threads = number(),
                 "--steps" => arguments.steps = number(),
                 "--losses" => arguments.losses = number(),
+                "--split" => arguments.parts = Some(number()),
                 _ => fail(&format!(
-                    "{key} is not known (--workload, --threads, --steps, --losses, --replay)"
+                    "{key} is not known (--workload, --threads, --steps, --losses, --replay, --split)"
                 )),
             }
         }

@@ -73,11 +73,11 @@ impl Transformer {
         }
     }
 
-    /// Logits `[n * 64, 65]` of the tokens `[n, 64]`.
+    /// Logits `[n, 64, 65]` of the tokens `[n, 64]`.
     pub(crate) fn logits<'t>(&self, tape: &'t Tape, tokens: &Indices) -> Var<'t> {
         let x = self.tokens.forward(tape, tokens) + &self.positions;
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
-        self.head.forward(self.norm.forward(x).flatten_axes(0, 1))
+        self.head.forward(self.norm.forward(x))
     }
 }
 

@@ -84,7 +84,7 @@ fn checked<F: Float>(
             first = Some((at, input, cotangent.clone()));
         }
     };
-    let sweep = Sweep { loss: id, release: false, watch: Some(&mut watch) };
+    let sweep = Sweep { loss: id, cotangent: F::ONE, release: false, watch: Some(&mut watch) };
     let gradients = record.backward(sweep);
     match first {
         None => Ok((value, gradients)),

@@ -289,7 +289,7 @@ impl<F: Float> Record<F> {
             spent[at] += last.elapsed().saturating_sub(clock);
             last = Instant::now();
         };
-        self.backward(Sweep { loss, release: false, watch: Some(&mut watch) });
+        self.backward(Sweep { loss, cotangent: F::ONE, release: false, watch: Some(&mut watch) });
         spent
     }
 

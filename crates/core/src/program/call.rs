@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::program::inputs::InputLeaf;
+use crate::program::inputs::{InputLeaf, Rows};
 use crate::tape::record::{Mode, Tape};
 use crate::tensor::indices::InputNotes;
 use crate::{Float, Params, Tensor};
@@ -17,14 +17,16 @@ pub(crate) struct Call<'c, F: Float> {
     pub(crate) model: &'c dyn Params<F>,
     pub(crate) inputs: &'c [InputLeaf<'c, F>],
     pub(crate) part: Part,
+    /// The cotangent of the loss.
+    pub(crate) cotangent: F,
     pub(crate) record: &'c RecordPart<'c, F>,
 }
 
-/// The example and the model that a run is for.
+/// The rows of the batch and the model that a run is for.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Part {
-    /// The example of the batch that runs by itself.
-    pub(crate) example: Option<usize>,
+    /// The rows that run by themselves.
+    pub(crate) rows: Option<Rows>,
     /// The number of the model.
     pub(crate) model: usize,
 }

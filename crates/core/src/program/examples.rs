@@ -1,25 +1,26 @@
 //! A program run on each example of a batch by itself, or on each of several models, on all threads.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
-use smallvec::SmallVec;
 
 use crate::float::PerPrecision;
+use crate::program::batch::{count_rows, with_rows};
 use crate::program::call::{Call, Part};
 use crate::program::engine::Engine;
-use crate::program::inputs::InputLeaf;
+use crate::program::inputs::Rows;
 use crate::program::recorded::Recorded;
 use crate::tape::record::{Content, Kind, Node, ParamSlot, Tape};
-use crate::{Float, Gradients, Indices, Params, Tensor};
+use crate::{Float, Gradients, Params};
 
 /// Number of examples that a thread takes at a time.
 const AT_A_TIME: usize = 4;
 
 /// Sees the number of an example, its loss and its gradients.
-pub(crate) type Visit<'v, F> = &'v (dyn Fn(usize, F, &Gradients<F>) + Sync);
+pub(crate) type Visit<'v, F> = &'v (dyn Fn(usize, F, &mut Gradients<F>) + Sync);
 
 /// Job of [`Engine::run_examples`], compiled once for each precision.
 pub(crate) struct RunExamples<'x>(PhantomData<&'x ()>);
@@ -54,62 +55,11 @@ impl<'a> PerPrecision<'a> for RunModels<'a> {
     }
 }
 
-/// The part of an input that belongs to one example, with a first axis of extent 1.
-enum Row<F: Float> {
-    Tensor(Tensor<F>),
-    Indices(Indices),
-}
-
-impl<F: Float> Row<F> {
-    fn of(input: &InputLeaf<'_, F>, example: usize) -> Self {
-        match input {
-            InputLeaf::Tensor(x) => Self::Tensor(x.take_rows(&[example])),
-            InputLeaf::Indices(x) => Self::Indices(x.row(example)),
-        }
-    }
-
-    fn leaf(&self) -> InputLeaf<'_, F> {
-        match self {
-            Self::Tensor(x) => InputLeaf::Tensor(x),
-            Self::Indices(x) => InputLeaf::Indices(x),
-        }
-    }
-}
-
-/// Calls `run` with the inputs of one example.
-fn with_example<F: Float, R>(
-    batch: &[InputLeaf<'_, F>],
-    example: usize,
-    run: impl FnOnce(&[InputLeaf<'_, F>]) -> R,
-) -> R {
-    let rows = batch.iter().map(|input| Row::of(input, example)).collect::<SmallVec<[_; 4]>>();
-    run(&rows.iter().map(Row::leaf).collect::<SmallVec<[_; 4]>>())
-}
-
-/// The number of examples of a batch.
-#[track_caller]
-fn examples<F: Float>(batch: &[InputLeaf<'_, F>]) -> usize {
-    let shape = |input: &InputLeaf<'_, F>| match input {
-        InputLeaf::Tensor(x) => x.shape(),
-        InputLeaf::Indices(x) => x.shape(),
-    };
-    let counts = || batch.iter().map(|input| shape(input).first().copied());
-    let Some(Some(count)) = counts().next() else {
-        panic!("per_example: the inputs have no axis of examples");
-    };
-    assert!(
-        counts().all(|own| own == Some(count)),
-        "per_example: the inputs differ in the number of examples: {:?}",
-        batch.iter().map(shape).collect::<Vec<_>>()
-    );
-    count
-}
-
 impl<F: Float> Engine<F> {
     /// Runs the program on each example. Returns their number.
     #[track_caller]
     fn run_examples(&mut self, call: Call<'_, F>, visit: Visit<'_, F>) -> usize {
-        let (batch, count) = (call.inputs, examples(call.inputs));
+        let (batch, count) = (call.inputs, count_rows(call.inputs, "per_example"));
         if count == 0 {
             return 0;
         }
@@ -123,9 +73,10 @@ impl<F: Float> Engine<F> {
             debug_assert!(fits, "the model of the first example");
         }
         let load = |worker: &mut Recorded<F>, example: usize| {
-            with_example(batch, example, |inputs| worker.load_inputs(inputs))
+            with_rows(batch, Rows { start: example, len: 1 }, |inputs| worker.load_inputs(inputs))
         };
-        let unusual = recorded.run_on(threads, AT_A_TIME, count, &load, visit);
+        let how = Workers { threads, at_a_time: AT_A_TIME, key: &|_| None, cotangent: &|_| F::ONE };
+        let unusual = recorded.run_on(how, 1..count, &load, visit);
         unusual.into_iter().for_each(|example| self.run_example(&call, example, visit));
         count
     }
@@ -140,7 +91,7 @@ impl<F: Float> Engine<F> {
         visit: Visit<'_, F>,
     ) {
         let loss = self.run(&call);
-        visit(0, loss.loss(), self.gradients());
+        visit(0, loss.loss(), &mut self.gradients);
         let recorded = &mut self.recorded[0];
         let threads = rayon::current_num_threads().min(count);
         let mut fits = true;
@@ -149,33 +100,43 @@ impl<F: Float> Engine<F> {
         }
         debug_assert!(fits, "the inputs of the first model");
         let load = |worker: &mut Recorded<F>, model: usize| worker.adopt(models(model));
-        let unusual = recorded.run_on(threads, 1, count, &load, visit);
+        let how = Workers { threads, at_a_time: 1, key: &|_| None, cotangent: &|_| F::ONE };
+        let unusual = recorded.run_on(how, 1..count, &load, visit);
         for model in unusual {
-            let loss = self.run(&Call {
-                model: models(model),
-                part: Part { example: None, model },
-                ..call
-            });
-            visit(model, loss.loss(), self.gradients());
+            let loss =
+                self.run(&Call { model: models(model), part: Part { rows: None, model }, ..call });
+            visit(model, loss.loss(), &mut self.gradients);
         }
     }
 
     #[track_caller]
     fn run_example(&mut self, call: &Call<'_, F>, example: usize, visit: Visit<'_, F>) {
-        let loss = with_example(call.inputs, example, |inputs| {
-            let part = Part { example: Some(example), ..call.part };
+        let rows = Rows { start: example, len: 1 };
+        let loss = with_rows(call.inputs, rows, |inputs| {
+            let part = Part { rows: Some(rows), ..call.part };
             self.run(&Call { inputs, part, ..*call })
         });
-        visit(example, loss.loss(), self.gradients());
+        visit(example, loss.loss(), &mut self.gradients);
     }
 }
 
+/// How runs are shared among threads.
+pub(super) struct Workers<'w, F: Float> {
+    pub(super) threads: usize,
+    /// The number of runs that a thread takes at a time.
+    pub(super) at_a_time: usize,
+    /// The key of each run.
+    pub(super) key: &'w (dyn Fn(usize) -> Option<u64> + Sync),
+    /// The cotangent of each loss.
+    pub(super) cotangent: &'w (dyn Fn(usize) -> F + Sync),
+}
+
 /// Loads what belongs to this number; `false` if the recording is not one for it.
-type Load<'l, F> = &'l (dyn Fn(&mut Recorded<F>, usize) -> bool + Sync);
+pub(super) type Load<'l, F> = &'l (dyn Fn(&mut Recorded<F>, usize) -> bool + Sync);
 
 impl<F: Float> Recorded<F> {
     /// Copies for this number of threads.
-    fn workers(&mut self, threads: usize) -> &mut [Self] {
+    pub(super) fn workers(&mut self, threads: usize) -> &mut [Self] {
         while self.workers.len() < threads {
             let worker = self.copy();
             self.workers.push(worker);
@@ -183,28 +144,27 @@ impl<F: Float> Recorded<F> {
         &mut self.workers[..threads]
     }
 
-    /// Runs the recording for the numbers from 1 to `count`; each thread takes some at a time. Returns the numbers that
-    /// have to be recorded, or fail, on the thread of the caller.
-    fn run_on(
+    /// Runs the recording for these numbers. Returns those that have to be recorded, or fail, on the thread of the caller.
+    pub(super) fn run_on(
         &mut self,
-        threads: usize,
-        at_a_time: usize,
-        count: usize,
+        how: Workers<'_, F>,
+        numbers: Range<usize>,
         load: Load<'_, F>,
         visit: Visit<'_, F>,
     ) -> Vec<usize> {
-        let (next, unusual) = (AtomicUsize::new(1), Mutex::new(Vec::new()));
-        self.workers(threads).par_iter_mut().for_each(|worker| {
+        let (next, unusual) = (AtomicUsize::new(numbers.start), Mutex::new(Vec::new()));
+        self.workers(how.threads).par_iter_mut().for_each(|worker| {
             let mut gradients = Gradients::from_params(Vec::new());
             loop {
-                let start = next.fetch_add(at_a_time, Ordering::Relaxed);
-                if start >= count {
+                let start = next.fetch_add(how.at_a_time, Ordering::Relaxed);
+                if start >= numbers.end {
                     break;
                 }
-                for number in start..count.min(start + at_a_time) {
+                for number in start..numbers.end.min(start + how.at_a_time) {
                     if load(worker, number) {
-                        let loss = worker.compute_again(None, &mut gradients).loss();
-                        visit(number, loss, &gradients);
+                        let (key, cotangent) = ((how.key)(number), (how.cotangent)(number));
+                        let loss = worker.compute_again(key, cotangent, &mut gradients).loss();
+                        visit(number, loss, &mut gradients);
                     } else {
                         unusual.lock().expect("no panic inside").push(number);
                     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::tape::record::{Tape, Var};
 use crate::tensor::indices::{Indices, InputNotes};
-use crate::{Float, Tensor};
+use crate::{Float, MovementOps, Tensor};
 
 /// Inputs of a [`Program`](crate::Program): a [`Tensor`], [`Indices`], a tuple of inputs, or `()`.
 ///
@@ -63,25 +63,42 @@ pub enum InputLeaf<'a, F: Float> {
     Indices(&'a Indices),
 }
 
+/// A stretch of the rows of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+impl Rows {
+    pub(crate) fn of_tensor<F: Float>(self, batch: &Tensor<F>) -> Tensor<F> {
+        batch.narrow(0, self.start, self.len)
+    }
+
+    pub(crate) fn of_indices(self, batch: &Indices) -> Indices {
+        batch.rows(self.start, self.len)
+    }
+}
+
 /// A tape while the inputs of a program are recorded.
 #[derive(Debug)]
 pub struct InputTape<'t, F: Float> {
     tape: &'t Tape<F>,
     /// Present if a program records.
     notes: Option<Arc<InputNotes>>,
-    /// The example that is recorded alone.
-    example: Option<usize>,
+    /// The rows that are recorded.
+    rows: Option<Rows>,
 }
 
 impl<'t, F: Float> InputTape<'t, F> {
-    pub(crate) fn new(tape: &'t Tape<F>, notes: &Arc<InputNotes>, example: Option<usize>) -> Self {
-        Self { tape, notes: Some(Arc::clone(notes)), example }
+    pub(crate) fn new(tape: &'t Tape<F>, notes: &Arc<InputNotes>, rows: Option<Rows>) -> Self {
+        Self { tape, notes: Some(Arc::clone(notes)), rows }
     }
 
     /// Records a tensor, as a constant.
     pub fn tensor(&mut self, value: &Tensor<F>) -> Var<'t, F> {
-        let var = match self.example {
-            Some(example) => self.tape.constant(&value.take_rows(&[example])),
+        let var = match self.rows {
+            Some(rows) => self.tape.constant(&rows.of_tensor(value)),
             None => self.tape.constant(value),
         };
         self.add(Some(var.id));
@@ -91,7 +108,7 @@ impl<'t, F: Float> InputTape<'t, F> {
     /// Records indices.
     pub fn indices(&mut self, indices: &Indices) -> Indices {
         let number = self.add(None);
-        let indices = self.example.map_or_else(|| indices.clone(), |row| indices.row(row));
+        let indices = self.rows.map_or_else(|| indices.clone(), |rows| rows.of_indices(indices));
         match &self.notes {
             Some(notes) => indices.as_input(number, notes),
             None => indices,
@@ -125,7 +142,7 @@ impl<F: Float> Tape<F> {
     /// assert_eq!(sum.item(), 5.0);
     /// ```
     pub fn inputs<I: Input<F>>(&self, given: I::Given<'_>) -> I::Recorded<'_> {
-        I::record(given, &mut InputTape { tape: self, notes: None, example: None })
+        I::record(given, &mut InputTape { tape: self, notes: None, rows: None })
     }
 }
 

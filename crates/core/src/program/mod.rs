@@ -1,5 +1,6 @@
 //! A training step that is recorded once and run again.
 
+mod batch;
 mod call;
 mod compare;
 mod engine;
@@ -9,6 +10,7 @@ mod plan;
 mod planner;
 mod recorded;
 mod replay;
+mod split;
 mod steps;
 
 use std::fmt::{self, Debug};
@@ -16,10 +18,11 @@ use std::sync::{Arc, Mutex};
 
 use smallvec::SmallVec;
 
-use crate::program::call::{Call, Outcome, Part};
+use crate::program::call::{Call, Part};
 use crate::program::engine::{Engine, RunProgram};
 use crate::program::examples::{RunExamples, RunModels, Visit};
 use crate::program::inputs::{Input, InputLeaf, InputTape};
+use crate::program::split::{RunParts, Split, Total};
 use crate::tape::record::{Mode, Tape, Var};
 use crate::tensor::indices::InputNotes;
 use crate::{Float, Gradients, Params, Tensor};
@@ -70,6 +73,7 @@ use crate::{Float, Gradients, Params, Tensor};
 pub struct Program<'a, M, I: Input<F>, F: Float = f32> {
     record: Box<Closure<'a, M, I, F>>,
     engine: Engine<F>,
+    split: Option<Split>,
 }
 
 /// The closure of a program.
@@ -81,7 +85,52 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     pub fn new(
         record: impl for<'t> Fn(&M, &'t Tape<F>, I::Recorded<'t>) -> Var<'t, F> + 'a,
     ) -> Self {
-        Self { record: Box::new(record), engine: Engine::new() }
+        Self { record: Box::new(record), engine: Engine::new(), split: None }
+    }
+
+    /// Computes gradients on parts of each batch: each a run of its own, several at a time on as many threads. A step that
+    /// one operation after the other shares among threads gains less, because its operations are small.
+    ///
+    /// The loss must be a mean over the rows of the inputs, that is, over their first axis; see
+    /// [`split_sum`](Self::split_sum) for a sum. The loss of the batch is compared with that of its parts when the parts
+    /// are first recorded, unless random numbers are drawn. Parts differ by a row at most. The number of threads does not
+    /// change a bit of the results; the number of parts changes roundings. Random layers draw other numbers for each part.
+    /// [`evaluate`](Self::evaluate) does not split.
+    ///
+    /// ```
+    /// use wengert_core::{MatmulOps, Param, Program, ReduceOps, Tensor, UnaryOps};
+    ///
+    /// let weight = Param::new(Tensor::<f64>::from([[2.0], [1.0]]));
+    /// let mut step = Program::<_, Tensor<f64>, f64>::new(|weight: &Param<f64>, _, x| {
+    ///     x.matmul(weight).square().mean()
+    /// })
+    /// .split(2);
+    /// let (loss, grads) = step.gradients(&weight, &Tensor::from([[1.0, 0.0], [0.0, 3.0]]));
+    /// assert_eq!(loss, (4.0 + 9.0) / 2.0);
+    /// assert_eq!(grads.get(&weight), Some(&Tensor::from([[2.0], [9.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If `parts` is 0. Runs panic if the inputs have no axis of rows, or differ in its extent; if the loss is not a mean
+    /// over the rows; and if a layer has a new value for a buffer, such as batch normalization.
+    #[track_caller]
+    pub fn split(self, parts: usize) -> Self {
+        self.split_into(parts, Total::Mean)
+    }
+
+    /// [`split`](Self::split) for a loss that is a sum over the rows.
+    ///
+    /// # Panics
+    /// As [`split`](Self::split).
+    #[track_caller]
+    pub fn split_sum(self, parts: usize) -> Self {
+        self.split_into(parts, Total::Sum)
+    }
+
+    #[track_caller]
+    fn split_into(self, parts: usize, total: Total) -> Self {
+        assert!(parts > 0, "split: a batch has at least one part");
+        Self { split: Some(Split { parts, total }), ..self }
     }
 
     /// Computes the loss and its gradients as [`gradients`](crate::gradients) does.
@@ -90,7 +139,7 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     /// If the loss has more than one element, and as the [type](Program) says.
     #[track_caller]
     pub fn gradients(&mut self, model: &M, inputs: I::Given<'_>) -> (F, &Gradients<F>) {
-        let loss = self.run(Mode::training(None), model, inputs).loss();
+        let loss = self.train(None, model, inputs);
         (loss, self.engine.gradients())
     }
 
@@ -100,7 +149,7 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     /// As the [type](Program) says.
     #[track_caller]
     pub fn evaluate(&mut self, model: &M, inputs: I::Given<'_>) -> Tensor<F> {
-        self.run(Mode::evaluation(None), model, inputs).value()
+        self.value(None, model, inputs)
     }
 
     /// Gives the next run a key for random layers; see [`seeded`](crate::seeded()).
@@ -122,15 +171,38 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     }
 
     #[track_caller]
-    fn run(&mut self, mode: Mode, model: &M, given: I::Given<'_>) -> Outcome<F> {
+    fn train(&mut self, key: Option<u64>, model: &M, given: I::Given<'_>) -> F {
+        let split = self.split;
+        self.run(Mode::training(key), model, given, |engine, call| match split {
+            Some(split) => F::run::<RunParts<'_>>((engine, call, split)),
+            None => F::run::<RunProgram<'_>>((engine, call)).loss(),
+        })
+    }
+
+    #[track_caller]
+    fn value(&mut self, key: Option<u64>, model: &M, given: I::Given<'_>) -> Tensor<F> {
+        self.run(Mode::evaluation(key), model, given, |engine, call| {
+            F::run::<RunProgram<'_>>((engine, call)).value()
+        })
+    }
+
+    #[track_caller]
+    fn run<R>(
+        &mut self,
+        mode: Mode,
+        model: &M,
+        given: I::Given<'_>,
+        run: impl FnOnce(&mut Engine<F>, &Call<'_, F>) -> R,
+    ) -> R {
         let mut inputs = SmallVec::<[_; 4]>::new();
         I::visit(given, &mut |leaf: InputLeaf<'_, F>| inputs.push(leaf));
         let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, part: Part| {
-            let recorded = I::record(given, &mut InputTape::new(tape, notes, part.example));
+            let recorded = I::record(given, &mut InputTape::new(tape, notes, part.rows));
             (self.record)(model, tape, recorded).on_tape(tape)
         };
-        let call = Call { mode, model, inputs: &inputs, part: Part::default(), record: &record };
-        F::run::<RunProgram<'_>>((&mut self.engine, &call))
+        let (part, cotangent) = (Part::default(), F::ONE);
+        let call = Call { mode, model, inputs: &inputs, part, cotangent, record: &record };
+        run(&mut self.engine, &call)
     }
 
     /// Computes the loss and the gradients of each example of a batch by itself, on all threads, and collects what `f`
@@ -225,12 +297,13 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
         let mut inputs = SmallVec::<[_; 4]>::new();
         I::visit(given, &mut |leaf: InputLeaf<'_, F>| inputs.push(leaf));
         let record = |tape: &Tape<F>, notes: &Arc<InputNotes>, part: Part| {
-            let recorded = I::record(given, &mut InputTape::new(tape, notes, part.example));
+            let recorded = I::record(given, &mut InputTape::new(tape, notes, part.rows));
             (self.record)(models[part.model], tape, recorded).on_tape(tape)
         };
         let mode = Mode::training(None);
-        let part = Part::default();
-        let call = Call { mode, model: models[0], inputs: &inputs, part, record: &record };
+        let (part, cotangent) = (Part::default(), F::ONE);
+        let call =
+            Call { mode, model: models[0], inputs: &inputs, part, cotangent, record: &record };
         let results = Mutex::new(Vec::new());
         run(&mut self.engine, call, &|number, loss, grads| {
             let result = f(number, loss, grads);
@@ -262,7 +335,7 @@ impl<'p, M: Params<F>, I: Input<F>, F: Float> SeededProgram<'p, '_, M, I, F> {
     /// As [`Program::gradients`].
     #[track_caller]
     pub fn gradients(self, model: &M, inputs: I::Given<'_>) -> (F, &'p Gradients<F>) {
-        let loss = self.program.run(Mode::training(Some(self.key)), model, inputs).loss();
+        let loss = self.program.train(Some(self.key), model, inputs);
         (loss, self.program.engine.gradients())
     }
 
@@ -272,6 +345,6 @@ impl<'p, M: Params<F>, I: Input<F>, F: Float> SeededProgram<'p, '_, M, I, F> {
     /// As [`Program::evaluate`].
     #[track_caller]
     pub fn evaluate(self, model: &M, inputs: I::Given<'_>) -> Tensor<F> {
-        self.program.run(Mode::evaluation(Some(self.key)), model, inputs).value()
+        self.program.value(Some(self.key), model, inputs)
     }
 }

@@ -97,13 +97,14 @@ impl<F: Float> Plan<F> {
         &mut self.memory.values[place.range()]
     }
 
-    /// Computes the loss, its gradients, and the new values of buffers.
+    /// Computes the loss, the gradients from this cotangent of it, and the new values of buffers.
     #[track_caller]
     pub(crate) fn run(
         &mut self,
         record: &mut Record<F>,
         shapes: &[Shape],
         key: Option<u64>,
+        cotangent: F,
         gradients: &mut Gradients<F>,
     ) -> F {
         self.take_back(gradients, record.recording);
@@ -120,10 +121,10 @@ impl<F: Float> Plan<F> {
         if let Some(slot) = self.seed {
             self.memory.arrived[self.output as usize] = true;
             match slot {
-                Slot::Place(place) => self.memory.cotangents[place.range()].fill(F::ONE),
+                Slot::Place(place) => self.memory.cotangents[place.range()].fill(cotangent),
                 Slot::Tensor(slot) => {
                     let shape = shapes[self.output as usize];
-                    self.memory.tensors[slot].overwrite_as(shape).fill(F::ONE);
+                    self.memory.tensors[slot].overwrite_as(shape).fill(cotangent);
                 }
             }
         }

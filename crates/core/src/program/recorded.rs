@@ -160,23 +160,23 @@ impl<F: Float> Recorded<F> {
 
     /// Computes the results from the recording as it is.
     #[track_caller]
-    pub(crate) fn first_run(&mut self, gradients: &mut Gradients<F>) -> Outcome<F> {
+    pub(crate) fn first_run(&mut self, cotangent: F, gradients: &mut Gradients<F>) -> Outcome<F> {
         gradients.forget();
-        let value = self.results(gradients);
+        let value = self.results(cotangent, gradients);
         self.unload_all();
         value
     }
 
     /// Computes the results, where the values are recorded, or deferred.
     #[track_caller]
-    pub(crate) fn results(&mut self, gradients: &mut Gradients<F>) -> Outcome<F> {
+    pub(crate) fn results(&mut self, cotangent: F, gradients: &mut Gradients<F>) -> Outcome<F> {
         let record = self.tape.record.get_mut();
         if !self.tape.mode.get().tracking {
             record.compute_deferred(&[self.output], 0);
             return Outcome::Value(record.nodes[self.output as usize].value().clone());
         }
         let loss = record.nodes[self.output as usize].value().item();
-        let sweep = Sweep { loss: self.output, release: true, watch: None };
+        let sweep = Sweep { loss: self.output, cotangent, release: true, watch: None };
         *gradients = record.backward(sweep);
         Outcome::Loss(loss)
     }

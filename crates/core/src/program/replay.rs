@@ -16,7 +16,7 @@ impl<F: Float> Recorded<F> {
         call: &Call<'_, F>,
         gradients: &mut Gradients<F>,
     ) -> Outcome<F> {
-        let value = self.compute_again(call.mode.seed, gradients);
+        let value = self.compute_again(call.mode.seed, call.cotangent, gradients);
         self.unload();
         value
     }
@@ -26,12 +26,13 @@ impl<F: Float> Recorded<F> {
     pub(crate) fn compute_again(
         &mut self,
         key: Option<u64>,
+        cotangent: F,
         gradients: &mut Gradients<F>,
     ) -> Outcome<F> {
         match &mut self.plan {
             Some(plan) => {
                 let record = self.tape.record.get_mut();
-                Outcome::Loss(plan.run(record, &self.shapes, key, gradients))
+                Outcome::Loss(plan.run(record, &self.shapes, key, cotangent, gradients))
             }
             None => {
                 gradients.forget();
@@ -40,7 +41,7 @@ impl<F: Float> Recorded<F> {
                 } else {
                     self.defer();
                 }
-                self.results(gradients)
+                self.results(cotangent, gradients)
             }
         }
     }

@@ -138,7 +138,7 @@ impl<F: Float> Seeded<F> {
         let id = loss.on_tape(&tape);
         check_scalar(loss.shape());
         let value = loss.value_once().item();
-        let sweep = Sweep { loss: id, release: true, watch: None };
+        let sweep = Sweep { loss: id, cotangent: F::ONE, release: true, watch: None };
         let gradients = F::run::<Backward>((tape.record.get_mut(), sweep));
         return_tape(tape);
         (value, gradients, aux)
@@ -176,7 +176,7 @@ impl<F: Float> Var<'_, F> {
     pub fn backward(self) -> Gradients<F> {
         self.tape.refuse_reading("backward");
         check_scalar(self.shape());
-        let sweep = Sweep { loss: self.id, release: false, watch: None };
+        let sweep = Sweep { loss: self.id, cotangent: F::ONE, release: false, watch: None };
         F::run::<Backward>((&mut *self.tape.record.borrow_mut(), sweep))
     }
 }
@@ -184,6 +184,8 @@ impl<F: Float> Var<'_, F> {
 /// A first-order sweep to be run.
 pub(crate) struct Sweep<'a, F: Float> {
     pub(crate) loss: u32,
+    /// The cotangent of the loss: 1 unless the loss is that of a part.
+    pub(crate) cotangent: F,
     /// Whether values are dropped as soon as the sweep has passed them.
     pub(crate) release: bool,
     pub(crate) watch: Option<Watch<'a, F>>,
@@ -213,7 +215,7 @@ impl<F: Float> Record<F> {
     pub(crate) fn backward(&mut self, mut sweep: Sweep<'_, F>) -> Gradients<F> {
         self.compute_updates();
         let updates = self.buffer_updates();
-        let mut cotangents = self.seed_cotangents(sweep.loss as usize);
+        let mut cotangents = self.seed_cotangents(sweep.loss as usize, sweep.cotangent);
         let mut current = sweep.loss as usize;
         let swept = catch_unwind(AssertUnwindSafe(|| {
             let mut restored = None;
@@ -242,12 +244,12 @@ impl<F: Float> Record<F> {
     }
 
     /// The cotangents before the sweep: one at the loss, none elsewhere.
-    fn seed_cotangents(&mut self, loss: usize) -> Vec<Option<Tensor<F>>> {
+    fn seed_cotangents(&mut self, loss: usize, cotangent: F) -> Vec<Option<Tensor<F>>> {
         let mut cotangents = std::mem::take(&mut self.cotangents);
         cotangents.clear();
         cotangents.resize_with(loss + 1, || None);
         if self.nodes[loss].tracked {
-            cotangents[loss] = Some(Tensor::full(*self.nodes[loss].shape(), F::ONE));
+            cotangents[loss] = Some(Tensor::full(*self.nodes[loss].shape(), cotangent));
         }
         cotangents
     }

@@ -126,10 +126,10 @@ impl Indices {
 /// As an input of a program.
 impl Indices {
     /// One row along the first axis, which stays with extent 1.
-    pub(crate) fn row(&self, row: usize) -> Self {
+    pub(crate) fn rows(&self, start: usize, len: usize) -> Self {
         let width = self.shape[1..].iter().product::<usize>();
-        let shape = self.shape.with(0, 1).expect("a smaller shape");
-        Self::from_vec(self.indices[row * width..][..width].to_vec(), shape)
+        let shape = self.shape.with(0, len).expect("a smaller shape");
+        Self::from_vec(self.indices[start * width..][..len * width].to_vec(), shape)
     }
 
     /// The indices as input number `input` of a recording.

@@ -117,6 +117,16 @@ fn scan<F: Float>(
         let mut carried = [0.0; COLUMNS];
         for (slabs, y) in y.chunks_exact_mut(slab).enumerate() {
             let start = start + slabs * slab;
+            if inner == 1 {
+                let mut carried = None;
+                for i in 0..n {
+                    let at = if reverse { n - 1 - i } else { i };
+                    let next = step(start + at, carried);
+                    y[at] = F::of(next);
+                    carried = Some(next);
+                }
+                continue;
+            }
             for first in (0..inner).step_by(COLUMNS) {
                 for i in 0..n {
                     let row = inner * if reverse { n - 1 - i } else { i };

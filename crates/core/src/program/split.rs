@@ -169,7 +169,6 @@ impl<F: Float> Engine<F> {
             cotangent: &|number| F::of(division.weight(number)),
         };
         for number in recorded.run_on(workers, numbers, &load, arrive) {
-
             division.with_part(number, call, |call| {
                 arrive(number, self.run(call).loss(), &mut self.gradients);
             });

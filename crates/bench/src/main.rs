@@ -2,8 +2,9 @@
 //! user would write them.
 //!
 //! `peer --workload W3 --threads 1 --steps 500` trains on fixed synthetic data and prints one line
-//! of JSON: median and least time of a step, first and last loss, peak memory. With `--replay` the step is a
-//! `Program`, which is recorded once; with `--split 2` it runs on two halves of the batch. With `--losses 100` it prints the losses of the first steps instead, one in a line.
+//! of JSON: median and least time of a step, first and last loss, peak memory. With `--replay` the
+//! step is a `Program`, which is recorded once; with `--split 2` it is one that runs on two halves of
+//! the batch. With `--losses 100` it prints the losses of the first steps instead, one in a line.
 
 mod nets;
 mod poisson;

@@ -14,6 +14,7 @@ use crate::program::engine::Engine;
 use crate::program::inputs::Rows;
 use crate::program::recorded::Recorded;
 use crate::tape::record::{Content, Kind, Node, ParamSlot, Tape};
+use crate::tensor::pool;
 use crate::{Float, Gradients, Params};
 
 /// Number of examples that a thread takes at a time.
@@ -171,6 +172,7 @@ impl<F: Float> Recorded<F> {
                 }
             }
             worker.unload();
+            pool::end_step::<F>();
         });
         let mut unusual = unusual.into_inner().expect("no panic inside");
         unusual.sort_unstable();

@@ -117,18 +117,19 @@ impl<F: Float> Engine<F> {
             is_new |= self.run_group(call, division, group, &arrive);
         }
         let (losses, mut gradients) = results.into_inner().expect("no panic inside");
+        // Before the losses are compared, because statistics of a batch change its loss too.
+        let updates = gradients[0].updates.len();
+        assert!(
+            updates == 0,
+            "split: the step has new values for {updates} buffers, such as statistics of the batch, and a part has those of \
+             its own rows only"
+        );
         if is_new {
             check_total(call, division, &losses);
         }
         std::mem::swap(&mut self.gradients, &mut gradients[0]);
         gradients[1..].iter().for_each(|part| self.gradients += part);
         self.parts = gradients;
-        let updates = self.gradients.updates.len();
-        assert!(
-            updates == 0,
-            "split: the step has new values for {updates} buffers, such as statistics of the batch, and a part has those of \
-             its own rows only"
-        );
         F::of(losses.iter().sum())
     }
 

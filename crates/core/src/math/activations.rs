@@ -71,7 +71,7 @@ pub(crate) fn gelu(x: f32) -> f32 {
 /// `x sigmoid(x (a + b x^2))`, with the constants of the tanh form of gelu.
 #[inline(always)]
 pub(crate) fn gelu_tanh(x: f32) -> f32 {
-    use super::double::{GELU_CUBIC as CUBIC, GELU_LINEAR as LINEAR};
+    use super::double::activations::{GELU_CUBIC as CUBIC, GELU_LINEAR as LINEAR};
     const A: f32 = high(LINEAR as f32, 12);
     const A_LOW: f32 = (LINEAR - A as f64) as f32;
     const B: f32 = high(CUBIC as f32, 16);

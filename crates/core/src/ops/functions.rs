@@ -9,7 +9,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, LOG10_E};
 use super::elementwise::{BinaryOp, Elementwise, UnaryOp, Where};
 use super::operand::Operand;
 use crate::Float;
-use crate::math::double::{GELU_CUBIC, GELU_LINEAR};
+use crate::math::double::activations::{GELU_CUBIC, GELU_LINEAR};
 use crate::op::Value;
 
 /// Receives the rows of the tables, for tests that run over all functions.

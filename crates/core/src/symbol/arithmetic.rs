@@ -4,7 +4,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, SQRT_2};
 
 use super::{Binding, RUN, Symbol};
 use crate::float::{Float, PerPrecision, sealed::Sealed};
-use crate::math::double::{GELU_CUBIC, GELU_LINEAR};
+use crate::math::double::activations::{GELU_CUBIC, GELU_LINEAR};
 
 impl Symbol {
     fn call(function: &str, arguments: &[Self]) -> Self {

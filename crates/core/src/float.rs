@@ -282,9 +282,9 @@ float!(f64, "f64", f64::powi, {
     sigmoid => double::activations::sigmoid,
     silu => double::activations::silu,
     mish => double::activations::mish,
-    gelu => double::activations::gelu,
+    gelu => double::erf::gelu,
     gelu_tanh => double::activations::gelu_tanh,
-    erf => libm::erf,
+    erf => double::erf::erf,
     log2 => f64::log2,
     log10 => f64::log10,
     tan => f64::tan,
@@ -299,6 +299,6 @@ float!(f64, "f64", f64::powi, {
     asinh => libm::asinh,
     acosh => double::acosh,
     atanh => libm::atanh,
-    erfc => libm::erfc,
+    erfc => double::erf::erfc,
     next_down => f64::next_down
 });

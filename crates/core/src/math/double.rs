@@ -8,6 +8,7 @@
 //! The coefficients are minimax fits (Remez's exchange in 50 digits, then rounded).
 
 pub(crate) mod activations;
+pub(crate) mod erf;
 
 /// Adding this number to `x`, `|x| < 2^51`, leaves `round(x)` in the low bits of the sum.
 const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52

@@ -10,10 +10,9 @@ use super::{Split, clamp, powers_of_two, reduce, reduce_sum};
 pub(crate) const GELU_LINEAR: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
 pub(crate) const GELU_CUBIC: f64 = 0.044_715 * GELU_LINEAR;
 
-/// What the constants above, and the square root of 1/2, are more than their `f64`.
+/// What the constants above are more than their `f64`.
 const GELU_LINEAR_LOW: f64 = -9.969_308_809_110_92e-17;
 const GELU_CUBIC_LOW: f64 = -6.175_149_918_155_315e-19;
-const FRAC_1_SQRT_2_LOW: f64 = -4.833_646_656_726_457e-17;
 
 /// Above this exponent, `x / exp(exponent)` is 0 for every finite `x` here.
 const UNDERFLOW: f64 = 760.0;
@@ -55,20 +54,6 @@ pub(crate) fn mish(x: f64) -> f64 {
     let denominator = d + (half * q + (rest - (d - sum)) * (1.0 - q * q));
     let denominator = if x < -UNDERFLOW { f64::INFINITY } else { denominator };
     x / denominator * first * second
-}
-
-/// `x Phi(x)` with the standard normal distribution function `Phi`.
-#[inline(always)]
-pub(crate) fn gelu(x: f64) -> f64 {
-    let z = x * -FRAC_1_SQRT_2;
-    let value = 0.5 * x * libm::erfc(z);
-    // `erfc(z)` falls like `exp(-z^2)`. A zero would lose its sign.
-    if z > 1.0 && value != 0.0 {
-        let lost = x.mul_add(-FRAC_1_SQRT_2, -z) - x * FRAC_1_SQRT_2_LOW;
-        value - value * (2.0 * z * lost)
-    } else {
-        value
-    }
 }
 
 /// `x sigmoid(x (GELU_LINEAR + GELU_CUBIC x^2))`.

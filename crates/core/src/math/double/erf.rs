@@ -87,7 +87,8 @@ pub(crate) fn erfc(x: f64) -> f64 {
     let (square, lost) = square_in_parts(size);
     let split = reduce_sum(-square, -lost);
     let (first, second) = powers_of_two(split.n);
-    let tail = FACTOR.times_exp(size, split) * first * second;
+    let (value, rest) = FACTOR.times_exp(size, split);
+    let tail = (value + rest) * first * second;
     if x < 0.0 { 2.0 - tail } else { tail }
 }
 
@@ -129,7 +130,8 @@ pub(crate) fn gelu(x: f64) -> f64 {
     let (square, lost) = square_in_parts(size);
     let split = reduce_sum(-0.5 * square, -0.5 * lost);
     let (first, second) = powers_of_two(split.n);
-    let tail = size * FACTOR.times_exp(size, split) * first * second;
+    let (value, rest) = product_in_parts((size, 0.0), FACTOR.times_exp(size, split));
+    let tail = (value + rest) * first * second;
     // Minus zero keeps the sign of a tail that is zero.
     let value = (if x < 0.0 { -0.0 } else { x }) - tail;
     if x < -39.5 { x * 0.0 } else { value }
@@ -145,18 +147,14 @@ struct Factor<const N: usize> {
 }
 
 impl<const N: usize> Factor<N> {
-    /// The quotient at `x`, times an exponential without its power of two.
+    /// The quotient at `x`, times an exponential without its power of two, in two parts.
     #[inline(always)]
-    fn times_exp(self, x: f64, exponent: Split) -> f64 {
-        let (exp, exp_rest) = exponent.exp_plus(0.0);
+    fn times_exp(self, x: f64, exponent: Split) -> (f64, f64) {
         let v = (x - 4.0) / (x + 4.0);
         let change = v * poly(v, self.others);
         let value = self.first + change;
         let value_rest = ((self.first - value) + change) + self.first_low;
-        // The product of parts with few digits is exact.
-        let (exp_high, value_high) = (high(exp), high(value));
-        let (exp_low, value_low) = ((exp - exp_high) + exp_rest, (value - value_high) + value_rest);
-        let (high, low) = (exp_high * value_high, exp_high * value_low + exp_low * value);
+        let (high, low) = product_in_parts(exponent.exp_plus(0.0), (value, value_rest));
         // Product and denominator are rounded; what they lost is divided after them.
         let product = high + low;
         let product_rest = (high - product) + low;
@@ -164,8 +162,16 @@ impl<const N: usize> Factor<N> {
         let rounded = sum - x;
         let sum_rest = (x - (sum - rounded)) + (self.shift - rounded);
         let quotient = product / sum;
-        quotient + (product_rest - quotient * sum_rest) / sum
+        (quotient, (product_rest - quotient * sum_rest) / sum)
     }
+}
+
+/// The product of two numbers in two parts. That of their first digits is exact.
+#[inline(always)]
+fn product_in_parts((a, a_rest): (f64, f64), (b, b_rest): (f64, f64)) -> (f64, f64) {
+    let (a_high, b_high) = (high(a), high(b));
+    let (a_low, b_low) = ((a - a_high) + a_rest, (b - b_high) + b_rest);
+    (a_high * b_high, a_high * b_low + a_low * b)
 }
 
 /// The square of `x`, and what its rounding lost, from a square of few digits, which is exact.

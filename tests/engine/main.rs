@@ -10,6 +10,7 @@ mod conventions_reduce;
 mod custom_vjp;
 mod deferred;
 mod discarded;
+mod doubles;
 mod errors;
 mod every_f32;
 mod extremes;

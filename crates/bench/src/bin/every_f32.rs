@@ -3,9 +3,9 @@
 //! Run: `cargo run --release -p wengert-bench --bin every_f32`, with the names of functions to measure only those. The
 //! result is a row of the table in `docs/accuracy.md` for each function. Tensors are computed, as users compute them.
 //!
-//! The exact value is that of the same function in double precision, rounded nowhere: the elementary functions are those
-//! of the C library and of `libm` then, with errors a hundred million times smaller. An error is counted in units in
-//! the last place of the exact value, as in `docs/accuracy.md`. Results that are subnormal are counted apart, and so are
+//! The exact value is that of the same function in double precision, rounded nowhere: the elementary functions are other
+//! ones then, with errors a hundred million times smaller. An error is counted in units in the last place of the exact
+//! value, as in `docs/accuracy.md`. Results that are subnormal are counted apart, and so are
 //! special values: a NaN, an infinity or the sign of a zero that is not as in double precision.
 
 use rayon::prelude::*;

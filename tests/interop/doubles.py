@@ -36,22 +36,22 @@ def gelu_tanh(x):
     return x * sigmoid(2 * sqrt(2 / pi) * (x + mpf("0.044715") * x**3))
 
 
-# The function, where it changes, and where its computation may be cut.
+# The function, where it changes, and where its computation may be cut or a simpler one errs most.
 FUNCTIONS = {
     "Exp": (exp, (-746, 710), [709.782712893384, -708.3964185322641, -745.1332191019412]),
     "ExpM1": (expm1, (-38, 38), [709.782712893384, -37.42994775023705]),
     "Ln": (log, (0, 4), [1.0, 2.2250738585072014e-308]),
     "Ln1p": (log1p, (-1, 4), [-1.0, 1.0]),
     "Tanh": (tanh, (-20, 20), [0.625, -0.625, 19.061547465398496]),
-    "Sigmoid": (sigmoid, (-746, 40), [-708.3964185322641, 36.7368005696771, -36.7368005696771]),
+    "Sigmoid": (sigmoid, (-746, 40), [-708.3964185322641, 36.7368005696771, -36.7368005696771, -3.443759924233981]),
     "LogSigmoid": (lambda x: -softplus(-x), (-40, 746), [-36.7368005696771]),
     "Softplus": (softplus, (-746, 40), [36.7368005696771]),
     "Silu": (lambda x: x * sigmoid(x), (-752, 40), [-714.9, -751.7]),
-    "Mish": (mish, (-752, 40), [-714.9, -751.7]),
-    "Gelu": (lambda x: x * erfc(-x / sqrt(mpf(2))) / 2, (-38.6, 10), [-38.58, -37.6]),
+    "Mish": (mish, (-752, 40), [-714.9, -751.7, -2.0322418187576607, -36.185744363771228]),
+    "Gelu": (lambda x: x * erfc(-x / sqrt(mpf(2))) / 2, (-38.6, 10), [-38.58, -37.6, -7.22485348034595, -30.537760904180832]),
     "GeluTanh": (gelu_tanh, (-21.6, 10), [-21.1, -21.5]),
     "Erf": (erf, (-6, 6), [0.92, -0.92, 5.921587195794508]),
-    "Erfc": (erfc, (-6, 27.3), [26.54, 27.226]),
+    "Erfc": (erfc, (-6, 27.3), [26.54, 27.226, 1.3226764596402771]),
 }
 # An exponential is reduced at odd multiples of ln 2 / 2, a logarithm at the square roots of 1/2 and 2.
 MULTIPLES = [float((k + 0.5) * log(2)) for k in (-1075, -1022, -55, -54, -3, -2, -1, 0, 1, 2, 3, 53, 54, 1023)]

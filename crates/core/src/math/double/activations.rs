@@ -51,6 +51,7 @@ pub(crate) fn mish(x: f64) -> f64 {
     let (sum, rest) = split.exp_plus(half);
     let d = sum + rest;
     let q = half / d;
+    // What `d` has lost in rounding counts as much as the sum of `d` and its reciprocal changes with `d`.
     let denominator = d + (half * q + (rest - (d - sum)) * (1.0 - q * q));
     let denominator = if x < -UNDERFLOW { f64::INFINITY } else { denominator };
     x / denominator * first * second

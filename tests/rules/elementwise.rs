@@ -158,6 +158,22 @@ fn rearrangements() {
         let place = ops::PlaceSlices { to: [4, 3].into(), slices };
         differentiates(|x| Value::apply_many(place.clone(), &[&x[0], &x[1], &x[2]]), [a, b, c])
     });
+    // The cotangents of a long sequence are placed at once.
+    property("PlaceSlices of many", of(&[12, 2]), |rows| {
+        let narrow = |i: usize| ops::Narrow { axis: 0, start: i * 5 % 9, len: 2 };
+        let slices = (0..6).map(|i| ops::Slice::Narrow(narrow(i))).chain((6..11).map(|i| {
+            ops::Slice::Select(ops::IndexSelect { axis: 0, skip: None }, [i % 4, i - 1].into())
+        }));
+        let place = ops::PlaceSlices { to: [10, 2].into(), slices: slices.collect() };
+        differentiates(
+            |x| {
+                let parts: Vec<_> =
+                    (0..11).map(|i| x[0].narrow(0, i, 2) * (i as f64 - 2.5)).collect();
+                Value::apply_many(place.clone(), &parts.iter().collect::<Vec<_>>())
+            },
+            [rows],
+        )
+    });
     let parts = (tensors(), 0usize..3, 0usize..=2, 0usize..=2).prop_flat_map(|(x, axis, m, n)| {
         let axis = axis.min(x.shape().rank().max(1) - 1);
         let shape = if x.shape().rank() == 0 { Shape::from([2]) } else { x.shape() };

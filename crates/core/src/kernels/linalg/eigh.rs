@@ -6,6 +6,10 @@ use super::{Elements, dot_chunk, nothing, reflect, reflection, vectorized};
 /// The rotations that may be tried for one eigenvalue; two or three are usual.
 const ATTEMPTS: usize = 50;
 
+/// A column of a scaled matrix counts as 0 if no element is above this. Products of two such elements underflow, and
+/// neither a reflection nor the rotations survive that.
+const NEGLIGIBLE: f64 = 1.5e-154;
+
 /// The eigenvalues of the symmetric part of `A` in ascending order, and behind them the matrix whose columns are the
 /// eigenvectors, in the same order.
 pub(crate) fn eigh(a: Elements, n: usize) -> Elements {
@@ -57,6 +61,9 @@ fn tridiagonal(
         let row = &mut above[k * n..];
         diagonal[k] = row[k];
         let v = &mut row[k + 1..];
+        if v.iter().all(|v| v.abs() <= NEGLIGIBLE) {
+            v.fill(0.0);
+        }
         let (beta, tau) = reflection(v);
         (beside[k], taus[k]) = (beta, tau);
         // B becomes H B H = B - v w' - w v', with w = tau B v - (tau^2 v'B v / 2) v.

@@ -163,6 +163,40 @@ mod tests {
         }
     }
 
+    /// Checks that the eigenvalues are in order, and what defines the eigenvectors.
+    fn check_eigh(a: &[f64], n: usize) {
+        let packed = eigh(a.iter().copied().collect(), n);
+        let (values, vectors) = packed.split_at(n);
+        assert!(packed.iter().all(|x| x.is_finite()) && values.is_sorted(), "{a:?}");
+        let scaled = vectors.iter().enumerate().map(|(at, v)| v * values[at % n]);
+        let scaled = scaled.collect::<Elements>();
+        assert!(residual(a, vectors, &scaled, n) < 1e-13 * (n * n) as f64, "{a:?}");
+        assert!(residual(&transposed(vectors, n), vectors, &eye(n), n) < 1e-13 * n as f64);
+    }
+
+    #[test]
+    fn zeros_and_tiny_elements_do_not_hide_eigenvalues() {
+        const LEAST: f64 = 5e-324;
+        check_eigh(&[0.0; 9], 3);
+        check_eigh(&[-1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 3);
+        for t in [LEAST, 1e-310, 1e-300, 1e-200, 1e-160, 1e-150, 1e-100, 1e-17] {
+            check_eigh(&[1.0, 0.0, 1.0, 0.0, t, t, 1.0, t, t], 3);
+            check_eigh(&[0.0, t, t, t, t, 1.0, t, 1.0, 1.0], 3);
+            check_eigh(
+                &[0.0, 0.0, 1.0, t, 0.0, 0.0, t, 0.0, 1.0, t, 0.0, 0.0, t, 0.0, 0.0, 0.0],
+                4,
+            );
+            check_eigh(&[0.0, t, 1.0, 1.0, t, t, 0.0, 0.0, 1.0, 0.0, t, t, 1.0, 0.0, t, t], 4);
+            for s in [LEAST, 1e-160, 1e-150, 1.0] {
+                check_eigh(
+                    &[1.0, 1.0, 0.0, 0.0, 1.0, 0.0, t, 0.0, 0.0, t, t, s, 0.0, 0.0, s, t],
+                    4,
+                );
+                check_eigh(&[0.0, 1.0, t, 0.0, 1.0, t, s, t, t, s, 0.0, 0.0, 0.0, t, 0.0, 0.0], 4);
+            }
+        }
+    }
+
     #[test]
     fn factors_multiply_to_the_matrix() {
         for n in SIZES {
@@ -177,14 +211,7 @@ mod tests {
             assert!(residual(&l, &transposed(&l, n), &a, n) < 1e-13 * (n * n) as f64);
             assert!((0..n).all(|i| l[i * n + i + 1..(i + 1) * n].iter().all(|l| *l == 0.0)));
 
-            let packed = eigh(a.clone(), n);
-            let (values, vectors) = packed.split_at(n);
-            assert!(values.is_sorted());
-            let scaled = vectors.iter().enumerate().map(|(at, v)| v * values[at % n]);
-            let scaled = scaled.collect::<Elements>();
-            assert!(residual(&a, vectors, &scaled, n) < 1e-13 * (n * n) as f64, "{n}");
-            assert!(residual(&transposed(vectors, n), vectors, &eye(n), n) < 1e-13 * n as f64);
-
+            check_eigh(&a, n);
             for m in [n, n + 1, 2 * n + 3] {
                 let a = random::<f64>(m * n, 3);
                 let packed = qr(&a, n);

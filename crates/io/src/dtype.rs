@@ -140,3 +140,16 @@ pub(crate) fn checked_shape(extents: &[usize]) -> Result<Shape, FileError> {
         _ => wrong("a shape that fits in memory"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wengert_core::MAX_NUMEL;
+
+    use super::*;
+
+    #[test]
+    fn a_shape_is_refused_where_a_tensor_would_refuse_it() {
+        assert_eq!(checked_shape(&[0, MAX_NUMEL]).unwrap(), Shape::new(&[0, MAX_NUMEL]));
+        assert!(checked_shape(&[0, MAX_NUMEL + 1]).is_err());
+    }
+}

@@ -38,3 +38,23 @@ impl<F: Float> Drop for Restore<'_, F> {
         self.tape.mode.set(self.mode);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::Tape;
+
+    #[test]
+    fn the_mode_is_restored_also_after_a_panic() {
+        let tape = Tape::<f64>::new();
+        tape.eval_mode(|| {
+            tape.eval_mode(|| assert!(!tape.is_training()));
+            assert!(!tape.is_training());
+        });
+        assert!(tape.is_training());
+        let fails = || tape.eval_mode::<()>(|| panic!("a panic that is expected"));
+        assert!(catch_unwind(AssertUnwindSafe(fails)).is_err());
+        assert!(tape.is_training());
+    }
+}

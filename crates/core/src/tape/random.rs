@@ -79,6 +79,18 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_one_where_it_is_below_the_probability() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        rng.set_stream(3);
+        let word = f64::from(rng.next_u32());
+        let drawn = |below: f64| {
+            let draw = Draw { distribution: Random::Bernoulli(below / 2f64.powi(32)), number: 3 };
+            draw.numbers::<f64>([].into(), 5).item()
+        };
+        assert_eq!((drawn(word), drawn(word + 1.0)), (0.0, 1.0));
+    }
+
+    #[test]
     #[should_panic(expected = "this tape has no key")]
     fn without_a_key_nothing_is_drawn() {
         gradients(|tape: &Tape<f32>| tape.random([2], Random::Uniform).sum());

@@ -96,3 +96,55 @@ pub(crate) fn return_lists<F: Float>(mut params: ParamList<F>, mut rows: RowList
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::random::Random;
+    use crate::tape::record::Record;
+    use crate::{Buffer, Param, UnaryOps};
+
+    /// The elements that each list has memory for.
+    fn capacities(r: &Record<f64>) -> [(&'static str, usize); 11] {
+        [
+            ("ops", r.ops.capacity()),
+            ("nodes", r.nodes.capacity()),
+            ("cotangents", r.cotangents.capacity()),
+            ("readers", r.readers.capacity()),
+            ("variables", r.variables.capacity()),
+            ("indices", r.indices.capacity()),
+            ("randoms", r.randoms.capacity()),
+            ("updates", r.updates.capacity()),
+            ("rebound", r.rebound.capacity()),
+            ("checkpoints", r.checkpoints.capacity()),
+            ("params", r.params.capacity()),
+        ]
+    }
+
+    #[test]
+    fn a_long_recording_leaves_no_memory_behind() {
+        /// As many nodes as any tape keeps the memory of.
+        const KEPT: usize = 1 << 14;
+        let (one, buffer) = (Tensor::scalar(1.0), Buffer::new(Tensor::scalar(0.0)));
+        for mode in [Mode::training(Some(0)), Mode::evaluation(Some(0))] {
+            let mut tape = Tape::<f64>::with_mode(mode);
+            for _ in 0..KEPT + 1 {
+                tape.checkpoint(|| tape.constant(&one).neg());
+                tape.indices([0]);
+                tape.bind(&Param::new(one.clone()), tape.random([], Random::Uniform));
+            }
+            let x = (0..KEPT + 1).map(|_| tape.variable(&one)).last().expect("a variable");
+            (0..KEPT + 1).for_each(|_| tape.update_buffer(&buffer, x));
+            tape.constant(&one).neg().value();
+            x.neg().backward();
+            let lists = capacities(tape.record.get_mut());
+            let of_the_other = if mode.tracking { "readers" } else { "checkpoints" };
+            assert!(lists.iter().all(|(list, room)| *room > KEPT || *list == of_the_other));
+            // Recordings that follow are short.
+            (0..60).for_each(|_| tape.clear());
+            for (list, room) in capacities(tape.record.get_mut()) {
+                assert!(room <= KEPT, "{list} has memory for {room}");
+            }
+        }
+    }
+}

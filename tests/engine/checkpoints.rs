@@ -73,6 +73,15 @@ fn a_checkpoint_holds_its_values_only_during_a_sweep() {
 }
 
 #[test]
+fn a_checkpoint_ends_with_its_step() {
+    let w = Param::new(tensor![0.5, 1.0]);
+    gradients(|tape| tape.param(&w).checkpoint(|w| w.sin().exp().tanh().sqrt()).sum());
+    // The next step goes on with this tape, and is shorter.
+    let (_, grads) = gradients(|tape| tape.param(&w).square().sum());
+    assert_eq!(grads.get(&w).unwrap(), &tensor![1.0, 2.0]);
+}
+
+#[test]
 fn temporarily_keeps_only_its_result() {
     let (layers, x) = layers();
     let expected = evaluate(|tape| loss(&layers, tape.constant(&x), false)).item();

@@ -157,3 +157,31 @@ fn a_nan_that_was_selected_is_not_lost() {
         assert_eq!(value(op, f64::INFINITY, 0.0).is_nan(), !op.either);
     }
 }
+
+/// The cotangents of `a b`, where 0 wins over infinity in `a`, and in a product of two cotangents in either.
+#[test]
+fn a_product_of_cotangents_is_zero_where_either_is() {
+    fn loss<'t>(either: bool, [a, b]: [Var<'t>; 2]) -> Var<'t> {
+        let product = wengert::Value::apply(wengert::ops::MulNoNan { either }, [&a, &b]);
+        (product * f64::INFINITY).sum()
+    }
+    let params = [tensor![0.0, 2.0], tensor![3.0, 0.0]].map(Param::new);
+    for (either, expected) in [(false, "[inf, NaN] [0.0, inf]"), (true, "[inf, 0.0] [0.0, inf]")] {
+        let shown = |[a, b]: [&Tensor; 2]| format!("{:?} {:?}", a.as_slice(), b.as_slice());
+        let tape = Tape::new();
+        let x = params.each_ref().map(|param| tape.param(param));
+        let both = loss(either, x);
+        let computed = both.backward();
+        assert_eq!(shown(params.each_ref().map(|param| computed.get(param).unwrap())), expected);
+        let recorded = grad(both, &x);
+        assert_eq!(shown([&recorded[0].value(), &recorded[1].value()]), expected, "recorded");
+        let mut step = wengert::Program::<[Param; 2], (), f64>::new(|params, tape, ()| {
+            loss(either, params.each_ref().map(|param| tape.param(param)))
+        });
+        for run in 0..3 {
+            let (_, grads) = step.gradients(&params, ());
+            let replayed = params.each_ref().map(|param| grads.get(param).unwrap());
+            assert_eq!(shown(replayed), expected, "run {run}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! caller's.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+use wengert::ops::{Concat, SliceScatter, StridedSlice};
 use wengert::prelude::*;
 use wengert::{Float, Op, ShapeError, Value};
 
@@ -59,12 +60,17 @@ fn reductions_and_rearrangements() {
     fails! { x.mean_axes([0, -2], true), "mean_axes: axis -2 of [2, 3] is named twice" }
     fails! { x.max_axes(-3, false), "max_axes: axis -3 does not exist in [2, 3]" }
     fails! { x.narrow(0, 0, 0).max(), "max: [0, 3] has no elements to choose from" }
+    fails! { x.narrow(0, 0, 0).min(), "min: [0, 3] has no elements to choose from" }
+    fails! { x.narrow(0, 0, 0).min_axes(0, true), "min_axes: [0, 3] has no elements to choose from" }
     fails! { x.reshape([4, 2]), "reshape: [2, 3] to [4, 2]: element counts differ (6 and 8)" }
     fails! { x.expand([2, 4]), "expand: [2, 3] does not broadcast to [2, 4]" }
     fails! { x.permute([0, 2]), "permute: axis 2 does not exist in [2, 3]" }
     fails! { x.permute([0, 0]), "permute: [0, 0] does not name each axis of [2, 3] once" }
     fails! { x.transpose(0, 2), "transpose: axis 2 does not exist in [2, 3]" }
     fails! { x.narrow(1, 2, 2), "narrow: 2..4 is out of range in axis 1 of [2, 3]" }
+    fails! { x.apply_op(StridedSlice { axis: 1, start: 3, step: -1, len: 2 }), "strided_slice: 2 indices from 3 by -1 are out of range in axis 1 of [2, 3]" }
+    fails! { x.apply_op(SliceScatter { axis: 1, start: 4, step: -1, extent: 4 }), "slice_scatter: [2, 3] from index 4 by -1 does not fit into extent 4 of axis 1" }
+    fails! { Var::apply_many(Concat::new(2, &[x.shape()]), &[&x]), "concat: axis 2 does not exist in [2, 3]" }
     fails! { MovementOps::concat(&[x, x.transpose(0, 1)], 0), "concat: [2, 3] and [3, 2] differ in more than axis 0" }
     fails! { tape.constant(&zeros(&[])).log_softmax(), "log_softmax: a scalar has no last axis" }
     fails! { zeros(&[2]).item(), "item: [2] holds 2 elements, expected one" }

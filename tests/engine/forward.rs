@@ -3,7 +3,7 @@
 
 use approx::assert_relative_eq;
 use wengert::f64::prelude::*;
-use wengert::{Float, Flow, Op, ShapeError, Tensor, Value};
+use wengert::{Float, Flow, Op, ShapeError, Tensor, Value, eval_shape};
 
 #[test]
 fn jvp_matches_the_closed_form() {
@@ -128,6 +128,12 @@ fn candle_2168_3011_3569_a_missing_derivative_is_an_error() {
     let tape = Tape::new();
     assert_eq!(tape.constant(&tensor![3.0]).apply_op(Parity).value().to_vec(), [1.0]);
     tape.variable(&tensor![3.0]).apply_op(Parity);
+}
+
+#[test]
+fn a_placeholder_needs_no_derivative() {
+    let trace = eval_shape(|tape: &Tape| tape.placeholder([3]).apply_op(Parity)).unwrap();
+    assert_eq!(trace.output, [3].into());
 }
 
 /// The identity, with a derivative that adds a constant to the cotangent and so is not linear.

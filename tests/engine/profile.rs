@@ -126,6 +126,20 @@ fn a_layer_in_a_temporary_recording_leaves_its_name_to_nobody() {
 }
 
 #[test]
+fn a_layer_that_ends_before_a_temporary_recording_keeps_its_name() {
+    let weight = Param::new(Tensor::ones([2, 2]));
+    let profile = profile(|tape| {
+        let layer = tape.layer("Body");
+        let body = tape.param(&weight).square();
+        drop(layer);
+        let scale = tape.temporarily(|| body.stop_gradient().sum());
+        (body * scale).sum()
+    });
+    let layers: Vec<_> = profile.operations.iter().map(|op| (&*op.name, &*op.layer)).collect();
+    assert_eq!(layers, [("square", "Body"), ("mul", ""), ("sum", "")]);
+}
+
+#[test]
 fn checkpoints_and_both_precisions() {
     let weight = wengert::Param::new(wengert::Tensor::<f64>::full([3, 3], 0.5));
     let profile = profile(|tape| tape.param(&weight).checkpoint(|x| x.exp().tanh()).sum());

@@ -181,6 +181,20 @@ repeats! {
         logits(net, x - start).square().mean()
     };
 
+    constants_of_a_temporary_recording: |net, tape, x, _y| {
+        let shift = tape.temporarily(|| {
+            let scale = tape.constant(&irregular([3], 7));
+            (x.mean_axes(0, false) * scale).exp()
+        });
+        logits(net, x - shift).square().mean()
+    };
+
+    a_derivative_of_rows_that_are_an_input: |net, _tape, x, y| {
+        let x = x.to_variable();
+        let rows = logits(net, x).index_select(0, y);
+        grad(rows.square().sum(), &[x])[0].square().sum()
+    };
+
     a_part_in_evaluation_mode: |net, tape, x, _y| {
         let scale = tape.eval_mode(|| if tape.is_training() { 2.0 } else { 3.0 });
         logits(net, x * scale).square().mean()

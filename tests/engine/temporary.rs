@@ -125,6 +125,23 @@ fn a_parameter_that_was_frozen_inside_is_trained_outside() {
 }
 
 #[test]
+fn a_parameter_that_was_read_only_inside_has_no_gradient() {
+    let (p, q) = (Param::new(Tensor::scalar(2.0)), Param::new(Tensor::scalar(3.0)));
+    // The next step goes on with this tape, which knows the parameters.
+    gradients(|tape| tape.param(&p) * &q);
+    let (_, grads) = gradients(|tape| {
+        let inside = tape.temporarily(|| {
+            let one = tape.constant(&Tensor::scalar(1.0));
+            // The node of this parameter becomes that of the other.
+            (one + &p).stop_gradient()
+        });
+        tape.param(&q) * inside
+    });
+    assert!(grads.get(&p).is_none());
+    assert_eq!(grads.get(&q).expect("a gradient").item(), 3.0);
+}
+
+#[test]
 fn updates_of_buffers_inside_are_forgotten() {
     let (mean, x) = (Buffer::new(Tensor::scalar(0.0)), Param::new(Tensor::scalar(1.0)));
     let (_, grads) = gradients(|tape| {

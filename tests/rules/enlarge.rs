@@ -200,6 +200,21 @@ fn large_planes() {
 }
 
 #[test]
+fn a_plane_needs_no_axes_in_front() {
+    // The new elements are at -1/4, 1/4, 3/4 and 5/4 of the distance between two, and the outer ones repeat the nearest.
+    let rows =
+        [[0.0, 0.5, 1.5, 2.0], [1.0, 1.5, 2.5, 3.0], [3.0, 3.5, 4.5, 5.0], [4.0, 4.5, 5.5, 6.0]];
+    let plane = tensor![[0.0, 2.0], [4.0, 6.0]];
+    assert_eq!(plane.upsample_bilinear2d(2, false), Tensor::from(rows));
+    assert_eq!(
+        plane.upsample_nearest2d([1, 2]),
+        tensor![[0.0, 0.0, 2.0, 2.0], [4.0, 4.0, 6.0, 6.0]]
+    );
+    assert_eq!(tensor![0.0, 2.0].upsample_linear1d(2, false), Tensor::from(rows[0]));
+    assert_eq!(tensor![0.0, 2.0].upsample_nearest1d(2), tensor![0.0, 0.0, 2.0, 2.0]);
+}
+
+#[test]
 fn an_empty_axis_stays_empty() {
     let x = Tensor::zeros([2, 0, 3]);
     assert_eq!(x.upsample_bilinear2d(2, true).shape(), [2, 0, 6].into());

@@ -153,6 +153,28 @@ fn large_batches() {
     }
 }
 
+/// Where images are shared among threads, in up to sixteen pieces, every piece counts.
+#[test]
+fn the_gradient_of_a_weight_is_the_sum_over_the_images() {
+    // Integers, so that no sum is rounded.
+    let draw = |shape: &[usize], seed: usize| {
+        Tensor::from_fn(shape, |i| ((i * 7919 + seed * 31) % 11) as f64 - 5.0)
+    };
+    let w = draw(&[8, 8, 3, 3], 0);
+    let gradient = |x: &Tensor, g: &Tensor| {
+        let tape = Tape::new();
+        let (x, w) = (tape.constant(x), tape.variable(&w));
+        let y = x.conv2d(w, ConvOptions::new().padding(1));
+        (y * g).sum().backward().wrt(w).unwrap().clone()
+    };
+    for images in [15, 16, 17, 32] {
+        let (x, g) = (draw(&[images, 8, 16, 16], 1), draw(&[images, 8, 16, 16], 2));
+        let each = (0..images).map(|i| gradient(&x.narrow(0, i, 1), &g.narrow(0, i, 1)));
+        let sum = each.reduce(|sum, one| sum + one).unwrap();
+        assert_eq!(gradient(&x, &g), sum, "{images} images");
+    }
+}
+
 /// The places of an axis that pooling combines, without padding.
 type Cells = Vec<Vec<usize>>;
 
@@ -338,6 +360,17 @@ fn nan_wins_and_takes_the_gradient() {
 /// The derivative of the derivative: 0 with respect to x, and at the largest elements with respect to the
 /// cotangent.
 #[test]
+fn a_plane_needs_no_axes_in_front() {
+    let plane = tensor![[1.0, 3.0, 2.0, 4.0], [5.0, 0.0, 1.0, 1.0]];
+    assert_eq!(plane.max_pool2d(2), tensor![[5.0, 4.0]]);
+    assert_eq!(plane.avg_pool2d(2), tensor![[2.25, 2.0]]);
+    assert_eq!(plane.adaptive_max_pool2d([1, 2]), tensor![[5.0, 4.0]]);
+    let row = tensor![1.0, 3.0, 2.0, 4.0];
+    assert_eq!(row.max_pool1d(2), tensor![3.0, 4.0]);
+    assert_eq!(row.adaptive_avg_pool1d(2), tensor![2.0, 3.0]);
+}
+
+#[test]
 fn winners_have_a_derivative_of_exactly_zero() {
     let outcome = || -> Outcome {
         let tape = Tape::new();
@@ -368,6 +401,9 @@ fn mistakes_say_what_does_not_fit() {
     mistake("ConvOptions: stride must be 1 or above", || { x.conv2d(&w, by.stride(0)); });
     mistake("kernel 0, input 5: none may be 0", || { x.conv2d(Tensor::zeros([2, 4, 0, 3]), by); });
     mistake("conv1d: [1, 4, 5, 5] with weight [2, 4, 3, 3]: expected 3 axes each", || { x.conv1d(&w, by); });
+    mistake("conv2d_with_bias: [1, 4, 5] with weight [2, 4, 3]: expected 4 axes each", || { Tensor::zeros([1, 4, 5]).conv2d_with_bias(Tensor::zeros([2, 4, 3]), Tensor::zeros([2]), by); });
+    mistake("conv_input: expected a cotangent of shape [1, 2, 3, 3], found [1, 2, 3, 4]", || { Value::apply(ops::ConvInput { options: by, input: x.shape() }, [&Tensor::zeros([1, 2, 3, 4]), &w]); });
+    mistake("conv_weight: expected a cotangent of shape [1, 2, 3, 3], found [1, 2, 3, 4]", || { Value::apply(ops::ConvWeight { options: by, weight: w.shape() }, [&x, &Tensor::zeros([1, 2, 3, 4])]); });
     mistake("weight [2, 4, 3, 3] and bias [3]: output channels differ", || { x.conv2d_with_bias(&w, Tensor::zeros([3]), by); });
     mistake("max_pool: kernel over 6 elements does not fit into 5 with padding", || { x.max_pool2d(6); });
     mistake("avg_pool: kernel over 7 elements does not fit into 5", || { x.avg_pool2d(Pooling::new(4).dilation(2)); });

@@ -8,7 +8,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use wengert::prelude::*;
 
 mod allocations;
-use allocations::{ALLOCATIONS, LIVE};
+use allocations::{ALLOCATIONS, LIVE, PEAK};
 
 struct Net {
     hidden: Linear,
@@ -70,6 +70,20 @@ fn boxed_modules_and_labels_do_not_allocate_either() {
         .then(Linear::new(3, 2, &mut rng));
     let (x, labels) = (tensor![[0.1, -0.2], [-0.1, 0.2]], Indices::from([1, 0]));
     let step = || drop(gradients(|tape| net.forward(tape.constant(&x)).cross_entropy(&labels)));
+    (0..10).for_each(|_| step());
+    let before = ALLOCATIONS.get();
+    (0..100).for_each(|_| step());
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in a hundred steps");
+}
+
+#[test]
+fn gradients_of_no_parameters_do_not_take_the_place_of_others() {
+    let (mut net, x, y) = tiny();
+    let mut step = || {
+        let gradients = net.gradients(&x, &y);
+        (0..4).for_each(|_| drop(Gradients::from_params(Vec::new())));
+        net.descend(&gradients);
+    };
     (0..10).for_each(|_| step());
     let before = ALLOCATIONS.get();
     (0..100).for_each(|_| step());
@@ -313,6 +327,61 @@ fn the_memory_of_one_large_step_goes_back() {
     wengert::empty_cache();
     assert!(live() < 1, "{} MiB", live());
     steps(10);
+}
+
+#[test]
+fn a_step_ends_with_its_tape_and_with_a_temporary_recording() {
+    fn chain(tape: &Tape, mib: usize) -> Var<'_> {
+        tape.constant(&Tensor::zeros([mib, 1 << 18])).neg().square().sum()
+    }
+    let long = Tape::new();
+    let own = |mib| _ = chain(&Tape::new(), mib);
+    let temporary = |mib| _ = long.temporarily(|| chain(&long, mib));
+    for step in [&own as &dyn Fn(usize), &temporary] {
+        wengert::empty_cache();
+        (0..2).for_each(|_| step(30));
+        assert!(live() > 80, "a second step of this size finds the memory of the first");
+        (0..60).for_each(|_| step(1));
+        assert!(live() <= 65, "{} MiB", live());
+    }
+}
+
+/// The MiB that this thread holds at most while `f` runs, more than before.
+fn peak(f: impl FnOnce()) -> usize {
+    wengert::empty_cache();
+    let before = LIVE.get();
+    PEAK.set(before);
+    f();
+    (PEAK.get() - before) as usize / MIB
+}
+
+#[test]
+fn a_sweep_drops_the_values_that_it_has_passed() {
+    // Values of 40 MiB, and as much for gradients.
+    let x = Tensor::ones([4, 1 << 18]);
+    let weights = (0..10).map(|_| Param::new(x.clone())).collect::<Vec<_>>();
+    let taken = peak(|| {
+        drop(gradients(|tape| weights.iter().fold(tape.constant(&x), |x, w| x * w).mean()));
+    });
+    assert!(taken < 60, "{taken} MiB");
+}
+
+#[test]
+fn a_temporary_recording_of_a_program_drops_its_values() {
+    // Ten recordings with values of 8 MiB.
+    let (w, x) = (Param::new(Tensor::scalar(2.0)), Tensor::ones([4, 1 << 18]));
+    let mut step = Program::<Param, Tensor>::new(|w, tape, x| {
+        let mut sum = tape.constant(&Tensor::scalar(0.0));
+        for _ in 0..10 {
+            sum = tape.temporarily(|| (x.neg() * 2.0).sum() + sum);
+        }
+        sum * w
+    });
+    // Recorded, recorded again to compare, and run.
+    for run in 1..4 {
+        let taken = peak(|| _ = step.gradients(&w, &x));
+        assert!(taken < 24, "run {run}: {taken} MiB");
+    }
 }
 
 #[test]

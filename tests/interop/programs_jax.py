@@ -108,7 +108,8 @@ def windows(x, axes, s):
         count = rest // step + 1
         if s["ceil_mode"] and rest % step and count * step < n + p:
             count += 1
-        padding.append((p, (count - 1) * step + d * (k - 1) + 1 - n - p))
+        # Not negative, because JAX then refuses the derivative of a maximum. The count of windows is the same.
+        padding.append((p, max(0, (count - 1) * step + d * (k - 1) + 1 - n - p)))
     of = {"window_dimensions": ones + tuple(kernel), "window_strides": ones + tuple(stride)}
     return of | {"padding": padding, "window_dilation": ones + tuple(dilation)}
 

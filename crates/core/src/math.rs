@@ -30,7 +30,7 @@ fn poly<const N: usize>(x: f32, c: [f32; N]) -> f32 {
 
 /// `x` held inside `low..=high`; NaN stays NaN, which `max().min()` would swallow.
 #[inline(always)]
-fn clamp(x: f32, low: f32, high: f32) -> f32 {
+fn clamp<T: PartialOrd>(x: T, low: T, high: T) -> T {
     let x = if x < low { low } else { x };
     if x > high { high } else { x }
 }
@@ -134,10 +134,10 @@ fn exponent_and_mantissa(x: f32) -> (f32, f32) {
 
 /// `value`, the logarithm of `x`, put right where `x` is 0, negative, infinite or NaN.
 #[inline(always)]
-fn ln_special(x: f32, value: f32) -> f32 {
-    let value = if x < f32::INFINITY { value } else { x };
-    let value = if x < 0.0 { f32::NAN } else { value };
-    if x == 0.0 { f32::NEG_INFINITY } else { value }
+fn ln_special<T: PartialOrd + Copy + From<f32>>(x: T, value: T) -> T {
+    let value = if x < f32::INFINITY.into() { value } else { x };
+    let value = if x < 0.0.into() { f32::NAN.into() } else { value };
+    if x == 0.0.into() { f32::NEG_INFINITY.into() } else { value }
 }
 
 /// Natural logarithm: minus infinity at 0, NaN below.

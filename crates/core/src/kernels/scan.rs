@@ -117,6 +117,7 @@ fn scan<F: Float>(
         let mut carried = [0.0; COLUMNS];
         for (slabs, y) in y.chunks_exact_mut(slab).enumerate() {
             let start = start + slabs * slab;
+            // For a single column, the loop over columns costs several times the sum.
             if inner == 1 {
                 let mut carried = None;
                 for i in 0..n {

@@ -10,6 +10,8 @@
 pub(crate) mod activations;
 pub(crate) mod erf;
 
+use super::{clamp, ln_special};
+
 /// Adding this number to `x`, `|x| < 2^51`, leaves `round(x)` in the low bits of the sum.
 const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
 /// ln 2 in two parts: times an integer below 2^11, the first is exact.
@@ -36,13 +38,6 @@ fn poly<const N: usize>(x: f64, c: [f64; N]) -> f64 {
         sum = sum * fourth + group(4 * k);
     }
     sum
-}
-
-/// `x` held inside `low..=high`; NaN stays NaN, which `max().min()` would swallow.
-#[inline(always)]
-fn clamp(x: f64, low: f64, high: f64) -> f64 {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
 }
 
 /// 2 to the power of `n`, for `-1023 < n < 1024`; 0 for -1023.
@@ -164,14 +159,6 @@ fn exponent_and_mantissa(x: f64) -> (f64, f64) {
     let biased = offset.wrapping_add(1023 << 52) >> 52;
     let n = f64::from_bits(biased | COUNT.to_bits()) - (COUNT + 1023.0);
     (n, f64::from_bits((offset & MANTISSA).wrapping_add(SQRT_HALF_BITS)))
-}
-
-/// `value`, the logarithm of `x`, put right where `x` is 0, negative, infinite or NaN.
-#[inline(always)]
-fn ln_special(x: f64, value: f64) -> f64 {
-    let value = if x < f64::INFINITY { value } else { x };
-    let value = if x < 0.0 { f64::NAN } else { value };
-    if x == 0.0 { f64::NEG_INFINITY } else { value }
 }
 
 /// Natural logarithm: minus infinity at 0, NaN below.

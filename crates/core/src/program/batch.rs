@@ -6,12 +6,12 @@ use crate::program::inputs::{InputLeaf, Rows};
 use crate::{Float, Indices, Tensor};
 
 /// The rows of one input.
-enum Part<F: Float> {
+enum InputRows<F: Float> {
     Tensor(Tensor<F>),
     Indices(Indices),
 }
 
-impl<F: Float> Part<F> {
+impl<F: Float> InputRows<F> {
     fn of(input: &InputLeaf<'_, F>, rows: Rows) -> Self {
         match input {
             InputLeaf::Tensor(x) => Self::Tensor(rows.of_tensor(x)),
@@ -33,8 +33,8 @@ pub(super) fn with_rows<F: Float, R>(
     rows: Rows,
     run: impl FnOnce(&[InputLeaf<'_, F>]) -> R,
 ) -> R {
-    let parts = batch.iter().map(|input| Part::of(input, rows)).collect::<SmallVec<[_; 4]>>();
-    run(&parts.iter().map(Part::leaf).collect::<SmallVec<[_; 4]>>())
+    let inputs = batch.iter().map(|input| InputRows::of(input, rows)).collect::<SmallVec<[_; 4]>>();
+    run(&inputs.iter().map(InputRows::leaf).collect::<SmallVec<[_; 4]>>())
 }
 
 /// The number of rows of a batch.

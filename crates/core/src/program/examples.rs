@@ -76,8 +76,9 @@ impl<F: Float> Engine<F> {
         let load = |worker: &mut Recorded<F>, example: usize| {
             with_rows(batch, Rows { start: example, len: 1 }, |inputs| worker.load_inputs(inputs))
         };
-        let how = Workers { threads, at_a_time: AT_A_TIME, key: &|_| None, cotangent: &|_| F::ONE };
-        let unusual = recorded.run_on(how, 1..count, &load, visit);
+        let sharing =
+            Sharing { threads, at_a_time: AT_A_TIME, key: &|_| None, cotangent: &|_| F::ONE };
+        let unusual = recorded.run_on(sharing, 1..count, &load, visit);
         unusual.into_iter().for_each(|example| self.run_example(&call, example, visit));
         count
     }
@@ -101,8 +102,8 @@ impl<F: Float> Engine<F> {
         }
         debug_assert!(fits, "the inputs of the first model");
         let load = |worker: &mut Recorded<F>, model: usize| worker.adopt(models(model));
-        let how = Workers { threads, at_a_time: 1, key: &|_| None, cotangent: &|_| F::ONE };
-        let unusual = recorded.run_on(how, 1..count, &load, visit);
+        let sharing = Sharing { threads, at_a_time: 1, key: &|_| None, cotangent: &|_| F::ONE };
+        let unusual = recorded.run_on(sharing, 1..count, &load, visit);
         for model in unusual {
             let loss =
                 self.run(&Call { model: models(model), part: Part { rows: None, model }, ..call });
@@ -122,7 +123,7 @@ impl<F: Float> Engine<F> {
 }
 
 /// How runs are shared among threads.
-pub(super) struct Workers<'w, F: Float> {
+pub(super) struct Sharing<'w, F: Float> {
     pub(super) threads: usize,
     /// The number of runs that a thread takes at a time.
     pub(super) at_a_time: usize,
@@ -148,22 +149,22 @@ impl<F: Float> Recorded<F> {
     /// Runs the recording for these numbers. Returns those that have to be recorded, or fail, on the thread of the caller.
     pub(super) fn run_on(
         &mut self,
-        how: Workers<'_, F>,
+        sharing: Sharing<'_, F>,
         numbers: Range<usize>,
         load: Load<'_, F>,
         visit: Visit<'_, F>,
     ) -> Vec<usize> {
         let (next, unusual) = (AtomicUsize::new(numbers.start), Mutex::new(Vec::new()));
-        self.workers(how.threads).par_iter_mut().for_each(|worker| {
+        self.workers(sharing.threads).par_iter_mut().for_each(|worker| {
             let mut gradients = Gradients::from_params(Vec::new());
             loop {
-                let start = next.fetch_add(how.at_a_time, Ordering::Relaxed);
+                let start = next.fetch_add(sharing.at_a_time, Ordering::Relaxed);
                 if start >= numbers.end {
                     break;
                 }
-                for number in start..numbers.end.min(start + how.at_a_time) {
+                for number in start..numbers.end.min(start + sharing.at_a_time) {
                     if load(worker, number) {
-                        let (key, cotangent) = ((how.key)(number), (how.cotangent)(number));
+                        let (key, cotangent) = ((sharing.key)(number), (sharing.cotangent)(number));
                         let loss = worker.compute_again(key, cotangent, &mut gradients).loss();
                         visit(number, loss, &mut gradients);
                     } else {

@@ -95,7 +95,7 @@ impl<'a, M: Params<F>, I: Input<F>, F: Float> Program<'a, M, I, F> {
     /// [`split_sum`](Self::split_sum) for a sum. The loss of the batch is compared with that of its parts when the parts
     /// are first recorded, unless random numbers are drawn. Parts differ by a row at most. The number of threads does not
     /// change a bit of the results; the number of parts changes roundings. Random layers draw other numbers for each part.
-    /// [`evaluate`](Self::evaluate) does not split.
+    /// [`evaluate`](Self::evaluate), [`per_example`](Self::per_example) and [`per_model`](Self::per_model) do not split.
     ///
     /// ```
     /// use wengert_core::{MatmulOps, Param, Program, ReduceOps, Tensor, UnaryOps};

@@ -8,7 +8,7 @@ use crate::float::PerPrecision;
 use crate::program::batch::{count_rows, with_rows};
 use crate::program::call::{Call, Part};
 use crate::program::engine::{Engine, How};
-use crate::program::examples::{Visit, Workers};
+use crate::program::examples::{Sharing, Visit};
 use crate::program::inputs::Rows;
 use crate::program::recorded::Recorded;
 use crate::tape::record::Mode;
@@ -163,13 +163,13 @@ impl<F: Float> Engine<F> {
         let load = |worker: &mut Recorded<F>, number: usize| {
             with_rows(batch, division.part(number), |inputs| worker.load_inputs(inputs))
         };
-        let workers = Workers {
+        let sharing = Sharing {
             threads,
             at_a_time: 1,
             key: &|number| part_key(key, number),
             cotangent: &|number| F::of(division.weight(number)),
         };
-        for number in recorded.run_on(workers, numbers, &load, arrive) {
+        for number in recorded.run_on(sharing, numbers, &load, arrive) {
             division.with_part(number, call, |call| {
                 arrive(number, self.run(call).loss(), &mut self.gradients);
             });

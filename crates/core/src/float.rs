@@ -168,6 +168,8 @@ pub trait Float:
     fn atan2(self, x: Self) -> Self;
     /// `sqrt(self^2 + other^2)`, without overflow.
     fn hypot(self, other: Self) -> Self;
+    /// `self * a + b`, rounded once.
+    fn mul_add(self, a: Self, b: Self) -> Self;
     /// Whether this is not a number.
     fn is_nan(self) -> bool;
     /// Whether this is neither infinite nor NaN.
@@ -212,6 +214,10 @@ macro_rules! float {
             #[inline(always)]
             fn hypot(self, other: Self) -> Self {
                 self.hypot(other)
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                self.mul_add(a, b)
             }
             $(
                 #[inline(always)]

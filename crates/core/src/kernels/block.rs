@@ -1,6 +1,6 @@
 //! Products of small matrices, in blocks whose sums stay in registers.
 
-use super::vectorized;
+use super::{MulAdd, fused};
 use crate::float::Float;
 
 /// A matrix in a slice: element (i, j) stands at `i * row + j * column`.
@@ -36,14 +36,14 @@ pub(super) fn product<F: Float>(
 ) {
     // The width is that of two vectors of 256 bits: with four rows they fill half the registers.
     if size_of::<F>() == 4 {
-        vectorized(
+        fused(
             #[inline(always)]
-            || columns::<F, 16>(size, a, b, c, accumulate),
+            |mul_add| columns::<F, 16>(mul_add, size, a, b, c, accumulate),
         );
     } else {
-        vectorized(
+        fused(
             #[inline(always)]
-            || columns::<F, 8>(size, a, b, c, accumulate),
+            |mul_add| columns::<F, 8>(mul_add, size, a, b, c, accumulate),
         );
     }
 }
@@ -51,6 +51,7 @@ pub(super) fn product<F: Float>(
 /// [`product`], by columns of blocks.
 #[inline(always)]
 fn columns<F: Float, const W: usize>(
+    mul_add: MulAdd,
     [m, n, k]: [usize; 3],
     a: Matrix<F>,
     b: Matrix<F>,
@@ -60,7 +61,7 @@ fn columns<F: Float, const W: usize>(
     let dense = if b.column == 1 { n - n % W } else { 0 };
     for j in (0..dense).step_by(W) {
         let b = |p: usize| array::<F, W>(&b.data[p * b.row + j..]);
-        column([m, n, k], a, b, &mut c[j..], W, accumulate);
+        column(mul_add, [m, n, k], a, b, &mut c[j..], W, accumulate);
     }
     if dense < n {
         let mut panel = [[F::ZERO; W]; DEPTH];
@@ -73,7 +74,7 @@ fn columns<F: Float, const W: usize>(
                 let panel = &mut panel[..depth];
                 pack(panel, b, width);
                 let b = |q: usize| panel[q];
-                column([m, n, depth], a, b, &mut c[j..], width, accumulate || p > 0);
+                column(mul_add, [m, n, depth], a, b, &mut c[j..], width, accumulate || p > 0);
             }
         }
     }
@@ -120,6 +121,7 @@ fn pack_tiles<F: Float, const W: usize>(tiles: &mut [[[F; W]; T]], b: Matrix<F>,
 /// One column of blocks, `width` wide, from the rows `b(0)` to `b(k - 1)`.
 #[inline(always)]
 fn column<F: Float, const W: usize>(
+    mul_add: MulAdd,
     [m, n, k]: [usize; 3],
     a: Matrix<F>,
     b: impl Fn(usize) -> [F; W],
@@ -134,16 +136,19 @@ fn column<F: Float, const W: usize>(
         if a.row == 1 {
             let a = &a.data[i..];
             if whole {
-                block::<F, H, W>(k, |q| array(&a[q * m..]), &b, c, n, width, add);
+                block::<F, H, W>(mul_add, k, |q| array(&a[q * m..]), &b, c, [n, width], add);
             } else {
-                block::<F, 1, W>(k, |q| [a[q * m]], &b, c, n, width, add);
+                block::<F, 1, W>(mul_add, k, |q| [a[q * m]], &b, c, [n, width], add);
             }
         } else if whole {
-            let rows: [&[F]; H] = std::array::from_fn(|h| &a.data[(i + h) * a.row..][..k]);
-            block::<F, H, W>(k, |q| rows.map(|row| row[q]), &b, c, n, width, add);
+            let mut rows = [a.data; H];
+            for (h, row) in rows.iter_mut().enumerate() {
+                *row = &a.data[(i + h) * a.row..][..k];
+            }
+            block::<F, H, W>(mul_add, k, |q| rows.map(|row| row[q]), &b, c, [n, width], add);
         } else {
             let row = &a.data[i * a.row..][..k];
-            block::<F, 1, W>(k, |q| [row[q]], &b, c, n, width, add);
+            block::<F, 1, W>(mul_add, k, |q| [row[q]], &b, c, [n, width], add);
         }
         i += if whole { H } else { 1 };
     }
@@ -152,12 +157,12 @@ fn column<F: Float, const W: usize>(
 /// One block of `R` rows: sums of `a(q)[r] * b(q)[w]` over `q` below `k`.
 #[inline(always)]
 fn block<F: Float, const R: usize, const W: usize>(
+    mul_add: MulAdd,
     k: usize,
     a: impl Fn(usize) -> [F; R],
     b: impl Fn(usize) -> [F; W],
     c: &mut [F],
-    stride: usize,
-    width: usize,
+    [stride, width]: [usize; 2],
     add: bool,
 ) {
     // Indices, not iterators: with these the sums are kept in registers.
@@ -166,7 +171,7 @@ fn block<F: Float, const R: usize, const W: usize>(
         let (a, b) = (a(q), b(q));
         for r in 0..R {
             for w in 0..W {
-                sums[r][w] += a[r] * b[w];
+                sums[r][w] = mul_add.of(a[r], b[w], sums[r][w]);
             }
         }
     }

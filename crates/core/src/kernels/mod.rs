@@ -9,6 +9,7 @@ mod choose;
 mod depthwise;
 mod halve;
 mod interpolate;
+mod lanes;
 pub(crate) mod linalg;
 mod map;
 mod matmul;
@@ -21,8 +22,10 @@ mod scan;
 mod softmax;
 mod sum;
 mod window;
+#[cfg(test)]
+mod window_check;
 
-use multiversion::multiversion;
+use multiversion::{multiversion, target::target_cfg_f};
 
 pub(crate) use broadcast::{broadcast1, broadcast2};
 pub(crate) use choose::{Choice, choose, search_sorted};
@@ -37,6 +40,8 @@ pub(crate) use scan::{cumsum, product, recurrence};
 pub(crate) use softmax::{log_softmax, log_softmax_vjp, softmax, softmax_vjp};
 pub(crate) use window::{Correlation, Slide};
 
+use crate::float::Float;
+
 /// Runs `f` compiled for the widest vector instructions of this machine.
 ///
 /// Loops are vectorised only if they are inlined into `f`, and `f` into this function. The compiler does
@@ -47,6 +52,31 @@ pub(crate) use window::{Correlation, Slide};
 ))]
 pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     f()
+}
+
+/// [`vectorized`] for sums of products, whose multiplications and additions are fused where the machine has the
+/// instruction.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma",
+    "x86_64+avx2+fma"
+))]
+fn fused<R>(f: impl FnOnce(MulAdd) -> R) -> R {
+    f(MulAdd { fused: target_cfg_f!(any(target_feature = "fma", target_arch = "aarch64")) })
+}
+
+/// The multiplication with addition of the machine that [`fused`] compiles for. Without the instruction, a fused one would
+/// be a call into libm.
+#[derive(Clone, Copy)]
+struct MulAdd {
+    fused: bool,
+}
+
+impl MulAdd {
+    /// Computes `a * b + c`.
+    #[inline(always)]
+    fn of<F: Float>(self, a: F, b: F, c: F) -> F {
+        if self.fused { a.mul_add(b, c) } else { a * b + c }
+    }
 }
 
 /// Slices shorter than this are not worth the dispatch of [`vectorized`].

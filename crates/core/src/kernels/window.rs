@@ -53,14 +53,14 @@ pub(crate) struct Correlation {
 /// Up to this number of elements, the scratch memory of a unit is no matter.
 const SMALL: usize = 1 << 16;
 /// From this number of multiplications on, the images are shared among threads.
-const SHARED: usize = 1 << 21;
+pub(super) const SHARED: usize = 1 << 21;
 /// The pieces of shared work: more than threads, so that none waits long. Their number decides the order in which
 /// weight gradients are added, so it must not depend on the threads.
 const PIECES: usize = 16;
 
 impl Correlation {
     /// Elements of the input, of the weight and of the output that belong to one image and group.
-    fn unit(&self) -> [usize; 3] {
+    pub(super) fn unit(&self) -> [usize; 3] {
         let [i, k, o] = [
             self.slides.map(|s| s.input),
             self.slides.map(|s| s.kernel),
@@ -117,13 +117,24 @@ impl Correlation {
         if weight <= LARGE / PIECES { self.pieces().min(self.images.max(1)) } else { 1 }
     }
 
+    /// The correlation of the images that are not in lanes.
+    fn without_lanes<F: Float>(&self) -> Self {
+        Self { images: self.images - self.images_in_lanes::<F>(), ..*self }
+    }
+
     /// Elements of scratch memory that [`Self::forward`] and [`Self::towards_input`] need.
-    pub(crate) fn scratch(&self) -> usize {
-        self.pieces().saturating_mul(self.columns())
+    pub(crate) fn scratch<F: Float>(&self) -> usize {
+        let reversed = self.reversed().map_or(0, |reversed| reversed.scratch_in_lanes::<F>());
+        let by_columns = self.pieces().saturating_mul(self.columns());
+        by_columns.max(self.scratch_in_lanes::<F>()).max(reversed)
     }
 
     /// Elements of scratch memory that [`Self::towards_weight`] needs.
-    pub(crate) fn scratch_for_weight(&self) -> usize {
+    pub(crate) fn scratch_for_weight<F: Float>(&self) -> usize {
+        self.scratch_for_weight_in_lanes::<F>().max(self.scratch_for_weight_by_columns())
+    }
+
+    fn scratch_for_weight_by_columns(&self) -> usize {
         let weight = self.unit()[1] * self.groups;
         let sums = self.sums();
         sums.saturating_mul(self.columns()).saturating_add((sums - 1).saturating_mul(weight))
@@ -208,10 +219,10 @@ impl Correlation {
                 task(piece * per + k, out, scratch);
             }
         };
-        if pieces == 1 {
-            return run(0, out, scratch);
-        }
         let columns = self.columns();
+        if pieces == 1 {
+            return run(0, out, &mut scratch[..columns]);
+        }
         if columns == 0 {
             let out = out.par_chunks_mut(per * unit).enumerate();
             return out.for_each(|(piece, out)| run(piece, out, &mut []));
@@ -223,6 +234,30 @@ impl Correlation {
 
     /// `y (+)= x correlated with w`.
     pub(crate) fn forward<F: Float>(
+        &self,
+        x: &[F],
+        w: &[F],
+        y: &mut [F],
+        scratch: &mut [F],
+        accumulate: bool,
+    ) {
+        let ([x_unit, w_unit, y_unit], [_, _, window]) = (self.unit(), self.product());
+        let units = self.images_in_lanes::<F>() * self.groups;
+        let (lanes, y) = y.split_at_mut(units * y_unit);
+        if units > 0 {
+            let weight = |group, plane, tap| w[group * w_unit + plane * window + tap];
+            self.forward_in_lanes(x, weight, lanes, scratch, accumulate);
+        }
+        self.without_lanes::<F>().forward_by_columns(
+            &x[units * x_unit..],
+            w,
+            y,
+            scratch,
+            accumulate,
+        );
+    }
+
+    fn forward_by_columns<F: Float>(
         &self,
         x: &[F],
         w: &[F],
@@ -254,7 +289,7 @@ impl Correlation {
         scratch: &mut [F],
         accumulate: bool,
     ) {
-        let ([x_unit, w_unit, g_unit], [m, n, k]) = (self.unit(), self.product());
+        let [x_unit, w_unit, g_unit] = self.unit();
         if self.outputs == 0 {
             // Nothing depends on the input, and there is no scratch memory.
             if !accumulate {
@@ -262,6 +297,32 @@ impl Correlation {
             }
             return;
         }
+        let mut rest = *self;
+        let mut units = 0;
+        if let Some(reversed) = self.reversed().filter(|of| of.images_in_lanes::<F>() > 0) {
+            rest = Self { images: reversed.without_lanes::<F>().images, ..*self };
+            units = (self.images - rest.images) * self.groups;
+            let taps = self.taps();
+            let weight = |group, plane, tap| {
+                let (output, tap) = (tap / taps, taps - 1 - tap % taps);
+                w[group * w_unit + (output * self.inputs + plane) * taps + tap]
+            };
+            let lanes = &mut x[..units * x_unit];
+            reversed.forward_in_lanes(g, weight, lanes, scratch, accumulate);
+        }
+        let (g, x) = (&g[units * g_unit..], &mut x[units * x_unit..]);
+        rest.towards_input_by_columns(g, w, x, scratch, accumulate);
+    }
+
+    fn towards_input_by_columns<F: Float>(
+        &self,
+        g: &[F],
+        w: &[F],
+        x: &mut [F],
+        scratch: &mut [F],
+        accumulate: bool,
+    ) {
+        let ([x_unit, w_unit, g_unit], [m, n, k]) = (self.unit(), self.product());
         self.each(x, x_unit, scratch, |unit, x, scratch| {
             let g = &g[unit * g_unit..][..g_unit];
             let w = &w[unit % self.groups * w_unit..][..w_unit];
@@ -288,17 +349,35 @@ impl Correlation {
         scratch: &mut [F],
         accumulate: bool,
     ) {
-        let ([x_unit, w_unit, g_unit], [m, n, k]) = (self.unit(), self.product());
         if !accumulate {
             w.fill(F::ZERO);
         }
-        if w.is_empty() || self.images == 0 {
+        if w.is_empty() {
             return;
         }
-        let (sums, columns) = (self.sums(), self.columns());
+        let [x_unit, _, g_unit] = self.unit();
+        let units = self.images_in_lanes::<F>() * self.groups;
+        if units > 0 {
+            self.towards_weight_in_lanes([x, g], w, scratch);
+        }
+        let (x, g) = (&x[units * x_unit..], &g[units * g_unit..]);
+        self.without_lanes::<F>().towards_weight_by_columns(x, g, w, scratch);
+    }
+
+    fn towards_weight_by_columns<F: Float>(
+        &self,
+        x: &[F],
+        g: &[F],
+        w: &mut [F],
+        scratch: &mut [F],
+    ) {
+        if self.images == 0 {
+            return;
+        }
+        let ([x_unit, w_unit, g_unit], [m, n, k]) = (self.unit(), self.product());
+        let sums = self.sums();
         let per = self.images.div_ceil(sums);
-        let (columns, parts) = scratch.split_at_mut(sums * columns);
-        let run = |piece: usize, w: &mut [F], columns: &mut [F]| {
+        sum_of_pieces(w, sums, self.columns(), scratch, |piece, w, columns| {
             for image in piece * per..((piece + 1) * per).min(self.images) {
                 for (group, w) in w.chunks_exact_mut(w_unit).enumerate() {
                     let unit = image * self.groups + group;
@@ -314,22 +393,35 @@ impl Correlation {
                     }
                 }
             }
-        };
-        if sums == 1 {
-            return run(0, w, columns);
-        }
-        parts.fill(F::ZERO);
-        let len = w.len();
-        // Each piece has its own scratch memory, unless the planes are the columns.
-        let mut scratch = columns.chunks_exact_mut((columns.len() / sums).max(1));
-        let mut work = Vec::with_capacity(sums);
-        work.push((&mut *w, scratch.next().unwrap_or_default()));
-        for part in parts.chunks_exact_mut(len) {
-            work.push((part, scratch.next().unwrap_or_default()));
-        }
-        work.into_par_iter().enumerate().for_each(|(piece, (w, columns))| run(piece, w, columns));
-        for part in parts.chunks_exact(len) {
-            w.iter_mut().zip(part).for_each(|(w, &part)| *w += part);
-        }
+        });
+    }
+}
+
+/// Runs `add` for each of `pieces`, with a gradient of its own to add to and `own` elements of scratch memory, and adds
+/// these to `w` in order.
+pub(super) fn sum_of_pieces<F: Float>(
+    w: &mut [F],
+    pieces: usize,
+    own: usize,
+    scratch: &mut [F],
+    add: impl Fn(usize, &mut [F], &mut [F]) + Sync,
+) {
+    let (scratch, parts) = scratch.split_at_mut(pieces * own);
+    if pieces == 1 {
+        return add(0, w, scratch);
+    }
+    let len = w.len();
+    let parts = &mut parts[..(pieces - 1) * len];
+    parts.fill(F::ZERO);
+    // No scratch memory has no chunks.
+    let mut scratch = scratch.chunks_exact_mut(own.max(1));
+    let mut work = Vec::with_capacity(pieces);
+    work.push((&mut *w, scratch.next().unwrap_or_default()));
+    for part in parts.chunks_exact_mut(len) {
+        work.push((part, scratch.next().unwrap_or_default()));
+    }
+    work.into_par_iter().enumerate().for_each(|(piece, (w, scratch))| add(piece, w, scratch));
+    for part in parts.chunks_exact(len) {
+        w.iter_mut().zip(part).for_each(|(w, &part)| *w += part);
     }
 }

@@ -204,7 +204,7 @@ impl ConvOptions {
             _ => Shape::try_new(&[images, w[0], rows, columns])?,
         };
         let plan = Correlation { images, groups, inputs, outputs, slides };
-        match plan.scratch().max(plan.scratch_for_weight()) {
+        match plan.scratch::<f32>().max(plan.scratch_for_weight::<f32>()) {
             ..=MAX_NUMEL => Ok((plan, out)),
             _ => Err(mistake("the windows have too many elements".into())),
         }
@@ -267,7 +267,7 @@ impl Op<2> for Conv {
     fn forward<F: Float>(&self, [x, w]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let plan = self.0.planned(x.shape(), w.shape());
         Tensor::written(out, |y| {
-            with_scratch(plan.scratch(), |scratch| {
+            with_scratch(plan.scratch::<F>(), |scratch| {
                 plan.forward(x.as_slice(), w.as_slice(), y, scratch, false);
             });
         })
@@ -294,9 +294,9 @@ impl Op<2> for Conv {
         let (x, w, g) = (x.as_slice(), w.as_slice(), g.as_slice());
         into.write(|out, accumulate| {
             if i == 0 {
-                with_scratch(plan.scratch(), |s| plan.towards_input(g, w, out, s, accumulate));
+                with_scratch(plan.scratch::<F>(), |s| plan.towards_input(g, w, out, s, accumulate));
             } else {
-                let len = plan.scratch_for_weight();
+                let len = plan.scratch_for_weight::<F>();
                 with_scratch(len, |s| plan.towards_weight(x, g, out, s, accumulate));
             }
         });
@@ -313,7 +313,7 @@ impl Op<2> for ConvInput {
     fn forward<F: Float>(&self, [g, w]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let plan = self.options.planned(out, w.shape());
         Tensor::written(out, |x| {
-            with_scratch(plan.scratch(), |scratch| {
+            with_scratch(plan.scratch::<F>(), |scratch| {
                 plan.towards_input(g.as_slice(), w.as_slice(), x, scratch, false);
             });
         })
@@ -340,7 +340,7 @@ impl Op<2> for ConvWeight {
     fn forward<F: Float>(&self, [x, g]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
         let plan = self.options.planned(x.shape(), out);
         Tensor::written(out, |w| {
-            with_scratch(plan.scratch_for_weight(), |scratch| {
+            with_scratch(plan.scratch_for_weight::<F>(), |scratch| {
                 plan.towards_weight(x.as_slice(), g.as_slice(), w, scratch, false);
             });
         })
@@ -376,7 +376,7 @@ impl Op<3> for ConvBias {
         Tensor::written(out, |y| {
             let channels = bias.as_slice().iter().cycle();
             y.chunks_exact_mut(plane).zip(channels).for_each(|(y, &bias)| y.fill(bias));
-            with_scratch(plan.scratch(), |scratch| {
+            with_scratch(plan.scratch::<F>(), |scratch| {
                 plan.forward(x.as_slice(), w.as_slice(), y, scratch, true);
             });
         })

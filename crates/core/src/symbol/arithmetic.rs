@@ -136,6 +136,9 @@ impl Float for Symbol {
         erfc next_down floor ceil
     }
 
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        self * a + b
+    }
     fn silu(self) -> Self {
         self * self.sigmoid()
     }

@@ -43,7 +43,11 @@ impl<'a, F: Float> Gathered<'a, F> {
     /// Lets `f` write the contribution over arbitrary values. It is added if others have arrived.
     #[inline]
     pub fn fill(self, f: impl FnOnce(&mut [F])) {
-        self.fill_with_scratch(|out, _| f(out));
+        if self.arrived {
+            self.fill_with_scratch(|out, _| f(out));
+        } else {
+            f(self.sum);
+        }
     }
 
     /// [`fill`](Self::fill) with memory for intermediate results: arbitrary numbers, four times as many as the largest

@@ -51,13 +51,13 @@ impl<F: Float> Plan<F> {
         let params = planner.params();
         let (backward, seed) = planner.backward(output);
         planner.read_as_tensors(output);
-        let (forward, values) = planner.forward();
-        let Planner { places, as_tensor, slots, computed, .. } = planner;
-        let largest = (0..shapes.len()).filter(|&id| places[id].is_some());
-        let largest = largest.map(|id| shapes[id].numel()).max().unwrap_or(0);
+        let forward = planner.forward();
+        let Planner { places, lens, as_tensor, slots, computed, .. } = planner;
+        let zeros = |lens: &[usize]| lens.iter().map(|&len| vec![F::ZERO; len].into()).collect();
+        let largest = lens.iter().copied().max().unwrap_or(0);
         let mut memory = Memory {
-            values: vec![F::ZERO; values],
-            cotangents: vec![F::ZERO; slots.end],
+            values: zeros(&lens),
+            cotangents: zeros(&slots.lens),
             scratch: vec![F::ZERO; Gathered::<F>::SCRATCH * largest],
             tensors: (0..slots.tensors).map(|_| Tensor::nothing()).collect(),
             arrived: vec![false; shapes.len()],
@@ -67,7 +67,7 @@ impl<F: Float> Plan<F> {
             if let (Kind::Leaf, Some(place), Some(value)) =
                 (node.kind, places[id], node.value_if_held())
             {
-                memory.values[place.range()].copy_from_slice(value.as_slice());
+                memory.values[place].copy_from_slice(value.as_slice());
             }
         }
         let loss = places[output as usize];
@@ -94,7 +94,7 @@ impl<F: Float> Plan<F> {
 
     /// The place of a leaf, for writing.
     pub(crate) fn at(&mut self, place: Place) -> &mut [F] {
-        &mut self.memory.values[place.range()]
+        &mut self.memory.values[place]
     }
 
     /// Computes the loss, the gradients from this cotangent of it, and the new values of buffers.
@@ -110,7 +110,7 @@ impl<F: Float> Plan<F> {
         self.take_back(gradients, record.recording);
         self.memory.compute(&self.forward, record, shapes, key);
         let loss = match self.loss {
-            Some(place) => self.memory.values[place.range()][0],
+            Some(place) => self.memory.values[place][0],
             None => record.nodes[self.output as usize].value().item(),
         };
         if !record.updates.is_empty() {
@@ -121,7 +121,7 @@ impl<F: Float> Plan<F> {
         if let Some(slot) = self.seed {
             self.memory.arrived[self.output as usize] = true;
             match slot {
-                Slot::Place(place) => self.memory.cotangents[place.range()].fill(cotangent),
+                Slot::Place(place) => self.memory.cotangents[place].fill(cotangent),
                 Slot::Tensor(slot) => {
                     let shape = shapes[self.output as usize];
                     self.memory.tensors[slot].overwrite_as(shape).fill(cotangent);
@@ -158,38 +158,28 @@ impl<F: Float> Plan<F> {
     /// Moves the gradients that have arrived to their list.
     fn hand_out(&mut self, gradients: &mut Gradients<F>, shapes: &[Shape]) {
         let Memory { cotangents, tensors, arrived, .. } = &mut self.memory;
-        let all = self.params.iter().all(|param| arrived[param.leaf as usize]);
-        if !all {
-            gradients.params.clear();
-        }
-        let mut own = gradients.params.iter_mut();
-        let mut new = Vec::new();
-        for &PlannedParam { id, leaf, slot } in &self.params {
-            let place = own.next();
-            if !arrived[leaf as usize] {
-                continue;
-            }
-            let g = match (slot, place) {
-                (Slot::Place(place), Some((own, g))) => {
-                    *own = id;
-                    g.overwrite().copy_from_slice(&cotangents[place.range()]);
-                    continue;
-                }
-                (Slot::Place(place), None) => {
-                    tensor(shapes[leaf as usize], &cotangents[place.range()])
-                }
-                (Slot::Tensor(slot), place) => {
-                    let g = std::mem::replace(&mut tensors[slot], Tensor::nothing());
-                    if let Some(place) = place {
-                        *place = (id, g);
-                        continue;
+        let has_arrived = |param: &&PlannedParam| arrived[param.leaf as usize];
+        let list = &mut gradients.params;
+        if list.len() == self.params.len() && self.params.iter().all(|param| has_arrived(&param)) {
+            for (param, (id, g)) in self.params.iter().zip(list) {
+                *id = param.id;
+                match param.slot {
+                    Slot::Place(place) => g.overwrite().copy_from_slice(&cotangents[place]),
+                    Slot::Tensor(slot) => {
+                        *g = std::mem::replace(&mut tensors[slot], Tensor::nothing())
                     }
-                    g
                 }
-            };
-            new.push((id, g));
+            }
+            return;
         }
-        gradients.params.append(&mut new);
+        list.clear();
+        list.extend(self.params.iter().filter(has_arrived).map(|param| {
+            let g = match param.slot {
+                Slot::Place(place) => tensor(shapes[param.leaf as usize], &cotangents[place]),
+                Slot::Tensor(slot) => std::mem::replace(&mut tensors[slot], Tensor::nothing()),
+            };
+            (param.id, g)
+        }));
     }
 
     /// The same plan with memory of its own.

@@ -62,6 +62,8 @@ pub(super) struct Planner<'a, F: Float> {
     wants: Vec<bool>,
     instructions: Vec<Option<Arc<dyn Instruction<F>>>>,
     pub(super) places: Vec<Option<Place>>,
+    /// The length of the value at each place.
+    pub(super) lens: Vec<usize>,
     pub(super) as_tensor: Vec<bool>,
     /// Whether an operation on tensors adds to the cotangent of a node.
     gathers_tensors: Vec<bool>,
@@ -87,6 +89,7 @@ impl<'a, F: Float> Planner<'a, F> {
             wants: vec![false; count],
             instructions: Vec::new(),
             places: vec![None; count],
+            lens: Vec::new(),
             as_tensor: vec![false; count],
             gathers_tensors: vec![false; count],
             slot_of: vec![None; count],
@@ -111,7 +114,7 @@ impl<'a, F: Float> Planner<'a, F> {
         };
         let fits = self.computed[id]
             && node.kind == Kind::Op
-            && inputs.len() <= OPERANDS
+            && (1..=OPERANDS).contains(&inputs.len())
             && is_small(id)
             && inputs.iter().all(|&input| is_small(input as usize));
         let x = || few(inputs, |input| &self.shapes[input as usize]);
@@ -157,15 +160,13 @@ impl<'a, F: Float> Planner<'a, F> {
                 placed[source as usize] = true;
             }
         }
-        let mut end = 0;
         for id in (0..count).filter(|&id| placed[id]) {
             self.places[id] = match self.source[id] {
                 // A copy is read where its source is.
                 Some(source) => self.places[source as usize],
                 None => {
-                    let len = self.shapes[id].numel();
-                    end += len;
-                    Some(Place::new(end - len, len))
+                    self.lens.push(self.shapes[id].numel());
+                    Some(self.lens.len() - 1)
                 }
             };
         }
@@ -308,8 +309,8 @@ impl<'a, F: Float> Planner<'a, F> {
         Placed::new(id as u32, instruction, operands, self.place(id as u32))
     }
 
-    /// Returns the steps of the forward computation, and the size of the memory of values.
-    pub(super) fn forward(&self) -> (Vec<Forward<F>>, usize) {
+    /// Returns the steps of the forward computation.
+    pub(super) fn forward(&self) -> Vec<Forward<F>> {
         let mut steps = Vec::new();
         for id in (0..self.record.nodes.len()).filter(|&id| self.computed[id]) {
             let (node, place) = (id as u32, self.places[id]);
@@ -335,16 +336,15 @@ impl<'a, F: Float> Planner<'a, F> {
                 steps.push(Forward::FromTensor(node, place));
             }
         }
-        let end = self.places.iter().flatten().map(|place| place.range().end).max();
-        (steps, end.unwrap_or(0))
+        steps
     }
 }
 
 /// Memory of cotangents, given from one to the next of its size.
 #[derive(Default)]
 pub(super) struct Slots {
-    /// The length of the memory of slices.
-    pub(super) end: usize,
+    /// The length of the cotangent at each place.
+    pub(super) lens: Vec<usize>,
     places: HashMap<usize, Vec<Place>>,
     /// The number of tensors.
     pub(super) tensors: usize,
@@ -354,8 +354,8 @@ pub(super) struct Slots {
 impl Slots {
     fn place(&mut self, len: usize) -> Place {
         self.places.get_mut(&len).and_then(Vec::pop).unwrap_or_else(|| {
-            self.end += len;
-            Place::new(self.end - len, len)
+            self.lens.push(len);
+            self.lens.len() - 1
         })
     }
 

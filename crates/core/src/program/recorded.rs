@@ -56,7 +56,7 @@ struct ModelLeaf {
     targets: SmallVec<[Target; 1]>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone)]
 enum InputShape {
     Tensor(Shape),
     Indices(Shape),
@@ -67,6 +67,14 @@ impl InputShape {
         match input {
             InputLeaf::Tensor(x) => Self::Tensor(x.shape()),
             InputLeaf::Indices(x) => Self::Indices(x.shape()),
+        }
+    }
+
+    fn is_of<F: Float>(&self, input: &InputLeaf<'_, F>) -> bool {
+        match (self, input) {
+            (Self::Tensor(own), InputLeaf::Tensor(x)) => own == x.shape_ref(),
+            (Self::Indices(own), InputLeaf::Indices(x)) => *own == x.shape(),
+            _ => false,
         }
     }
 }
@@ -81,6 +89,7 @@ fn described<'a, F: Float>(leaf: &Leaf<'a, F>) -> (ParamId, &'a Tensor<F>, bool)
 
 impl Target {
     /// Reads the value of this leaf.
+    #[inline]
     fn read<F: Float>(
         &self,
         value: &Tensor<F>,
@@ -185,8 +194,9 @@ impl<F: Float> Recorded<F> {
     pub(crate) fn load(&mut self, call: &Call<'_, F>) -> bool {
         let (own, mode) = (self.tape.mode.get(), call.mode);
         let same_mode = own.tracking == mode.tracking && own.seed.is_some() == mode.seed.is_some();
-        let inputs = call.inputs.iter().map(InputShape::of);
-        if !same_mode || !inputs.eq(self.inputs.iter().copied()) {
+        let same_inputs = self.inputs.len() == call.inputs.len()
+            && self.inputs.iter().zip(call.inputs).all(|(own, input)| own.is_of(input));
+        if !same_mode || !same_inputs {
             return false;
         }
         self.tape.mode.set(Mode { seed: mode.seed, ..own });
@@ -247,7 +257,8 @@ impl<F: Float> Recorded<F> {
             InputLeaf::Indices(indices) => Some(Indices::clone(indices)),
             InputLeaf::Tensor(_) => None,
         };
-        if !self.notes.hold_for(indices) {
+        let has_indices = inputs.iter().any(|input| matches!(input, InputLeaf::Indices(_)));
+        if has_indices && !self.notes.hold_for(indices) {
             return false;
         }
         for (target, input) in self.input_targets.iter().zip(inputs) {

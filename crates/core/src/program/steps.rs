@@ -1,6 +1,5 @@
 //! The steps of a run on planned memory: instructions on slices, operations on tensors, and copies between both.
 
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -14,32 +13,15 @@ use crate::{Float, Shape, Tensor};
 /// The most operands of an instruction.
 pub(super) const OPERANDS: usize = 3;
 
-/// A stretch of the memory of values, or of that of cotangents.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    start: u32,
-    len: u32,
-}
-
-impl Place {
-    pub(super) fn new(start: usize, len: usize) -> Self {
-        let [start, len] = [start, len]
-            .map(|number| u32::try_from(number).expect("fewer than 2^32 elements in small values"));
-        Self { start, len }
-    }
-
-    pub(super) fn range(self) -> Range<usize> {
-        let start = self.start as usize;
-        start..start + self.len as usize
-    }
-}
+/// The place of a value among those of [`Memory`], or of a cotangent.
+pub(crate) type Place = usize;
 
 /// An instruction and the places of its operands and of its value.
 #[derive(Clone)]
 pub(super) struct Placed<F: Float> {
     pub(super) node: u32,
     pub(super) instruction: Arc<dyn Instruction<F>>,
-    /// The places of the operands; those behind them are empty.
+    /// The places of the operands, and zeros behind them.
     x: [Place; OPERANDS],
     count: usize,
     y: Place,
@@ -52,7 +34,7 @@ impl<F: Float> Placed<F> {
         operands: impl ExactSizeIterator<Item = Place>,
         y: Place,
     ) -> Self {
-        let (mut x, count) = ([Place::new(0, 0); OPERANDS], operands.len());
+        let (mut x, count) = ([0; OPERANDS], operands.len());
         x.iter_mut().zip(operands).for_each(|(x, place)| *x = place);
         Self { node, instruction, x, count, y }
     }
@@ -114,9 +96,9 @@ pub(super) struct Differentiated {
 
 /// The memory of a run.
 pub(super) struct Memory<F: Float> {
-    /// The values that instructions read and write.
-    pub(super) values: Vec<F>,
-    pub(super) cotangents: Vec<F>,
+    /// The values that instructions read and write. That of an operation comes behind its operands.
+    pub(super) values: Vec<Box<[F]>>,
+    pub(super) cotangents: Vec<Box<[F]>>,
     pub(super) scratch: Vec<F>,
     /// The cotangents of operations on tensors, by slot.
     pub(super) tensors: Vec<Tensor<F>>,
@@ -151,10 +133,10 @@ impl<F: Float> Memory<F> {
                 match *step {
                     Forward::Instruction(ref placed) => {
                         current = placed.node as usize;
-                        let (before, rest) = self.values.split_at_mut(placed.y.start as usize);
-                        let y = &mut rest[..placed.y.len as usize];
+                        let (before, rest) = self.values.split_at_mut(placed.y);
+                        let y = &mut rest[0];
                         poison(y);
-                        let x = placed.x.map(|place| &before[place.range()]);
+                        let x = placed.x.map(|place| &*before[place]);
                         placed.instruction.forward(&x[..placed.count], y);
                     }
                     Forward::Operation(node) => {
@@ -172,7 +154,7 @@ impl<F: Float> Memory<F> {
                         record.nodes[node as usize].content = Content::Value(value);
                     }
                     Forward::ToTensor(node, place) => {
-                        let (value, id) = (&self.values[place.range()], node as usize);
+                        let (value, id) = (&self.values[place], node as usize);
                         match &mut record.nodes[id].content {
                             Content::Value(y) => y.overwrite().copy_from_slice(value),
                             content => *content = Content::Value(tensor(shapes[id], value)),
@@ -180,7 +162,7 @@ impl<F: Float> Memory<F> {
                     }
                     Forward::FromTensor(node, place) => {
                         let value = record.nodes[node as usize].value();
-                        self.values[place.range()].copy_from_slice(value.as_slice());
+                        self.values[place].copy_from_slice(value.as_slice());
                     }
                 }
             }
@@ -209,15 +191,13 @@ impl<F: Float> Memory<F> {
                         if !arrived[current] {
                             continue;
                         }
-                        let both = cotangents.get_disjoint_mut([g.range(), sum.range()]);
-                        let [g, sum] = both.expect("two places");
+                        let [g, sum] = cotangents.get_disjoint_mut([g, sum]).expect("two places");
                         let arrived = std::mem::replace(&mut arrived[to as usize], true);
                         if !arrived {
                             poison(sum);
                         }
                         let into = Gathered::new(sum, arrived, scratch);
-                        let x = placed.x.map(|place| &values[place.range()]);
-                        let y = &values[placed.y.range()];
+                        let (x, y) = (placed.x.map(|place| &*values[place]), &values[placed.y]);
                         placed.instruction.vjp(i, &x[..placed.count], y, g, into);
                     }
                     Backward::Operation(Differentiated { node, slot, ref wanted }) => {
@@ -238,13 +218,13 @@ impl<F: Float> Memory<F> {
                     }
                     Backward::ToTensor { node, place, slot } => {
                         if arrived[node as usize] {
-                            let g = &cotangents[place.range()];
+                            let g = &cotangents[place];
                             tensors[slot].overwrite_as(shapes[node as usize]).copy_from_slice(g);
                         }
                     }
                     Backward::FromTensor { node, slot, place } => {
                         if arrived[node as usize] {
-                            cotangents[place.range()].copy_from_slice(tensors[slot].as_slice());
+                            cotangents[place].copy_from_slice(tensors[slot].as_slice());
                         }
                     }
                     Backward::Free(slot) => tensors[slot] = Tensor::nothing(),

@@ -11,17 +11,19 @@ use rayon::prelude::*;
 use super::{CHUNK, SHORT, parallel, vectorized};
 use crate::float::Float;
 
+const LENGTHS: &str = "the slices differ in length";
+
 /// `f(out[i], a[i])` for every `i`.
 ///
 /// # Panics
 /// If the lengths differ.
 pub(crate) fn zip1<F: Float>(out: &mut [F], a: &[F], f: impl Fn(&mut F, F) + Sync) {
-    assert_eq!(out.len(), a.len());
+    assert!(out.len() == a.len(), "{LENGTHS}");
+    if out.len() < SHORT {
+        return each1(out, a, &f);
+    }
     in_chunks(out, &|at, out| {
         let a = &a[at..][..out.len()];
-        if out.len() < SHORT {
-            return each1(out, a, &f);
-        }
         vectorized(
             #[inline(always)]
             || each1(out, a, &f),
@@ -34,12 +36,12 @@ pub(crate) fn zip1<F: Float>(out: &mut [F], a: &[F], f: impl Fn(&mut F, F) + Syn
 /// # Panics
 /// If the lengths differ.
 pub(crate) fn zip2<F: Float>(out: &mut [F], a: &[F], b: &[F], f: impl Fn(&mut F, F, F) + Sync) {
-    assert_eq!((out.len(), out.len()), (a.len(), b.len()));
+    assert!(out.len() == a.len() && out.len() == b.len(), "{LENGTHS}");
+    if out.len() < SHORT {
+        return each2(out, a, b, &f);
+    }
     in_chunks(out, &|at, out| {
         let (a, b) = (&a[at..][..out.len()], &b[at..][..out.len()]);
-        if out.len() < SHORT {
-            return each2(out, a, b, &f);
-        }
         vectorized(
             #[inline(always)]
             || each2(out, a, b, &f),
@@ -59,13 +61,13 @@ pub(crate) fn zip3<F: Float>(
     f: impl Fn(&mut F, F, F, F) + Sync,
 ) {
     let n = out.len();
-    assert_eq!((n, n, n), (a.len(), b.len(), c.len()));
+    assert!(n == a.len() && n == b.len() && n == c.len(), "{LENGTHS}");
+    if n < SHORT {
+        return each3(out, a, b, c, &f);
+    }
     in_chunks(out, &|at, out| {
         let n = out.len();
         let (a, b, c) = (&a[at..][..n], &b[at..][..n], &c[at..][..n]);
-        if n < SHORT {
-            return each3(out, a, b, c, &f);
-        }
         vectorized(
             #[inline(always)]
             || each3(out, a, b, c, &f),
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "left == right")]
+    #[should_panic(expected = "differ in length")]
     fn lengths_that_differ_are_refused() {
         zip1(&mut [0.0], &[1.0, 2.0], |o, a| *o = a);
     }

@@ -40,17 +40,17 @@ pub(crate) fn matmul<F: Float>(
     #[cfg(wengert_mutants)]
     let [transpose_a, transpose_b, accumulate] =
         crate::mutants::flags([m, n, k], [transpose_a, transpose_b, accumulate]);
+    if let Some(tiny) = Tiny::new([m, n, k], transpose_a, transpose_b) {
+        return tiny.product(a, b, c, accumulate);
+    }
     let a = matrix(a, m, k, transpose_a);
     let b = matrix(b, k, n, transpose_b);
     assert_eq!(Some(c.len()), m.checked_mul(n));
-    if k == 0 && !accumulate {
-        c.fill(F::ZERO);
-    }
     // A matrix times a vector is a single loop in `gemm`, which is hard to beat.
     let vector = n == 1 || (m == 1 && transpose_b);
     match m.saturating_mul(n).saturating_mul(k) {
-        0 => (),
-        1..=TINY => tiny(n, k, a, b, c, accumulate),
+        0 if accumulate => (),
+        0 => c.fill(F::ZERO),
         ..=SMALL if !vector => block::product([m, n, k], a, b, c, accumulate),
         work => {
             // Work inside a parallel loop stays on its thread.
@@ -91,19 +91,46 @@ pub(crate) fn batch<F: Float>(
 /// A dense matrix of `rows` and `columns`, or the transpose of a dense one.
 fn matrix<F>(data: &[F], rows: usize, columns: usize, transposed: bool) -> Matrix<'_, F> {
     assert_eq!(Some(data.len()), rows.checked_mul(columns));
-    let (row, column) = if transposed { (1, rows) } else { (columns, 1) };
+    let (row, column) = strides(rows, columns, transposed);
     Matrix { data, row, column }
 }
 
-/// The plain triple loop, for products of a handful of numbers.
-fn tiny<F: Float>(n: usize, k: usize, a: Matrix<F>, b: Matrix<F>, c: &mut [F], accumulate: bool) {
-    for (i, c) in c.chunks_exact_mut(n).enumerate() {
-        for (j, c) in c.iter_mut().enumerate() {
-            let mut sum = F::ZERO;
-            for p in 0..k {
-                sum += a.data[i * a.row + p * a.column] * b.data[p * b.row + j * b.column];
+/// The strides of its rows and of its columns.
+fn strides(rows: usize, columns: usize, transposed: bool) -> (usize, usize) {
+    if transposed { (1, rows) } else { (columns, 1) }
+}
+
+/// The product of a handful of numbers: the plain triple loop, for sizes that were checked before.
+pub(crate) struct Tiny {
+    size: [usize; 3],
+    /// The strides of the rows and columns of A and of B.
+    strides: [(usize, usize); 2],
+}
+
+impl Tiny {
+    /// The product of these sizes, if it is one.
+    pub(crate) fn new(size: [usize; 3], transpose_a: bool, transpose_b: bool) -> Option<Self> {
+        let [m, n, k] = size;
+        let strides = [strides(m, k, transpose_a), strides(k, n, transpose_b)];
+        let is_tiny = (1..=TINY).contains(&m.saturating_mul(n).saturating_mul(k));
+        is_tiny.then_some(Self { size, strides })
+    }
+
+    /// `C = A B`, or `C += A B`; see [`matmul`].
+    pub(crate) fn product<F: Float>(&self, a: &[F], b: &[F], c: &mut [F], accumulate: bool) {
+        let Self { size: [m, n, k], strides: [(a_row, a_column), (b_row, b_column)] } = *self;
+        let fits = a.len() == m * k && b.len() == k * n && c.len() == m * n;
+        assert!(fits, "a slice has another length than its matrix");
+        // Exact chunks would divide.
+        for (i, c) in c.chunks_mut(n).enumerate() {
+            for (j, c) in c.iter_mut().enumerate() {
+                let (mut p, mut q, mut sum) = (i * a_row, j * b_column, F::ZERO);
+                for _ in 0..k {
+                    sum += a[p] * b[q];
+                    (p, q) = (p + a_column, q + b_row);
+                }
+                *c = if accumulate { *c + sum } else { sum };
             }
-            *c = if accumulate { *c + sum } else { sum };
         }
     }
 }
@@ -297,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "left == right")]
+    #[should_panic(expected = "another length than its matrix")]
     fn slices_of_other_lengths_are_refused() {
         matmul(2, 2, 2, &[0.0; 4], false, &[0.0; 4], false, &mut [0.0; 5], false);
     }

@@ -31,7 +31,7 @@ pub(crate) use broadcast::{broadcast1, broadcast2};
 pub(crate) use choose::{Choice, choose, search_sorted};
 pub(crate) use interpolate::{Interpolation, interpolate, interpolate_backward};
 pub(crate) use map::{zip1, zip2, zip3};
-pub(crate) use matmul::{batch, matmul};
+pub(crate) use matmul::{Tiny, batch, matmul};
 pub(crate) use norm::norm;
 pub(crate) use normalize::{normalize, normalize_vjp};
 pub(crate) use pool::{Cells, average, gather_winners, max_pool, scatter_winners, spread};

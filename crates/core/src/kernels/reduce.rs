@@ -24,7 +24,10 @@ pub(crate) fn sum<F: Float>(
     y: &mut [F],
     accumulate: bool,
 ) {
-    assert_eq!((x.len(), y.len()), (outer * n * inner, outer * inner));
+    assert!(
+        x.len() == outer * n * inner && y.len() == outer * inner,
+        "sum: a slice has another length"
+    );
     if x.is_empty() {
         if !accumulate {
             y.fill(F::ZERO);

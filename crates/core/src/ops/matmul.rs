@@ -3,7 +3,7 @@
 use super::broadcast::Reshape;
 use super::operand::Operand;
 use crate::error::{ensure_shape, expect_shape};
-use crate::kernels;
+use crate::kernels::{self, Tiny};
 use crate::op::{Cotangent, Gathered, Instruction, Op, Value};
 use crate::shape::{Axes, Strides};
 use crate::{Float, Shape, ShapeError, Tensor};
@@ -184,7 +184,11 @@ impl Matmul {
             extents: batch(out),
             strides: [a, b].map(|x| batch(x).strides_in(&batch(out))),
         });
-        Planned { product: *self, size: [m, out[out.rank() - 1], k], batch }
+        let size = [m, out[out.rank() - 1], k];
+        // A mutant alters the flags of the general product.
+        let is_own = cfg!(not(wengert_mutants));
+        let tiny = is_own.then(|| Tiny::new(size, self.transpose_a, self.transpose_b)).flatten();
+        Planned { product: *self, size, tiny, batch }
     }
 
     fn products(&self, a: Shape, b: Shape, out: Shape) -> Products {
@@ -280,6 +284,7 @@ struct Planned {
     product: Matmul,
     /// Rows, columns, and summands of each element.
     size: [usize; 3],
+    tiny: Option<Tiny>,
     /// Present if there are axes in front of the matrices.
     batch: Option<Batch>,
 }
@@ -292,15 +297,34 @@ struct Batch {
 
 impl Planned {
     /// `y (+)= a b` over a batch of products.
+    #[inline]
     fn multiply<F: Float>(&self, a: &[F], b: &[F], y: &mut [F], accumulate: bool) {
-        let Self { product: Matmul { transpose_a, transpose_b }, size: [m, n, k], batch } = self;
-        let (m, n, k) = (*m, *n, *k);
-        let product = |a: &[F], b: &[F], y: &mut [F]| {
-            kernels::matmul(m, n, k, a, *transpose_a, b, *transpose_b, y, accumulate);
-        };
-        let Some(Batch { extents, strides: [a_strides, b_strides] }) = batch else {
-            return product(a, b, y);
-        };
+        match &self.batch {
+            None => self.multiply_one(a, b, y, accumulate),
+            Some(batch) => self.multiply_batch(batch, a, b, y, accumulate),
+        }
+    }
+
+    /// `y (+)= a b` for matrices.
+    #[inline]
+    fn multiply_one<F: Float>(&self, a: &[F], b: &[F], y: &mut [F], accumulate: bool) {
+        if let Some(tiny) = &self.tiny {
+            return tiny.product(a, b, y, accumulate);
+        }
+        let Self { product: Matmul { transpose_a, transpose_b }, size: [m, n, k], .. } = *self;
+        kernels::matmul(m, n, k, a, transpose_a, b, transpose_b, y, accumulate);
+    }
+
+    fn multiply_batch<F: Float>(
+        &self,
+        batch: &Batch,
+        a: &[F],
+        b: &[F],
+        y: &mut [F],
+        accumulate: bool,
+    ) {
+        let Batch { extents, strides: [a_strides, b_strides] } = batch;
+        let [m, n, k] = self.size;
         kernels::batch(y, m * n, m.saturating_mul(n).saturating_mul(k), |number, y| {
             let (mut rest, mut i, mut j) = (number, 0, 0);
             for axis in (0..extents.rank()).rev() {
@@ -309,7 +333,8 @@ impl Planned {
                 i += position * a_strides[axis];
                 j += position * b_strides[axis];
             }
-            product(&a[i * m * k..][..m * k], &b[j * k * n..][..k * n], y);
+            let (a, b) = (&a[i * m * k..][..m * k], &b[j * k * n..][..k * n]);
+            self.multiply_one(a, b, y, accumulate);
         });
     }
 }
@@ -408,7 +433,7 @@ impl Op<3> for Linear {
 
 /// `y = x W^T + b`.
 fn linear_into<F: Float>(product: &Planned, x: &[F], weight: &[F], bias: &[F], y: &mut [F]) {
-    y.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
+    y.chunks_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
     product.multiply(x, weight, y, true);
 }
 

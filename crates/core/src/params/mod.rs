@@ -27,11 +27,13 @@ impl<'a> Path<'a> {
     pub const ROOT: Path<'static> = Path { parent: None, segment: Segment::Root };
 
     /// Returns the position of a field of the value at this position.
+    #[inline]
     pub fn field<'b>(&'b self, name: &'b str) -> Path<'b> {
         Path { parent: Some(self), segment: Segment::Field(name) }
     }
 
     /// Returns the position of an element of the list at this position.
+    #[inline]
     pub fn index(&self, index: usize) -> Path<'_> {
         Path { parent: Some(self), segment: Segment::Index(index) }
     }

@@ -77,11 +77,11 @@ impl<F: Float> Gradients<F> {
     /// assert!(grads.rows(&table).is_none());
     /// ```
     pub fn rows(&self, param: &Param<F>) -> Option<impl Iterator<Item = usize> + '_> {
-        self.get(param)?;
-        self.rows_of(param.id())
+        let rows = self.rows_of(param.id())?;
+        self.get(param).map(|_| rows)
     }
 
-    /// The rows of a parameter that is known to have a gradient.
+    /// [`rows`](Self::rows) of a parameter that is known to have a gradient.
     fn rows_of(&self, id: ParamId) -> Option<impl Iterator<Item = usize> + '_> {
         let of = move |(own, _): &&(ParamId, Indices)| *own == id;
         let mut known = self.rows.iter().filter(of).peekable();
@@ -129,12 +129,11 @@ impl<F: Float> Gradients<F> {
     /// around. To look up parameters in order, pass the place after the previous answer: each search then takes
     /// constant time.
     pub fn find(&self, id: ParamId, hint: usize) -> Option<usize> {
-        let at = |range: std::ops::Range<usize>| {
-            let start = range.start;
-            self.params[range].iter().position(|(own, _)| *own == id).map(|place| start + place)
-        };
         let hint = hint.min(self.params.len());
-        at(hint..self.params.len()).or_else(|| at(0..hint))
+        let (before, after) = self.params.split_at(hint);
+        let is_own = |(own, _): &(ParamId, Tensor<F>)| *own == id;
+        let place = after.iter().position(is_own).map(|place| hint + place);
+        place.or_else(|| before.iter().position(is_own))
     }
 
     /// Returns the gradients of all parameters, in the order in which the loss first used the parameters.

@@ -51,16 +51,15 @@ impl<F: Float> Chain<F> {
     /// Runs the only pass of the chain, over these rows of a parameter: `param -= context.lr * update`.
     pub(super) fn finish_rows(
         &self,
-        context: StepContext,
+        context: &StepContext,
         rows: &[usize],
         update: &Tensor<F>,
         param: &mut Tensor<F>,
         state: &mut ChainState<F>,
     ) {
         let transforms = self.only_pass().expect("a chain that leaves rows");
-        self.count(&transforms, context, state);
         let ChainState { counts, elements, .. } = state;
-        let run = self.run(transforms, context, counts);
+        let run = self.begin(&transforms, context, counts);
         let sizes = [param.shape()[0], param.numel(), self.chunk];
         let (update, param) = (update.as_slice(), param.as_mut_slice());
         let mut slots = Tensor::zeros([self.width * CHUNK.min(update.len())]);

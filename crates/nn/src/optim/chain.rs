@@ -241,7 +241,7 @@ impl<F: Float> Chain<F> {
         state: &mut ChainState<F>,
     ) {
         self.check(context, update, param, state);
-        if let Err(mistake) = self.try_advance(phase, context, update, param, state) {
+        if let Err(mistake) = self.try_advance(phase, &context, update, param, state) {
             panic!("optimizer chain: {mistake}");
         }
     }
@@ -250,7 +250,7 @@ impl<F: Float> Chain<F> {
     pub(super) fn try_advance(
         &self,
         phase: usize,
-        context: StepContext,
+        context: &StepContext,
         update: &mut Tensor<F>,
         param: &Tensor<F>,
         state: &mut ChainState<F>,
@@ -274,7 +274,7 @@ impl<F: Float> Chain<F> {
         state: &mut ChainState<F>,
     ) {
         self.check(context, update, param, state);
-        if let Err(mistake) = self.try_finish(context, update, param, state) {
+        if let Err(mistake) = self.try_finish(&context, update, param, state) {
             panic!("optimizer chain: {mistake}");
         }
     }
@@ -282,7 +282,7 @@ impl<F: Float> Chain<F> {
     /// Runs the last phase, on an update whose shape was checked.
     pub(super) fn try_finish(
         &self,
-        context: StepContext,
+        context: &StepContext,
         update: &Tensor<F>,
         param: &mut Tensor<F>,
         state: &mut ChainState<F>,
@@ -295,9 +295,13 @@ impl<F: Float> Chain<F> {
             let own = own.get_or_insert_with(|| update.clone());
             self.run_pass(pass, context, own, param, state)?;
         }
+        let measured;
         let context = match last.before {
             Before::Nothing => context,
-            Before::Norms => norms(context, own.as_ref().unwrap_or(update), param),
+            Before::Norms => {
+                measured = norms(context, own.as_ref().unwrap_or(update), param);
+                &measured
+            }
             Before::Whole(index) => {
                 let incoming = own.take().unwrap_or_else(|| update.clone());
                 own = Some(self.apply_whole(index, context, incoming, param, state)?);
@@ -311,9 +315,8 @@ impl<F: Float> Chain<F> {
             param.iter_mut().zip(update).for_each(|(p, u)| *p -= lr * *u);
             return Ok(());
         }
-        self.count(&last.transforms, context, state);
-        let run = self.run(last.transforms.clone(), context, &state.counts);
-        run.finish_half(update, param, &mut state.elements);
+        let run = self.begin(&last.transforms, context, &mut state.counts);
+        run.finish(update, param, &mut state.elements);
         Ok(())
     }
 
@@ -346,59 +349,54 @@ impl<F: Float> Chain<F> {
     fn run_pass(
         &self,
         pass: &Pass,
-        context: StepContext,
+        context: &StepContext,
         update: &mut Tensor<F>,
         param: &Tensor<F>,
         state: &mut ChainState<F>,
     ) -> Result<(), String> {
+        let measured;
         let context = match pass.before {
             Before::Nothing => context,
-            Before::Norms => norms(context, update, param),
+            Before::Norms => {
+                measured = norms(context, update, param);
+                &measured
+            }
             Before::Whole(index) => {
                 let incoming = std::mem::replace(update, Tensor::zeros([0]));
                 *update = self.apply_whole(index, context, incoming, param, state)?;
                 context
             }
         };
-        self.count(&pass.transforms, context, state);
-        let run = self.run(pass.transforms.clone(), context, &state.counts);
-        run.advance_half(update.as_mut_slice(), param.as_slice(), &mut state.elements);
+        let run = self.begin(&pass.transforms, context, &mut state.counts);
+        run.advance(update.as_mut_slice(), param.as_slice(), &mut state.elements);
         Ok(())
     }
 
-    /// Returns the transforms of a pass, ready for chunks.
-    pub(super) fn run<'a>(
+    /// Increments the counts of the transforms of a pass and updates their numbers. Returns the transforms, ready for
+    /// chunks.
+    #[inline]
+    pub(super) fn begin<'a>(
         &'a self,
-        transforms: Range<usize>,
-        context: StepContext,
-        counts: &'a [(u64, f64)],
-    ) -> ChunkRun<'a, F> {
-        let Self { entries, width, chunk, .. } = self;
-        ChunkRun { entries, width: *width, chunk: *chunk, transforms, context, counts }
-    }
-
-    /// Increments the counts of these transforms, and updates their numbers.
-    pub(super) fn count(
-        &self,
         transforms: &Range<usize>,
-        context: StepContext,
-        state: &mut ChainState<F>,
-    ) {
-        for (entry, (count, number)) in
-            self.entries.iter().zip(&mut state.counts).skip(transforms.start).take(transforms.len())
-        {
+        context: &'a StepContext,
+        counts: &'a mut [(u64, f64)],
+    ) -> ChunkRun<'a, F> {
+        let entries = &self.entries[transforms.clone()];
+        let counts = &mut counts[transforms.clone()];
+        for (entry, (count, number)) in entries.iter().zip(&mut *counts) {
             *count += 1;
             if let Body::Elements(rule, _) = &entry.body {
-                *number = rule.next_number(StepContext { count: *count, ..context }, *number);
+                *number = rule.next_number(StepContext { count: *count, ..*context }, *number);
             }
         }
+        ChunkRun { entries, counts, width: self.width, chunk: self.chunk, context }
     }
 
     /// Applies a rule for whole tensors.
     fn apply_whole(
         &self,
         index: usize,
-        context: StepContext,
+        context: &StepContext,
         update: Tensor<F>,
         param: &Tensor<F>,
         state: &mut ChainState<F>,
@@ -407,7 +405,7 @@ impl<F: Float> Chain<F> {
             unreachable!("`Before::Whole` is a rule for whole tensors");
         };
         state.counts[index].0 += 1;
-        let context = StepContext { count: state.counts[index].0, ..context };
+        let context = StepContext { count: state.counts[index].0, ..*context };
         let update = rule.apply(context, update, param, &mut state.tensors[*tensors]);
         let (own, given) = (param.shape(), update.shape());
         if own == given {
@@ -419,7 +417,7 @@ impl<F: Float> Chain<F> {
 }
 
 /// Computes both norms that a rule of [`Scope::Tensor`] may read.
-fn norms<F: Float>(context: StepContext, update: &Tensor<F>, param: &Tensor<F>) -> StepContext {
+fn norms<F: Float>(context: &StepContext, update: &Tensor<F>, param: &Tensor<F>) -> StepContext {
     let norm = |x: &Tensor<F>| sum_of_squares(x.as_slice()).sqrt();
-    StepContext { norm: norm(update), param_norm: norm(param), ..context }
+    StepContext { norm: norm(update), param_norm: norm(param), ..*context }
 }

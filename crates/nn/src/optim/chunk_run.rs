@@ -1,7 +1,5 @@
 //! The transforms of one pass on their way over the chunks of a parameter, on one thread or two.
 
-use std::ops::Range;
-
 use wengert_core::Float;
 
 use super::body::{Body, Entry};
@@ -12,20 +10,20 @@ use super::transform::ErasedRule;
 /// The transforms of one pass on their way over the chunks of a parameter.
 pub(super) struct ChunkRun<'a, F: Float> {
     pub(super) entries: &'a [Entry<F>],
-    /// Number of slots of an element.
+    /// For each of them, how often it has been applied, and its number.
+    pub(super) counts: &'a [(u64, f64)],
+    /// Number of slots of an element, in the whole chain.
     pub(super) width: usize,
     /// Number of elements that go through the pass together.
     pub(super) chunk: usize,
-    pub(super) transforms: Range<usize>,
-    pub(super) context: StepContext,
-    /// For each transform of the chain, how often it has been applied, and its number.
-    pub(super) counts: &'a [(u64, f64)],
+    pub(super) context: &'a StepContext,
 }
 
 impl<F: Float> ChunkRun<'_, F> {
-    pub(super) fn advance_half(&self, update: &mut [F], param: &[F], state: &mut [F]) {
+    /// Transforms the update in place.
+    pub(super) fn advance(&self, update: &mut [F], param: &[F], state: &mut [F]) {
         let Some(mid) = middle(param.len(), self.chunk) else {
-            for index in self.transforms.clone() {
+            for index in 0..self.entries.len() {
                 let (rule, context, state) = self.transform(index, state, param.len());
                 rule.transform(context, update, param, state);
             }
@@ -34,24 +32,31 @@ impl<F: Float> ChunkRun<'_, F> {
         let (u, v) = update.split_at_mut(mid);
         let (p, q) = param.split_at(mid);
         let (m, n) = state.split_at_mut(mid * self.width);
-        both(param.len(), || self.advance_half(u, p, m), || self.advance_half(v, q, n));
+        both(param.len(), || self.advance(u, p, m), || self.advance(v, q, n));
     }
 
-    pub(super) fn finish_half(&self, update: &[F], param: &mut [F], state: &mut [F]) {
-        let Some(mid) = middle(param.len(), self.chunk) else {
-            return self.finish_chunk(update, param, state);
-        };
+    /// Transforms the update and applies it to the parameter.
+    #[inline]
+    pub(super) fn finish(&self, update: &[F], param: &mut [F], state: &mut [F]) {
+        match middle(param.len(), self.chunk) {
+            None => self.finish_chunk(update, param, state),
+            Some(mid) => self.finish_halves(mid, update, param, state),
+        }
+    }
+
+    fn finish_halves(&self, mid: usize, update: &[F], param: &mut [F], state: &mut [F]) {
         let len = param.len();
         let (u, v) = update.split_at(mid);
         let (p, q) = param.split_at_mut(mid);
         let (m, n) = state.split_at_mut(mid * self.width);
-        both(len, || self.finish_half(u, p, m), || self.finish_half(v, q, n));
+        both(len, || self.finish(u, p, m), || self.finish(v, q, n));
     }
 
+    #[inline]
     pub(super) fn finish_chunk(&self, update: &[F], param: &mut [F], state: &mut [F]) {
-        if self.transforms.len() == 1 {
+        if self.entries.len() == 1 {
             // The most frequent case: one rule, which reads the update where it is.
-            let (rule, context, state) = self.transform(self.transforms.start, state, param.len());
+            let (rule, context, state) = self.transform(0, state, param.len());
             return rule.finish(context, update, param, state);
         }
         // Clearing a scratch of 4,096 numbers would cost a bias more than its step.
@@ -62,15 +67,15 @@ impl<F: Float> ChunkRun<'_, F> {
         }
     }
 
-    /// Runs the transforms over a scratch copy of the update. Not inlined, so that the recursion above
-    /// does not carry the scratch on its stack.
+    /// Runs the transforms over a scratch copy of the update. Not inlined, so that its callers do not carry the scratch
+    /// on their stack.
     #[inline(never)]
     fn finish_through<const N: usize>(&self, update: &[F], param: &mut [F], state: &mut [F]) {
         let mut scratch = [F::ZERO; N];
         let scratch = &mut scratch[..update.len()];
         scratch.copy_from_slice(update);
-        let last = self.transforms.end - 1;
-        for index in self.transforms.start..last {
+        let last = self.entries.len() - 1;
+        for index in 0..last {
             let (rule, context, state) = self.transform(index, state, param.len());
             rule.transform(context, scratch, param, state);
         }
@@ -79,6 +84,7 @@ impl<F: Float> ChunkRun<'_, F> {
     }
 
     /// Returns a transform, its context, and its slots in the state of a chunk of `len` elements.
+    #[inline]
     fn transform<'m>(
         &self,
         index: usize,
@@ -89,7 +95,7 @@ impl<F: Float> ChunkRun<'_, F> {
             unreachable!("a pass has only elementwise rules");
         };
         let (count, number) = self.counts[index];
-        let context = StepContext { count, number, ..self.context };
+        let context = StepContext { count, number, ..*self.context };
         (&**rule, context, &mut chunk[slots.start * len..slots.end * len])
     }
 }

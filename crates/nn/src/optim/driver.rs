@@ -56,6 +56,8 @@ pub(super) struct PlanState<F: Float> {
     /// `None` for a frozen group, and for a solver.
     pub(super) chain: Option<Chain<F>>,
     pub(super) schedule: Vec<f64>,
+    /// The learning rate of this step.
+    pub(super) lr: f64,
 }
 
 /// State of a parameter.
@@ -79,6 +81,7 @@ impl<F: Float> Optimizer<F> {
         let state = |plan: Option<&Plan>| PlanState {
             chain: plan.filter(|plan| plan.solver().is_none()).map(|plan| Chain::new(&plan.chain)),
             schedule: plan.map_or(Vec::new(), |plan| plan.lr.state()),
+            lr: 0.0,
         };
         Self {
             plans: plans(&recipe).map(state).collect(),
@@ -159,10 +162,13 @@ impl<F: Float> Optimizer<F> {
         }
     }
 
-    /// Gives the settings that follow schedules their values for the next step.
+    /// Gives the rates, and the settings that follow schedules, their values for the next step.
     fn set_step(&mut self) -> Checked<()> {
-        for chain in self.plans.iter_mut().filter_map(|plan| plan.chain.as_mut()) {
-            chain.try_set_step(self.steps).map_err(|invalid| chain.out_of_range(&invalid))?;
+        for (plan, state) in plans(&self.recipe).zip(&mut self.plans) {
+            if let (Some(plan), Some(chain)) = (plan, &mut state.chain) {
+                state.lr = plan.lr.at_with(self.steps, &state.schedule);
+                chain.try_set_step(self.steps).map_err(|invalid| chain.out_of_range(&invalid))?;
+            }
         }
         Ok(())
     }
@@ -213,9 +219,10 @@ impl<F: Float> Optimizer<F> {
                 return;
             };
             next = place + 1;
-            let (made_for, found) = (self.params[place].shape, param.value().shape());
-            if made_for != found {
+            let made_for = &self.params[place].shape;
+            if *made_for != param.value().shape() {
                 mistake.get_or_insert_with(|| {
+                    let found = param.value().shape();
                     format!("state of {path}: made for shape {made_for:?}, found {found:?}")
                 });
             }
@@ -280,26 +287,21 @@ impl<F: Float> Optimizer<F> {
             }
             each(recipe, &self.plans, &mut self.params, model, grads, |to| {
                 let Some(phase) = to.chain.phase_behind(barrier) else { return Ok(()) };
-                let mut context = StepContext::new(step, to.lr(step));
-                context.norm = norm;
-                let last = to.chain.phases() - 1;
-                if phase < last {
+                let context = &StepContext { norm, ..StepContext::new(step, to.lr) };
+                if phase + 1 < to.chain.phases() {
                     let update = to.update.get_or_insert_with(|| to.gradient.clone());
                     to.chain.try_advance(phase, context, update, to.param.value(), to.state)
+                } else if let Some(update) = to.update.take() {
+                    to.chain.try_finish(context, &update, to.param.value_mut(), to.state)
+                } else if norm.is_finite() // Otherwise it may make a NaN of a 0.
+                    && read_rows(grads, to.param, rows)
+                    && to.chain.leaves_unread_rows()
+                {
+                    let param = to.param.value_mut();
+                    to.chain.finish_rows(context, rows, to.gradient, param, to.state);
+                    Ok(())
                 } else {
-                    let own = to.update.take();
-                    // A norm that is not finite may make a NaN of a 0.
-                    if own.is_none()
-                        && norm.is_finite()
-                        && read_rows(grads, to.param, rows)
-                        && to.chain.leaves_unread_rows()
-                    {
-                        let param = to.param.value_mut();
-                        to.chain.finish_rows(context, rows, to.gradient, param, to.state);
-                        return Ok(());
-                    }
-                    let update = own.as_ref().unwrap_or(to.gradient);
-                    to.chain.try_finish(context, update, to.param.value_mut(), to.state)
+                    to.chain.try_finish(context, to.gradient, to.param.value_mut(), to.state)
                 }
             })?;
         }
@@ -334,19 +336,12 @@ pub(super) fn no_gradient(names: &[String]) -> String {
 
 /// A parameter during a step, and all that belongs to it.
 struct ParamStep<'a, F: Float> {
-    plan: Option<&'a Plan>,
-    schedule: &'a [f64],
     chain: &'a Chain<F>,
+    lr: f64,
     state: &'a mut ChainState<F>,
     update: &'a mut Option<Tensor<F>>,
     param: &'a mut Param<F>,
     gradient: &'a Tensor<F>,
-}
-
-impl<F: Float> ParamStep<'_, F> {
-    fn lr(&self, step: u64) -> f64 {
-        self.plan.map_or(0.0, |plan| plan.lr.at_with(step, self.schedule))
-    }
 }
 
 /// Notes the first gradient whose shape is not that of its parameter.
@@ -356,9 +351,9 @@ pub(super) fn check_shape<F: Float>(
     param: &Param<F>,
     gradient: &Tensor<F>,
 ) {
-    let (own, given) = (param.value().shape(), gradient.shape());
-    if own != given {
+    if param.value().shape() != gradient.shape() {
         mistake.get_or_insert_with(|| {
+            let (own, given) = (param.value().shape(), gradient.shape());
             format!("gradient of {path}: expected shape {own:?}, found {given:?}")
         });
     }
@@ -385,14 +380,9 @@ fn each<F: Float>(
             .unwrap_or_else(|| find_state(recipe, plans, states, path, param));
         next = place + 1;
         let ParamState { plan, chain: state, update, .. } = &mut states[place];
-        let plan = *plan;
-        let PlanState { chain, schedule } = &plans[plan];
+        let PlanState { chain, lr, .. } = &plans[*plan];
         if let (Some(chain), Some(state)) = (chain, state) {
-            let plan = match plan {
-                0 => Some(&recipe.plan),
-                group => recipe.groups()[group - 1].plan(),
-            };
-            let step = ParamStep { plan, schedule, chain, state, update, param, gradient };
+            let step = ParamStep { chain, lr: *lr, state, update, param, gradient };
             done = f(step).map_err(|mistake| format!("{path}: {mistake}"));
         }
     });

@@ -1,5 +1,5 @@
 //! The program that is measured beside its peers: workloads W1 to W11, written with the prelude as a
-//! user would write them.
+//! user would write them. `peers/table.py` runs it and the same workloads in PyTorch and JAX, in turns.
 //!
 //! `peer --workload W3 --threads 1 --steps 500` trains on fixed synthetic data and prints one line
 //! of JSON: median and least time of a step, first and last loss, peak memory. With `--replay` the

@@ -19,8 +19,6 @@ impl<F> Matrix<'_, F> {
 
 /// The rows of a packed panel of B.
 const DEPTH: usize = 64;
-/// The rows of a block of C.
-const H: usize = 4;
 /// The side of the tiles in which B is transposed: the compiler makes shuffles of these.
 const T: usize = 4;
 
@@ -34,7 +32,7 @@ pub(super) fn product<F: Float>(
     c: &mut [F],
     accumulate: bool,
 ) {
-    // The width is that of two vectors of 256 bits: with four rows they fill half the registers.
+    // The width is that of two vectors of 256 bits: with six rows they fill 12 of 16 registers.
     if size_of::<F>() == 4 {
         fused(
             #[inline(always)]
@@ -107,12 +105,15 @@ fn pack<F: Float, const W: usize>(panel: &mut [[F; W]], b: Matrix<F>, width: usi
 /// Transposes tile after tile of `T` columns of B into the columns of the panel from `w` on.
 #[inline(always)]
 fn pack_tiles<F: Float, const W: usize>(tiles: &mut [[[F; W]; T]], b: Matrix<F>, w: usize) {
-    let columns: [_; T] =
-        std::array::from_fn(|j| &b.data[j * b.column..].as_chunks::<T>().0[..tiles.len()]);
+    let mut columns = [&b.data[..0]; T];
+    for (j, column) in columns.iter_mut().enumerate() {
+        *column = &b.data[j * b.column..][..tiles.len() * T];
+    }
     for (q, tile) in tiles.iter_mut().enumerate() {
-        for i in 0..T {
-            for j in 0..T {
-                tile[i][w + j] = columns[j][q][i];
+        for j in 0..T {
+            let column: [F; T] = array(&columns[j][q * T..]);
+            for i in 0..T {
+                tile[i][w + j] = column[i];
             }
         }
     }
@@ -131,35 +132,44 @@ fn column<F: Float, const W: usize>(
 ) {
     let mut i = 0;
     while i < m {
-        let c = &mut c[i * n..];
-        let whole = m - i >= H;
-        if a.row == 1 {
-            let a = &a.data[i..];
-            if whole {
-                block::<F, H, W>(mul_add, k, |q| array(&a[q * m..]), &b, c, [n, width], add);
-            } else {
-                block::<F, 1, W>(mul_add, k, |q| [a[q * m]], &b, c, [n, width], add);
-            }
-        } else if whole {
-            let mut rows = [a.data; H];
-            for (h, row) in rows.iter_mut().enumerate() {
-                *row = &a.data[(i + h) * a.row..][..k];
-            }
-            block::<F, H, W>(mul_add, k, |q| rows.map(|row| row[q]), &b, c, [n, width], add);
-        } else {
-            let row = &a.data[i * a.row..][..k];
-            block::<F, 1, W>(mul_add, k, |q| [row[q]], &b, c, [n, width], add);
-        }
-        i += if whole { H } else { 1 };
+        let (a, c) = (Matrix { data: &a.data[i * a.row..], ..a }, &mut c[i * n..]);
+        i += match m - i {
+            1..4 => rows::<F, 1, W>(mul_add, [m, n, k], a, &b, c, width, add),
+            4 | 5 | 7 | 8 => rows::<F, 4, W>(mul_add, [m, n, k], a, &b, c, width, add),
+            _ => rows::<F, 6, W>(mul_add, [m, n, k], a, &b, c, width, add),
+        };
     }
 }
 
-/// One block of `R` rows: sums of `a(q)[r] * b(q)[w]` over `q` below `k`.
+/// One block of the first `R` rows; returns `R`.
+#[inline(always)]
+fn rows<F: Float, const R: usize, const W: usize>(
+    mul_add: MulAdd,
+    [m, n, k]: [usize; 3],
+    a: Matrix<F>,
+    b: impl Fn(usize) -> [F; W],
+    c: &mut [F],
+    width: usize,
+    add: bool,
+) -> usize {
+    if a.row == 1 {
+        block::<F, R, W>(mul_add, k, |q, r| a.data[q * m..][..R][r], b, c, [n, width], add);
+    } else {
+        let mut rows = [a.data; R];
+        for (r, row) in rows.iter_mut().enumerate() {
+            *row = &a.data[r * a.row..][..k];
+        }
+        block::<F, R, W>(mul_add, k, |q, r| rows[r][q], b, c, [n, width], add);
+    }
+    R
+}
+
+/// One block of `R` rows: sums of `a(q, r) * b(q)[w]` over `q` below `k`.
 #[inline(always)]
 fn block<F: Float, const R: usize, const W: usize>(
     mul_add: MulAdd,
     k: usize,
-    a: impl Fn(usize) -> [F; R],
+    a: impl Fn(usize, usize) -> F,
     b: impl Fn(usize) -> [F; W],
     c: &mut [F],
     [stride, width]: [usize; 2],
@@ -168,10 +178,12 @@ fn block<F: Float, const R: usize, const W: usize>(
     // Indices, not iterators: with these the sums are kept in registers.
     let mut sums = [[F::ZERO; W]; R];
     for q in 0..k {
-        let (a, b) = (a(q), b(q));
-        for r in 0..R {
+        let b = b(q);
+        for (r, sums) in sums.iter_mut().enumerate() {
+            // Read where it is used: a list of them is read as scalars, and spread by instructions that delay the others.
+            let a = a(q, r);
             for w in 0..W {
-                sums[r][w] = mul_add.of(a[r], b[w], sums[r][w]);
+                sums[w] = mul_add.of(a, b[w], sums[w]);
             }
         }
     }

@@ -8,6 +8,7 @@ mod broadcast;
 mod choose;
 mod depthwise;
 mod halve;
+mod interleave;
 mod interpolate;
 mod lanes;
 pub(crate) mod linalg;

@@ -59,7 +59,7 @@ fn columns<F: Float, const W: usize>(
     let dense = if b.column == 1 { n - n % W } else { 0 };
     for j in (0..dense).step_by(W) {
         let b = |p: usize| array::<F, W>(&b.data[p * b.row + j..]);
-        column(mul_add, [m, n, k], a, b, &mut c[j..], W, accumulate);
+        column::<F, 6, W>(mul_add, [m, n, k], a, b, &mut c[j..], W, accumulate);
     }
     if dense < n {
         let mut panel = [[F::ZERO; W]; DEPTH];
@@ -72,7 +72,15 @@ fn columns<F: Float, const W: usize>(
                 let panel = &mut panel[..depth];
                 pack(panel, b, width);
                 let b = |q: usize| panel[q];
-                column(mul_add, [m, n, depth], a, b, &mut c[j..], width, accumulate || p > 0);
+                column::<F, 4, W>(
+                    mul_add,
+                    [m, n, depth],
+                    a,
+                    b,
+                    &mut c[j..],
+                    width,
+                    accumulate || p > 0,
+                );
             }
         }
     }
@@ -105,23 +113,21 @@ fn pack<F: Float, const W: usize>(panel: &mut [[F; W]], b: Matrix<F>, width: usi
 /// Transposes tile after tile of `T` columns of B into the columns of the panel from `w` on.
 #[inline(always)]
 fn pack_tiles<F: Float, const W: usize>(tiles: &mut [[[F; W]; T]], b: Matrix<F>, w: usize) {
-    let mut columns = [&b.data[..0]; T];
-    for (j, column) in columns.iter_mut().enumerate() {
-        *column = &b.data[j * b.column..][..tiles.len() * T];
-    }
+    let columns: [_; T] =
+        std::array::from_fn(|j| &b.data[j * b.column..].as_chunks::<T>().0[..tiles.len()]);
     for (q, tile) in tiles.iter_mut().enumerate() {
-        for j in 0..T {
-            let column: [F; T] = array(&columns[j][q * T..]);
-            for i in 0..T {
-                tile[i][w + j] = column[i];
+        for i in 0..T {
+            for j in 0..T {
+                tile[i][w + j] = columns[j][q][i];
             }
         }
     }
 }
 
-/// One column of blocks, `width` wide, from the rows `b(0)` to `b(k - 1)`.
+/// One column of blocks of up to `H` rows, `width` wide, from the rows `b(0)` to `b(k - 1)`. Beside a packed panel, six
+/// rows of sums would not stay in registers.
 #[inline(always)]
-fn column<F: Float, const W: usize>(
+fn column<F: Float, const H: usize, const W: usize>(
     mul_add: MulAdd,
     [m, n, k]: [usize; 3],
     a: Matrix<F>,
@@ -136,7 +142,7 @@ fn column<F: Float, const W: usize>(
         i += match m - i {
             1..4 => rows::<F, 1, W>(mul_add, [m, n, k], a, &b, c, width, add),
             4 | 5 | 7 | 8 => rows::<F, 4, W>(mul_add, [m, n, k], a, &b, c, width, add),
-            _ => rows::<F, 6, W>(mul_add, [m, n, k], a, &b, c, width, add),
+            _ => rows::<F, H, W>(mul_add, [m, n, k], a, &b, c, width, add),
         };
     }
 }

@@ -434,6 +434,7 @@ fn add_products<F: Float, const V: usize>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{on_threads, random};
     use super::super::window_check::{check, slide};
     use super::*;
 
@@ -469,5 +470,26 @@ mod tests {
                 > 1
         );
         check::<f32>(150, 1, [1, 6], slides);
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let slides = [slide(28, [5, 1, 1, 2]); 2];
+        let plan = Correlation { images: 150, groups: 1, inputs: 3, outputs: 3, slides };
+        let [x, w, g] = plan.unit();
+        let (x, w, g) = (random(150 * x, 1), random::<f32>(w, 2), random(150 * g, 3));
+        let run = |threads| {
+            let mut got = [vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; g.len()]];
+            on_threads(threads, || {
+                let scratch = &mut vec![0.0; plan.scratch::<f32>()][..];
+                let [to_x, to_w, to_y] = &mut got;
+                plan.forward(&x, &w, to_y, scratch, false);
+                plan.towards_input(&g, &w, to_x, scratch, false);
+                let scratch = &mut vec![0.0; plan.scratch_for_weight::<f32>()][..];
+                plan.towards_weight(&x, &g, to_w, scratch, false);
+            });
+            got
+        };
+        assert!(run(1) == run(2) && run(1) == run(3));
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::block::array;
 use super::interleave::{interleave, separate};
-use super::window::{Correlation, SHARED, Slide, sum_of_pieces};
+use super::window::{Correlation, SHARED, SMALL, Slide, sum_of_pieces};
 use super::{MulAdd, fused};
 use crate::float::Float;
 
@@ -68,8 +68,14 @@ impl Correlation {
 
     /// The number of images to correlate in lanes: whole groups of them, or none where other ways are faster.
     pub(super) fn images_in_lanes<F: Float>(&self) -> usize {
-        let [_, weights, _] = self.unit();
-        if self.taps() == 1 || self.outputs < PLANES || weights > WEIGHTS {
+        let ([_, weights, _], [_, places, window]) = (self.unit(), self.product());
+        if self.taps() == 1 || self.outputs < PLANES || !(1..=WEIGHTS).contains(&weights) {
+            return 0;
+        }
+        // A copy with its padding must not be larger than columns.
+        let [height, width] = self.reached();
+        let copy = self.inputs.saturating_mul(height).saturating_mul(width);
+        if copy > places.saturating_mul(window).max(SMALL) {
             return 0;
         }
         self.images - self.images % lanes::<F>()
@@ -89,8 +95,8 @@ impl Correlation {
 
     /// Elements of the input in lanes, and of `lines` lines of the output.
     fn in_lanes<F: Float>(&self, lines: usize) -> [usize; 2] {
-        let reached = self.slides.map(|slide| slide.reached());
-        [[self.inputs, reached[0], reached[1]], [self.outputs, lines, self.slides[1].output]]
+        let [height, width] = self.reached();
+        [[self.inputs, height, width], [self.outputs, lines, self.slides[1].output]]
             .map(|extents| extents.into_iter().fold(lanes::<F>(), usize::saturating_mul))
     }
 
@@ -113,12 +119,9 @@ impl Correlation {
     /// Elements of scratch memory that [`Self::towards_weight_in_lanes`] needs.
     pub(super) fn scratch_for_weight_in_lanes<F: Float>(&self) -> usize {
         let pieces = self.pieces_in_lanes::<F>();
-        if pieces == 0 {
-            return 0;
-        }
         let [input, output] = self.in_lanes::<F>(self.slides[0].output);
         let weight = self.unit()[1] * self.groups;
-        let sums = (pieces - 1).saturating_mul(weight);
+        let sums = pieces.saturating_sub(1).saturating_mul(weight);
         pieces.saturating_mul(input.saturating_add(output)).saturating_add(sums)
     }
 
@@ -460,7 +463,7 @@ mod tests {
     fn any_number_of_planes_and_images_agrees_with_a_plain_loop() {
         let slides = [slide(6, [3, 1, 1, 1]), slide(5, [2, 1, 1, 0])];
         for planes in 3..18 {
-            check::<f32>(16, 1, [planes - 2, planes], slides);
+            check::<f32>(16, 1, [planes - 3, planes], slides);
             check::<f64>(8 + planes, 1, [planes, planes], slides);
         }
         let slides = [slide(28, [5, 1, 1, 2]); 2];
@@ -470,6 +473,8 @@ mod tests {
                 > 1
         );
         check::<f32>(150, 1, [1, 6], slides);
+        // Columns, where padding is far larger than the input.
+        check::<f32>(16, 1, [1, 4], [slide(2, [2, 9000, 1, 9000]); 2]);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(crate) struct Correlation {
 }
 
 /// Up to this number of elements, the scratch memory of a unit is no matter.
-const SMALL: usize = 1 << 16;
+pub(super) const SMALL: usize = 1 << 16;
 /// From this number of multiplications on, the images are shared among threads.
 pub(super) const SHARED: usize = 1 << 21;
 /// The pieces of shared work: more than threads, so that none waits long. Their number decides the order in which

@@ -38,6 +38,9 @@ fn main() {
     operation("conv2d", [&[4, 6, 14, 14], &[16, 6, 5, 5]], |[x, weight]| {
         x.conv2d(weight, ConvOptions::new())
     });
+    operation("conv2d/lanes", [&[16, 6, 14, 14], &[16, 6, 5, 5]], |[x, weight]| {
+        x.conv2d(weight, ConvOptions::new())
+    });
     operation("conv2d/depthwise", [&[2, 8, 28, 28], &[8, 1, 3, 3]], |[x, weight]| {
         x.conv2d(weight, ConvOptions::new().padding(1).groups(8))
     });

@@ -155,9 +155,6 @@ impl<F: Float> ErasedOp<F> for CustomVjp<F> {
     fn shape(&self, _: &[&Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
         Ok(self.out)
     }
-    fn compute(&self, x: &[&Tensor<F>], _: Option<&Indices>) -> Result<Tensor<F>, ShapeError> {
-        self.value(x[0])
-    }
     fn forward(
         &self,
         x: &[&Tensor<F>],

@@ -1,7 +1,8 @@
 //! The places of elements that are chosen by their size: sorted, the first few of them, running extremes.
 
-use rayon::prelude::*;
+use rayon::slice::ParallelSliceMut;
 
+use super::pieces::pieces_of_both;
 use super::{CHUNK, parallel};
 use crate::float::Float;
 
@@ -57,9 +58,7 @@ pub(crate) fn choose<F: Float>(x: &[F], n: usize, inner: usize, choice: Choice) 
     };
     if parallel(x.len()) && x.len() > slab {
         let group = (CHUNK / slab).max(1);
-        x.par_chunks(group * slab)
-            .zip(places.par_chunks_mut(group * chosen))
-            .for_each(|(x, places)| slabs(x, places));
+        pieces_of_both(x, group * slab, &mut places, group * chosen, true, &slabs);
     } else {
         slabs(x, &mut places);
     }

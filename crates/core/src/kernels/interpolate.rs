@@ -2,8 +2,7 @@
 //!
 //! A tensor is seen as `[outer, n, inner]` and interpolated along `n`.
 
-use rayon::prelude::*;
-
+use super::pieces::pieces_of_both;
 use super::{parallel, vectorized};
 use crate::float::Float;
 
@@ -53,13 +52,8 @@ impl Interpolation {
             return;
         }
         let [from_row, to_row] = [from.1, to.1].map(|extent| extent * self.inner * self.rows());
-        if parallel(from.0.len().max(to.0.len())) {
-            let pieces = from.0.par_chunks(from_row).zip(to.0.par_chunks_mut(to_row));
-            pieces.for_each(|(from, to)| task(from, to));
-        } else {
-            let pieces = from.0.chunks(from_row).zip(to.0.chunks_mut(to_row));
-            pieces.for_each(|(from, to)| task(from, to));
-        }
+        let shared = parallel(from.0.len().max(to.0.len()));
+        pieces_of_both(from.0, from_row, to.0, to_row, shared, &task);
     }
 }
 

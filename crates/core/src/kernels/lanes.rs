@@ -6,10 +6,9 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::block::array;
 use super::interleave::{interleave, separate};
+use super::pieces::pieces_with_scratch;
 use super::window::{Correlation, SHARED, SMALL, Slide, sum_of_pieces};
 use super::{MulAdd, fused};
 use crate::float::Float;
@@ -175,7 +174,7 @@ impl Correlation {
         let own = self.in_lanes::<F>(1).iter().sum();
         let batch = lanes::<F>() * self.groups;
         let per = (self.images / lanes::<F>()).div_ceil(self.pieces_in_lanes::<F>()) * batch;
-        let run = |(piece, (y, scratch)): (usize, (&mut [F], &mut [F]))| {
+        let run = |piece: usize, y: &mut [F], scratch: &mut [F]| {
             for (k, y) in y.chunks_exact_mut(batch * y_unit).enumerate() {
                 for (group, panels) in weights.chunks_exact(self.panels()).enumerate() {
                     let x = &x[(piece * per + k * batch + group) * x_unit..];
@@ -188,8 +187,7 @@ impl Correlation {
                 }
             }
         };
-        let pieces = y.par_chunks_mut(per * y_unit).zip(scratch.par_chunks_mut(own));
-        pieces.enumerate().for_each(run);
+        pieces_with_scratch(y, per * y_unit, scratch, own, &run);
     }
 
     /// Adds the cotangent of the weight from the images in lanes.

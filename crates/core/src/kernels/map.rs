@@ -6,8 +6,7 @@
 //! The loops vectorise where `f` is inlined into them. The compiler inlines closures of up to about
 //! fifty instructions (one `erf`, one `tanh`); larger ones need `#[inline(always)] |out, a| ...`.
 
-use rayon::prelude::*;
-
+use super::pieces::pieces;
 use super::{CHUNK, SHORT, parallel, vectorized};
 use crate::float::Float;
 
@@ -77,11 +76,9 @@ pub(crate) fn zip3<F: Float>(
 
 /// Runs `task` on all of `out`, or on chunks of it where threads pay off. `task` gets the index of its
 /// first element.
-///
-/// The task stands behind `dyn`, so that the machinery of threads is compiled once and not for each loop.
 fn in_chunks<F: Float>(out: &mut [F], task: &(dyn Fn(usize, &mut [F]) + Sync)) {
     if parallel(out.len()) {
-        out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, out)| task(i * CHUNK, out));
+        pieces(out, CHUNK, true, &|i, out| task(i * CHUNK, out));
     } else {
         task(0, out);
     }

@@ -1,8 +1,7 @@
 //! The matrix product: our own loops for small ones, the `gemm` crate for the others.
 
-use rayon::prelude::*;
-
 use super::block::{self, Matrix};
+use super::pieces::pieces;
 use crate::float::{Float, PerPrecision};
 
 /// Up to this number of multiplications, the plain triple loop is fastest.
@@ -78,7 +77,7 @@ pub(crate) fn batch<F: Float>(
     let shared = count > 1 && work < PARALLEL && work.saturating_mul(count) >= BATCH;
     if shared && rayon::current_num_threads() > 1 {
         let piece = (BATCH / PIECES / work.max(1)).max(1) * len;
-        c.par_chunks_mut(piece).enumerate().for_each(|(i, c)| {
+        pieces(c, piece, true, &|i, c| {
             for (j, c) in c.chunks_exact_mut(len).enumerate() {
                 product(i * (piece / len) + j, c);
             }

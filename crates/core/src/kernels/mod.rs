@@ -17,6 +17,7 @@ mod matmul;
 mod nest;
 mod norm;
 mod normalize;
+mod pieces;
 mod pool;
 mod reduce;
 mod scan;

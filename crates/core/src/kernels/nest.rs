@@ -1,8 +1,8 @@
 //! Nests of loops over the axes of a dense output and its strided operands.
 
-use rayon::prelude::*;
 use smallvec::SmallVec;
 
+use super::pieces::pieces;
 use super::{CHUNK, parallel};
 use crate::float::Float;
 
@@ -46,7 +46,7 @@ pub(super) fn share<F: Float, const N: usize>(out: &mut [F], axes: Axes<N>, task
     }
     let slab = out.len() / axes[0].extent;
     let group = (CHUNK / slab).max(1);
-    out.par_chunks_mut(group * slab).enumerate().for_each(|(i, out)| {
+    pieces(out, group * slab, true, &|i, out| {
         let mut axes = axes.clone();
         axes[0].extent = out.len() / slab;
         task(out, &axes, axes[0].strides.map(|s| s * i * group));

@@ -3,8 +3,7 @@
 //! The squares are added in double precision, where those of `f32` neither overflow nor vanish. Where those of `f64`
 //! do, the row is scaled by its largest element and added again, which is rare.
 
-use rayon::prelude::*;
-
+use super::pieces::pieces_of_both;
 use super::reduce::{dot_chunk, larger};
 use super::{CHUNK, parallel, vectorized};
 use crate::float::Float;
@@ -26,7 +25,7 @@ pub(crate) fn norm<F: Float>(x: &[F], outer: usize, n: usize, inner: usize, y: &
         y[0] = root(super::dot(x, x), x.iter());
         return;
     }
-    let task = |(x, y): (&[F], &mut [F])| {
+    let task = |x: &[F], y: &mut [F]| {
         vectorized(
             #[inline(always)]
             || slabs(x, n, inner, y),
@@ -34,9 +33,9 @@ pub(crate) fn norm<F: Float>(x: &[F], outer: usize, n: usize, inner: usize, y: &
     };
     if parallel(x.len()) {
         let group = (CHUNK / (n * inner)).max(1);
-        x.par_chunks(group * n * inner).zip(y.par_chunks_mut(group * inner)).for_each(task);
+        pieces_of_both(x, group * n * inner, y, group * inner, true, &task);
     } else {
-        task((x, y));
+        task(x, y);
     }
 }
 

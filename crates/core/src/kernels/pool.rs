@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
+use super::pieces::pieces;
 use super::{Slide, halve, parallel, vectorized};
 use crate::float::Float;
 
@@ -17,12 +16,8 @@ fn planes<F: Float>(
     if plane == 0 || out.is_empty() {
         return;
     }
-    if parallel(work.max(out.len())) {
-        let out = out.par_chunks_exact_mut(plane).enumerate();
-        out.for_each(|(k, out)| task(k, out));
-    } else {
-        out.chunks_exact_mut(plane).enumerate().for_each(|(k, out)| task(k, out));
-    }
+    let shared = parallel(work.max(out.len()));
+    pieces(out, plane, shared, &task);
 }
 
 /// The cells that pooling divides an axis into; they may overlap or leave gaps.

@@ -2,8 +2,7 @@
 //!
 //! A tensor is seen as `[outer, n, inner]` and reduced over `n`.
 
-use rayon::prelude::*;
-
+use super::pieces::{pieces, pieces_of_both};
 use super::sum::{COLUMNS, columns, slabs, total_rows};
 use super::{CHUNK, LARGE, SHORT, parallel, vectorized};
 use crate::float::Float;
@@ -55,29 +54,23 @@ fn sum_large<F: Float>(
 ) {
     if outer > 1 {
         let group = (CHUNK / (n * inner)).max(1);
-        let task = |(x, y): (&[F], &mut [F])| {
+        pieces_of_both(x, group * n * inner, y, group * inner, parallel(x.len()), &|x, y| {
             vectorized(
                 #[inline(always)]
                 || slabs(x, n, inner, y, accumulate),
             );
-        };
-        share(x, group * n * inner, y, group * inner, task);
+        });
     } else if inner > COLUMNS {
-        let task = |(i, y): (usize, &mut [F])| {
+        pieces(y, COLUMNS, parallel(x.len()), &|i, y| {
             vectorized(
                 #[inline(always)]
                 || columns(&x[i * COLUMNS..], inner, n, y, accumulate),
             );
-        };
-        if parallel(x.len()) {
-            y.par_chunks_mut(COLUMNS).enumerate().for_each(task);
-        } else {
-            y.chunks_mut(COLUMNS).enumerate().for_each(task);
-        }
+        });
     } else {
         let rows = CHUNK / inner;
         let mut partial = vec![0.0; n.div_ceil(rows) * inner];
-        share(x, rows * inner, &mut partial, inner, |(x, total)| {
+        pieces_of_both(x, rows * inner, &mut partial, inner, parallel(x.len()), &|x, total| {
             vectorized(
                 #[inline(always)]
                 || total_rows(x, inner, x.len() / inner, total),
@@ -87,21 +80,6 @@ fn sum_large<F: Float>(
             let sum = F::of(partial[j..].iter().step_by(inner).sum());
             *y = if accumulate { *y + sum } else { sum };
         }
-    }
-}
-
-/// Runs `task` on pieces of `x` and `y` of the given lengths, on all threads.
-fn share<X: Sync, Y: Send>(
-    x: &[X],
-    x_piece: usize,
-    y: &mut [Y],
-    y_piece: usize,
-    task: impl Fn((&[X], &mut [Y])) + Send + Sync,
-) {
-    if parallel(x.len()) {
-        x.par_chunks(x_piece).zip(y.par_chunks_mut(y_piece)).for_each(task);
-    } else {
-        x.chunks(x_piece).zip(y.chunks_mut(y_piece)).for_each(task);
     }
 }
 
@@ -119,20 +97,18 @@ pub(crate) fn max<F: Float>(x: &[F], outer: usize, n: usize, inner: usize, y: &m
     if x.len() < SHORT {
         return max_slabs(x, n, inner, y);
     }
-    if !parallel(x.len()) {
-        return vectorized(
-            #[inline(always)]
-            || max_slabs(x, n, inner, y),
-        );
-    }
-    let group = (CHUNK / (n * inner)).max(1);
-    let pieces = x.par_chunks(group * n * inner).zip(y.par_chunks_mut(group * inner));
-    pieces.for_each(|(x, y)| {
+    let task = |x: &[F], y: &mut [F]| {
         vectorized(
             #[inline(always)]
             || max_slabs(x, n, inner, y),
         );
-    });
+    };
+    if parallel(x.len()) {
+        let group = (CHUNK / (n * inner)).max(1);
+        pieces_of_both(x, group * n * inner, y, group * inner, true, &task);
+    } else {
+        task(x, y);
+    }
 }
 
 /// [`max`], one slab `[n, inner]` after the other.
@@ -202,9 +178,13 @@ pub(crate) fn dot<F: Float>(a: &[F], b: &[F]) -> f64 {
     if a.len() < SHORT {
         return a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum();
     }
-    if a.len() >= LARGE && parallel(a.len()) {
-        let chunks = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
-        return chunks.map(chunk).collect::<Vec<_>>().iter().sum();
+    if parallel(a.len()) {
+        let mut sums = vec![0.0; a.len().div_ceil(CHUNK)];
+        pieces(&mut sums, 1, true, &|i, sum| {
+            let at = i * CHUNK..a.len().min((i + 1) * CHUNK);
+            sum[0] = chunk((&a[at.clone()], &b[at]));
+        });
+        return sums.iter().sum();
     }
     a.chunks(CHUNK).zip(b.chunks(CHUNK)).map(chunk).sum()
 }

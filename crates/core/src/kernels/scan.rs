@@ -3,8 +3,7 @@
 //! A tensor is seen as `[outer, n, inner]` and scanned along `n`. The carry from element to element is in double
 //! precision, so that long scans in single precision keep their digits.
 
-use rayon::prelude::*;
-
+use super::pieces::{pieces, pieces_of_both};
 use super::{CHUNK, parallel, vectorized};
 use crate::float::Float;
 
@@ -56,7 +55,7 @@ pub(crate) fn product<F: Float>(x: &[F], n: usize, inner: usize, y: &mut [F]) {
         return y.fill(F::ONE);
     }
     assert_eq!(x.len(), n * y.len());
-    let task = |(x, y): (&[F], &mut [F])| {
+    let task = |x: &[F], y: &mut [F]| {
         vectorized(
             #[inline(always)]
             || products(x, n, inner, y),
@@ -64,9 +63,9 @@ pub(crate) fn product<F: Float>(x: &[F], n: usize, inner: usize, y: &mut [F]) {
     };
     if parallel(x.len()) {
         let group = (CHUNK / (n * inner)).max(1);
-        x.par_chunks(group * n * inner).zip(y.par_chunks_mut(group * inner)).for_each(task);
+        pieces_of_both(x, group * n * inner, y, group * inner, true, &task);
     } else {
-        task((x, y));
+        task(x, y);
     }
 }
 
@@ -142,7 +141,7 @@ fn scan<F: Float>(
     };
     if parallel(y.len()) {
         let piece = (CHUNK / slab).max(1) * slab;
-        y.par_chunks_mut(piece).enumerate().for_each(|(i, y)| task(i * piece, y));
+        pieces(y, piece, true, &|i, y| task(i * piece, y));
     } else {
         task(0, y);
     }

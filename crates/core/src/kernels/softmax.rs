@@ -1,7 +1,6 @@
 //! Softmax and its logarithm, row by row.
 
-use rayon::prelude::*;
-
+use super::pieces::pieces;
 use super::reduce::max_row;
 use super::sum::row_sum;
 use super::{CHUNK, SHORT, parallel, vectorized};
@@ -134,7 +133,7 @@ pub(super) fn rows<F: Float>(n: usize, y: &mut [F], task: impl Fn(usize, &mut [F
     assert_eq!(y.len() % n, 0);
     if parallel(y.len()) {
         let piece = (CHUNK / n).max(1) * n;
-        y.par_chunks_mut(piece).enumerate().for_each(|(i, y)| task(i * piece, y));
+        pieces(y, piece, true, &|i, y| task(i * piece, y));
     } else {
         task(0, y);
     }

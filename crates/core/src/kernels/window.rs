@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
+use super::pieces::{pieces, pieces_with_scratch};
 use super::{LARGE, matmul};
 use crate::float::Float;
 
@@ -212,24 +211,18 @@ impl Correlation {
         if out.is_empty() {
             return;
         }
-        let pieces = self.pieces();
-        let per = (self.images * self.groups).div_ceil(pieces);
+        let count = self.pieces();
+        let per = (self.images * self.groups).div_ceil(count);
         let run = |piece: usize, out: &mut [F], scratch: &mut [F]| {
             for (k, out) in out.chunks_exact_mut(unit).enumerate() {
                 task(piece * per + k, out, scratch);
             }
         };
         let columns = self.columns();
-        if pieces == 1 {
+        if count == 1 {
             return run(0, out, &mut scratch[..columns]);
         }
-        if columns == 0 {
-            let out = out.par_chunks_mut(per * unit).enumerate();
-            return out.for_each(|(piece, out)| run(piece, out, &mut []));
-        }
-        let scratch = scratch.par_chunks_mut(columns);
-        let out = out.par_chunks_mut(per * unit).zip(scratch).enumerate();
-        out.for_each(|(piece, (out, scratch))| run(piece, out, scratch));
+        pieces_with_scratch(out, per * unit, scratch, columns, &run);
     }
 
     /// `y (+)= x correlated with w`.
@@ -397,30 +390,33 @@ impl Correlation {
     }
 }
 
-/// Runs `add` for each of `pieces`, with a gradient of its own to add to and `own` elements of scratch memory, and adds
+/// Runs `add` for each of `count` pieces, with a gradient of its own to add to and `own` elements of scratch memory, and adds
 /// these to `w` in order.
 pub(super) fn sum_of_pieces<F: Float>(
     w: &mut [F],
-    pieces: usize,
+    count: usize,
     own: usize,
     scratch: &mut [F],
     add: impl Fn(usize, &mut [F], &mut [F]) + Sync,
 ) {
-    let (scratch, parts) = scratch.split_at_mut(pieces * own);
-    if pieces == 1 {
+    let (scratch, parts) = scratch.split_at_mut(count * own);
+    if count == 1 {
         return add(0, w, scratch);
     }
     let len = w.len();
-    let parts = &mut parts[..(pieces - 1) * len];
+    let parts = &mut parts[..(count - 1) * len];
     parts.fill(F::ZERO);
     // No scratch memory has no chunks.
     let mut scratch = scratch.chunks_exact_mut(own.max(1));
-    let mut work = Vec::with_capacity(pieces);
+    let mut work = Vec::with_capacity(count);
     work.push((&mut *w, scratch.next().unwrap_or_default()));
     for part in parts.chunks_exact_mut(len) {
         work.push((part, scratch.next().unwrap_or_default()));
     }
-    work.into_par_iter().enumerate().for_each(|(piece, (w, scratch))| add(piece, w, scratch));
+    pieces(&mut work, 1, true, &|piece, work: &mut [(&mut [F], &mut [F])]| {
+        let (w, scratch) = &mut work[0];
+        add(piece, w, scratch);
+    });
     for part in parts.chunks_exact(len) {
         w.iter_mut().zip(part).for_each(|(w, &part)| *w += part);
     }

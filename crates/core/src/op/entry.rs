@@ -154,29 +154,31 @@ pub fn compute_indexed<F: Float>(op: impl IndexOp, x: &Tensor<F>, index: &Indice
 }
 
 /// An operation's value, or the mistake in the shapes: of the inputs, or of the value.
-#[inline]
-pub(crate) fn try_compute<F: Float, const N: usize>(
+fn try_compute<F: Float, const N: usize>(
     op: &impl Op<N>,
     x: [&Tensor<F>; N],
 ) -> Result<Tensor<F>, ShapeError> {
-    let out = op.shape(x.map(Tensor::shape))?;
+    let out = op.shape(shapes(x))?;
     forward(op, x, out)
 }
 
+fn shapes<F: Float, const N: usize>(x: [&Tensor<F>; N]) -> [Shape; N] {
+    let mut shapes = [Shape::SCALAR; N];
+    for (shape, x) in shapes.iter_mut().zip(x) {
+        *shape = x.shape();
+    }
+    shapes
+}
+
 /// The value of an operation of any number of inputs; see [`try_compute`].
-#[inline]
-pub(crate) fn try_compute_many<F: Float>(
-    op: &impl ManyOp,
-    x: &[&Tensor<F>],
-) -> Result<Tensor<F>, ShapeError> {
+fn try_compute_many<F: Float>(op: &impl ManyOp, x: &[&Tensor<F>]) -> Result<Tensor<F>, ShapeError> {
     let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 4]>>();
     let out = op.shape(&shapes)?;
     forward_many(op, x, out)
 }
 
 /// The value of an operation of a tensor and indices; see [`try_compute`].
-#[inline]
-pub(crate) fn try_compute_indexed<F: Float>(
+fn try_compute_indexed<F: Float>(
     op: &impl IndexOp,
     x: &Tensor<F>,
     index: &Indices,
@@ -186,7 +188,6 @@ pub(crate) fn try_compute_indexed<F: Float>(
 }
 
 /// An operation's value, whose shape is known to be `out`; an error if it has another.
-#[inline]
 pub(crate) fn forward<F: Float, const N: usize>(
     op: &impl Op<N>,
     x: [&Tensor<F>; N],
@@ -199,7 +200,6 @@ pub(crate) fn forward<F: Float, const N: usize>(
 }
 
 /// The value of an operation of any number of inputs; see [`forward`].
-#[inline]
 pub(crate) fn forward_many<F: Float>(
     op: &impl ManyOp,
     x: &[&Tensor<F>],
@@ -212,7 +212,6 @@ pub(crate) fn forward_many<F: Float>(
 }
 
 /// The value of an operation of a tensor and indices; see [`forward`].
-#[inline]
 pub(crate) fn forward_indexed<F: Float>(
     op: &impl IndexOp,
     x: &Tensor<F>,

@@ -1,7 +1,7 @@
 //! Operations as instructions on slices, for programs.
 
+use super::add_to;
 use crate::Float;
-use crate::kernels::zip1;
 
 /// An operation on slices, for inputs of fixed shapes.
 ///
@@ -43,25 +43,25 @@ impl<'a, F: Float> Gathered<'a, F> {
     /// Lets `f` write the contribution over arbitrary values. It is added if others have arrived.
     #[inline]
     pub fn fill(self, f: impl FnOnce(&mut [F])) {
-        if self.arrived {
-            self.fill_with_scratch(|out, _| f(out));
-        } else {
-            f(self.sum);
-        }
+        self.fill_with_scratch(|out, _| f(out));
     }
 
     /// [`fill`](Self::fill) with memory for intermediate results: arbitrary numbers, four times as many as the largest
     /// operand has.
     #[inline]
     pub(crate) fn fill_with_scratch(self, f: impl FnOnce(&mut [F], &mut [F])) {
+        let (out, scratch, sum) = self.filling();
+        f(out, scratch);
+        if let Some(sum) = sum {
+            add_to(sum, out);
+        }
+    }
+
+    /// Memory for a contribution, memory for intermediate results, and the sum to which the contribution must be added if
+    /// others have arrived.
+    fn filling(self) -> (&'a mut [F], &'a mut [F], Option<&'a mut [F]>) {
         let Self { sum, arrived, scratch } = self;
         let (own, scratch) = scratch.split_at_mut(scratch.len() / Self::SCRATCH);
-        if arrived {
-            let own = &mut own[..sum.len()];
-            f(own, scratch);
-            zip1(sum, own, |sum, g| *sum += g);
-        } else {
-            f(sum, scratch);
-        }
+        if arrived { (&mut own[..sum.len()], scratch, Some(sum)) } else { (sum, scratch, None) }
     }
 }

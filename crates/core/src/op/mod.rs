@@ -238,6 +238,28 @@ pub struct Cotangent<'a, F: Float> {
     gathered: Memory<'a, F>,
 }
 
+/// A contribution that is being written.
+struct Filling<'a, F: Float> {
+    sum: &'a mut [F],
+    /// The contribution, if others have arrived before.
+    own: Option<Tensor<F>>,
+}
+
+impl<F: Float> Filling<'_, F> {
+    fn out(&mut self) -> &mut [F] {
+        match &mut self.own {
+            Some(own) => own.as_mut_slice(),
+            None => self.sum,
+        }
+    }
+
+    fn finish(self) {
+        if let Some(own) = self.own {
+            add_to(self.sum, own.as_slice());
+        }
+    }
+}
+
 /// The place of the sum of contributions.
 #[derive(Debug)]
 enum Memory<'a, F: Float> {
@@ -285,24 +307,31 @@ impl<'a, F: Float> Cotangent<'a, F> {
                 sum
             }
         };
-        crate::kernels::zip1(sum.as_mut_slice(), g.as_slice(), |sum, g| *sum += g);
+        add_to(sum.as_mut_slice(), g.as_slice());
     }
 
     /// Lets `f` write the contribution in row-major order. The second argument of `f` is `true` if
     /// it must add to the slice, and `false` if it must overwrite arbitrary values.
     pub fn write(self, f: impl FnOnce(&mut [F], bool)) {
+        let (out, add) = self.sum();
         #[cfg(wengert_mutants)]
-        let f = |out: &mut [F], add: bool| f(out, add && !crate::mutants::overwrites());
+        let add = add && !crate::mutants::overwrites();
+        f(out, add);
+    }
+
+    /// The memory of the sum, and whether contributions have arrived; if not, its numbers are arbitrary.
+    #[inline(never)] // As `filling`: it is not compiled for each operation.
+    fn sum(self) -> (&'a mut [F], bool) {
         match self.gathered {
-            Memory::New(Some(sum)) => f(sum.as_mut_slice(), true),
+            Memory::New(Some(sum)) => (sum.as_mut_slice(), true),
             Memory::New(gathered) => {
-                *gathered = Some(Tensor::written(self.shape, |out| f(out, false)));
+                (gathered.insert(Tensor::scratch(self.shape)).as_mut_slice(), false)
             }
             Memory::Kept(sum, arrived) => {
                 if std::mem::replace(arrived, true) {
-                    f(sum.as_mut_slice(), true);
+                    (sum.as_mut_slice(), true)
                 } else {
-                    f(sum.overwrite_as(self.shape), false);
+                    (sum.overwrite_as(self.shape), false)
                 }
             }
         }
@@ -322,22 +351,27 @@ impl<'a, F: Float> Cotangent<'a, F> {
     /// Lets `f` write the contribution in row-major order, over arbitrary values. It is added if others have
     /// arrived.
     pub fn fill(self, f: impl FnOnce(&mut [F])) {
-        let is_first = match &self.gathered {
-            Memory::New(gathered) => gathered.is_none(),
-            Memory::Kept(_, arrived) => !**arrived,
-        };
-        if is_first {
-            self.write(|out, _| f(out));
-        } else {
-            let shape = self.shape;
-            self.add(Tensor::written(shape, f));
-        }
+        let mut filling = self.filling();
+        f(filling.out());
+        filling.finish();
+    }
+
+    /// The start of [`fill`](Self::fill), whose `f` alone differs from operation to operation.
+    fn filling(self) -> Filling<'a, F> {
+        let shape = self.shape;
+        let (sum, add) = self.sum();
+        Filling { sum, own: add.then(|| Tensor::scratch(shape)) }
     }
 
     /// Returns the shape of the input.
     pub fn shape(&self) -> Shape {
         self.shape
     }
+}
+
+/// Adds a contribution.
+fn add_to<F: Float>(sum: &mut [F], g: &[F]) {
+    crate::kernels::zip1(sum, g, |sum, g| *sum += g);
 }
 
 /// Refuses a cotangent of a shape to which the input does not broadcast. Unwinds with a [`ShapeError`], which the sweep

@@ -214,7 +214,8 @@ impl<E: UnaryOp> Op<1> for E {
     }
 
     fn forward<F: Float>(&self, [x]: [&Tensor<F>; 1], out: Shape) -> Tensor<F> {
-        Tensor::written(out, |y| map(self, x.as_slice(), y))
+        let unary = Unary(self.clone());
+        Tensor::written(out, |y| unary.forward(&[x.as_slice()], y))
     }
 
     fn vjp<V: Value>(&self, _: usize, [x]: [&V; 1], y: &V, g: &V) -> V {
@@ -232,10 +233,11 @@ impl<E: UnaryOp> Op<1> for E {
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
-        if self.is_flat() {
-            return into.fill(|out| out.fill(F::ZERO));
-        }
-        into.fill(|out| map_vjp(self, x.as_slice(), y.as_slice(), g.as_slice(), out));
+        let unary = Unary(self.clone());
+        into.fill(|out| {
+            let into = Gathered::new(out, false, &mut []);
+            unary.vjp(0, &[x.as_slice()], y.as_slice(), g.as_slice(), into);
+        });
     }
 
     fn instruction<F: Float>(&self, _: [Shape; 1], _: Shape) -> Option<Box<dyn Instruction<F>>> {
@@ -243,40 +245,35 @@ impl<E: UnaryOp> Op<1> for E {
     }
 }
 
-/// Computes a function of each number of `x` into `y`.
-fn map<F: Float>(op: &impl UnaryOp, x: &[F], y: &mut [F]) {
-    zip1(
-        y,
-        x,
-        #[inline(always)]
-        |y, x| *y = op.value(x),
-    );
-}
-
-/// Computes the cotangents of the numbers `x` from those of the values `y`.
-fn map_vjp<F: Float>(op: &impl UnaryOp, x: &[F], y: &[F], g: &[F], out: &mut [F]) {
-    zip3(
-        out,
-        x,
-        y,
-        g,
-        #[inline(always)]
-        |out, x, y, g| *out = scalar_vjp(g, op.derivative(&Scalar(x), &Scalar(y))),
-    );
-}
-
-/// The instruction of a function of one number.
+/// The loops over a function of one number.
 struct Unary<E>(E);
 
 impl<E: UnaryOp, F: Float> Instruction<F> for Unary<E> {
+    #[inline(never)] // As `vjp`: compiled once, also for the operation.
     fn forward(&self, x: &[&[F]], y: &mut [F]) {
-        map(&self.0, x[0], y);
+        zip1(
+            y,
+            x[0],
+            #[inline(always)]
+            |y, x| *y = self.0.value(x),
+        );
     }
+
+    #[inline(never)]
     fn vjp(&self, _: usize, x: &[&[F]], y: &[F], g: &[F], into: Gathered<'_, F>) {
         if self.0.is_flat() {
             return into.fill(|out| out.fill(F::ZERO));
         }
-        into.fill(|out| map_vjp(&self.0, x[0], y, g, out));
+        into.fill(|out| {
+            zip3(
+                out,
+                x[0],
+                y,
+                g,
+                #[inline(always)]
+                |out, x, y, g| *out = scalar_vjp(g, self.0.derivative(&Scalar(x), &Scalar(y))),
+            );
+        });
     }
 }
 
@@ -320,9 +317,6 @@ impl<B: BinaryOp> Op<2> for B {
         g: &Tensor<F>,
         into: Cotangent<'_, F>,
     ) {
-        if self.is_flat() {
-            return into.fill(|out| out.fill(F::ZERO));
-        }
         if a.shape() != b.shape() {
             return into.add(self.vjp(i, [a, b], y, g));
         }

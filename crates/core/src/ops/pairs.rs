@@ -21,7 +21,7 @@ pub(super) fn combine<F: Float>(
     [a, b]: [&Tensor<F>; 2],
     out: Shape,
 ) -> Tensor<F> {
-    let strides = (a.shape() != b.shape()).then(|| [a, b].map(|x| x.shape().strides_in(&out)));
+    let strides = (a.shape() != b.shape()).then(|| strides_in(out, [a.shape(), b.shape()]));
     let (a, b) = (a.as_slice(), b.as_slice());
     Tensor::written(out, |y| match &strides {
         None => combine_equal(op, a, b, y),
@@ -29,6 +29,7 @@ pub(super) fn combine<F: Float>(
     })
 }
 
+#[inline(never)] // As the next two: compiled once for their callers.
 fn combine_equal<F: Float>(op: &impl Pairwise, a: &[F], b: &[F], y: &mut [F]) {
     zip2(
         y,
@@ -39,6 +40,7 @@ fn combine_equal<F: Float>(op: &impl Pairwise, a: &[F], b: &[F], y: &mut [F]) {
     );
 }
 
+#[inline(never)]
 fn combine_broadcast<F: Float>(
     op: &impl Pairwise,
     a: &[F],
@@ -60,6 +62,7 @@ fn combine_broadcast<F: Float>(
 }
 
 /// Computes the cotangents of operand `i`, for operands of the shape of the value.
+#[inline(never)]
 pub(super) fn combine_vjp<F: Float>(
     op: &impl Pairwise,
     i: usize,
@@ -88,12 +91,7 @@ pub(super) fn pair_instruction<F: Float>(
     if x[0] == x[1] {
         return Box::new(EqualPairs(op));
     }
-    Box::new(BroadcastPairs {
-        op,
-        out,
-        strides: x.map(|x| x.strides_in(&out)),
-        sums: x.map(|x| runs(out, Axes::repeated(out, x))),
-    })
+    Box::new(BroadcastPairs { op, broadcast: Broadcast::new(x, out) })
 }
 
 /// A function of two operands of one shape.
@@ -111,32 +109,57 @@ impl<P: Pairwise, F: Float> Instruction<F> for EqualPairs<P> {
 /// A function of two operands that broadcast.
 struct BroadcastPairs<P> {
     op: P,
+    broadcast: Broadcast,
+}
+
+impl<P: Pairwise, F: Float> Instruction<F> for BroadcastPairs<P> {
+    fn forward(&self, x: &[&[F]], y: &mut [F]) {
+        let Broadcast { out, strides, .. } = &self.broadcast;
+        combine_broadcast(&self.op, x[0], x[1], out, strides, y);
+    }
+    fn vjp(&self, i: usize, x: &[&[F]], _: &[F], g: &[F], into: Gathered<'_, F>) {
+        into.fill_with_scratch(|out, scratch| {
+            let ([a, b], [all, next]) = self.broadcast.expand(x, g.len(), scratch);
+            combine_vjp(&self.op, i, a, b, g, &mut all[..g.len()]);
+            sum_runs(&self.broadcast.sums[i], all, next, out);
+        });
+    }
+}
+
+/// The way in which two operands broadcast.
+struct Broadcast {
     out: Shape,
     strides: [Strides; 2],
     /// The axes along which each operand repeats.
     sums: [Runs; 2],
 }
 
-impl<P: Pairwise, F: Float> Instruction<F> for BroadcastPairs<P> {
-    fn forward(&self, x: &[&[F]], y: &mut [F]) {
-        combine_broadcast(&self.op, x[0], x[1], &self.out, &self.strides, y);
+impl Broadcast {
+    fn new(x: [Shape; 2], out: Shape) -> Self {
+        let sums = x.map(|x| runs(out, Axes::repeated(out, x)));
+        Self { out, strides: strides_in(out, x), sums }
     }
-    fn vjp(&self, i: usize, x: &[&[F]], _: &[F], g: &[F], into: Gathered<'_, F>) {
-        into.fill_with_scratch(|out, scratch| {
-            let (parts, len) = (scratch.len() / 4, g.len());
-            let (operands, sums) = scratch.split_at_mut(2 * parts);
-            let (a, b) = operands.split_at_mut(parts);
-            let (a, b) = (&mut a[..len], &mut b[..len]);
-            for (to, (x, strides)) in
-                [&mut *a, &mut *b].into_iter().zip(x.iter().zip(&self.strides))
-            {
-                broadcast1(to, &self.out, x, strides);
-            }
-            let (all, next) = sums.split_at_mut(parts);
-            combine_vjp(&self.op, i, a, b, g, &mut all[..len]);
-            sum_runs(&self.sums[i], all, next, out);
-        });
+
+    /// Writes both operands in full, `len` elements each, into `scratch`. Returns them and the two halves of what is left.
+    fn expand<'a, F: Float>(
+        &self,
+        x: &[&[F]],
+        len: usize,
+        scratch: &'a mut [F],
+    ) -> ([&'a [F]; 2], [&'a mut [F]; 2]) {
+        let part = scratch.len() / 4;
+        let (operands, rest) = scratch.split_at_mut(2 * part);
+        let (a, b) = operands.split_at_mut(part);
+        let (a, b) = (&mut a[..len], &mut b[..len]);
+        broadcast1(a, &self.out, x[0], &self.strides[0]);
+        broadcast1(b, &self.out, x[1], &self.strides[1]);
+        let (all, next) = rest.split_at_mut(part);
+        ([a, b], [all, next])
     }
+}
+
+fn strides_in(out: Shape, x: [Shape; 2]) -> [Strides; 2] {
+    x.map(|x| x.strides_in(&out))
 }
 
 /// Sums over each run of axes in turn: from `x` to `out`, by way of `next` and `x`.

@@ -18,11 +18,6 @@ trait AnyOp: Debug + Clone + Send + Sync + 'static {
         Flow::Through
     }
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
-    fn compute<F: Float>(
-        &self,
-        x: &[&Tensor<F>],
-        index: Option<&Indices>,
-    ) -> Result<Tensor<F>, ShapeError>;
     fn forward<F: Float>(
         &self,
         x: &[&Tensor<F>],
@@ -64,10 +59,6 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
 
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
         AnyOp::shape(self, x, index)
-    }
-
-    fn compute(&self, x: &[&Tensor<F>], index: Option<&Indices>) -> Result<Tensor<F>, ShapeError> {
-        AnyOp::compute(self, x, index)
     }
 
     fn forward(
@@ -139,9 +130,17 @@ impl<F: Float, O: AnyOp> ErasedOp<F> for O {
 struct Fixed<O, const N: usize>(O);
 
 /// The inputs that the operation takes.
-#[inline]
 fn fixed<T: Copy, const N: usize>(x: &[T]) -> [T; N] {
-    std::array::from_fn(|i| x[i])
+    x.try_into().expect("an operation is recorded with its inputs")
+}
+
+/// The shapes of the inputs that the operation takes.
+fn shapes<const N: usize>(x: &[&Shape]) -> [Shape; N] {
+    let mut shapes = [Shape::SCALAR; N];
+    for (shape, x) in shapes.iter_mut().zip(x) {
+        *shape = **x;
+    }
+    shapes
 }
 
 impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
@@ -150,14 +149,7 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
         self.0.flow()
     }
     fn shape(&self, x: &[&Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
-        self.0.shape(fixed(x).map(|x: &Shape| *x))
-    }
-    fn compute<F: Float>(
-        &self,
-        x: &[&Tensor<F>],
-        _: Option<&Indices>,
-    ) -> Result<Tensor<F>, ShapeError> {
-        entry::try_compute(&self.0, fixed(x))
+        self.0.shape(shapes(x))
     }
     fn forward<F: Float>(
         &self,
@@ -168,10 +160,10 @@ impl<O: Op<N>, const N: usize> AnyOp for Fixed<O, N> {
         entry::forward(&self.0, fixed(x), out)
     }
     fn instruction<F: Float>(&self, x: &[&Shape], out: Shape) -> Option<Box<dyn Instruction<F>>> {
-        self.0.instruction(fixed(x).map(|x: &Shape| *x), out)
+        self.0.instruction(shapes(x), out)
     }
     fn multiply_adds(&self, x: &[&Shape], out: Shape) -> u64 {
-        self.0.multiply_adds(fixed(x).map(|x: &Shape| *x), out)
+        self.0.multiply_adds(shapes(x), out)
     }
     fn vjp<V: Value>(&self, i: usize, x: &[&V], _: Option<&V::Index>, y: &V, g: &V) -> V {
         self.0.vjp(i, fixed(x), y, g)
@@ -198,13 +190,6 @@ impl<O: ManyOp> AnyOp for Many<O> {
     fn shape(&self, x: &[&Shape], _: Option<&Indices>) -> Result<Shape, ShapeError> {
         self.0.shape(&x.iter().map(|&&x| x).collect::<Few<_>>())
     }
-    fn compute<F: Float>(
-        &self,
-        x: &[&Tensor<F>],
-        _: Option<&Indices>,
-    ) -> Result<Tensor<F>, ShapeError> {
-        entry::try_compute_many(&self.0, x)
-    }
     fn forward<F: Float>(
         &self,
         x: &[&Tensor<F>],
@@ -229,13 +214,6 @@ impl<O: IndexOp> AnyOp for Indexed<O> {
     type Op = O;
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError> {
         self.0.shape(*x[0], index.expect(RECORDED))
-    }
-    fn compute<F: Float>(
-        &self,
-        x: &[&Tensor<F>],
-        index: Option<&Indices>,
-    ) -> Result<Tensor<F>, ShapeError> {
-        entry::try_compute_indexed(&self.0, x[0], index.expect(RECORDED))
     }
     fn forward<F: Float>(
         &self,

@@ -268,12 +268,16 @@ impl<F: Float> Tape<F> {
 
     /// Applies an operation to nodes and records it.
     #[track_caller]
-    pub(crate) fn apply<O: ErasedOp<F>>(&self, op: O, inputs: Inputs) -> Var<'_, F> {
+    pub(crate) fn apply(&self, op: impl ErasedOp<F>, inputs: Inputs) -> Var<'_, F> {
+        self.record.borrow_mut().place(op);
+        self.apply_placed(inputs)
+    }
+
+    /// Applies the operation that was placed last. Unlike [`apply`](Self::apply), it is not compiled for each operation.
+    #[track_caller]
+    fn apply_placed(&self, inputs: Inputs) -> Var<'_, F> {
         let defers = !self.mode.get().tracking;
-        let mut record = self.record.borrow_mut();
-        record.place(op);
-        let recorded = record.apply_placed(inputs, defers, Location::caller());
-        drop(record);
+        let recorded = self.record.borrow_mut().apply_placed(inputs, defers, Location::caller());
         match recorded {
             Ok((id, generation)) => Var { tape: self, id, generation },
             Err(Refusal::Shape(mistake)) => mistake.raise(),
@@ -353,14 +357,15 @@ impl<F: Float> Record<F> {
         }
         let (op, view) = (self.op(self.nodes.len()), self.view());
         let (values, index) = view.split(&inputs);
-        let content = if self.infers() {
-            op.shape(&view.shapes(values), index).map(Content::Shape)
-        } else if defers && !needed {
-            let deferred = |shape| Content::Deferred { shape, again: false };
-            op.shape(&view.shapes(values), index).map(deferred)
-        } else {
-            op.compute(&view.values(values), index).map(Content::Value)
-        };
+        let content = op.shape(&view.shapes(values), index).and_then(|shape| {
+            if self.infers() {
+                Ok(Content::Shape(shape))
+            } else if defers && !needed {
+                Ok(Content::Deferred { shape, again: false })
+            } else {
+                op.forward(&view.values(values), index, shape).map(Content::Value)
+            }
+        });
         let content = match content {
             Ok(content) => content,
             Err(mistake) => {
@@ -379,19 +384,24 @@ impl<F: Float> Record<F> {
     }
 
     /// Stores the operation of the next node: in the box of the last recording if the type is the same,
-    /// else in a new one. This is compiled for each operation; [`Record::apply_placed`] is not.
+    /// else in a new one.
     fn place<O: ErasedOp<F>>(&mut self, op: O) {
-        let place = self.next_op();
-        if let Some(old) = place
+        if let Some(old) = self.next_op()
             && let Some(old) = (&mut **old as &mut dyn Any).downcast_mut::<O>()
         {
             *old = op;
         } else {
-            *place = Some(Box::new(op));
+            self.place_new(Box::new(op));
         }
     }
 
+    #[inline(never)] // Not compiled for each operation.
+    fn place_new(&mut self, op: Box<dyn ErasedOp<F>>) {
+        *self.next_op() = Some(op);
+    }
+
     /// The place of the next node's operation.
+    #[inline(never)]
     fn next_op(&mut self) -> &mut Option<Box<dyn ErasedOp<F>>> {
         let at = self.nodes.len();
         if self.ops.len() <= at {

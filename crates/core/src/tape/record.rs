@@ -258,8 +258,6 @@ pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send + Sync {
     fn flow(&self) -> Flow;
     /// Shape of the value, or the mistake in the shapes of the inputs.
     fn shape(&self, x: &[&Shape], index: Option<&Indices>) -> Result<Shape, ShapeError>;
-    /// The value, or the mistake in the shapes.
-    fn compute(&self, x: &[&Tensor<F>], index: Option<&Indices>) -> Result<Tensor<F>, ShapeError>;
     /// The value, whose shape is known to be `out`; an error if the operation computes another.
     fn forward(
         &self,
@@ -295,6 +293,19 @@ pub(crate) trait ErasedOp<F: Float>: Any + Debug + Send + Sync {
     ) -> Var<'t, F>;
     fn boxed(&self) -> Box<dyn ErasedOp<F>>;
     fn in_f64(&self) -> Box<dyn ErasedOp<f64>>;
+}
+
+impl<F: Float> dyn ErasedOp<F> {
+    /// The value, or the mistake in the shapes.
+    pub(crate) fn compute(
+        &self,
+        x: &[&Tensor<F>],
+        index: Option<&Indices>,
+    ) -> Result<Tensor<F>, ShapeError> {
+        let shapes = x.iter().map(|x| x.shape_ref()).collect::<Few<_>>();
+        let out = self.shape(&shapes, index)?;
+        self.forward(x, index, out)
+    }
 }
 
 impl<'a, F: Float> TapeView<'a, F> {

@@ -18,17 +18,19 @@ fn correlation(x: &Tensor, w: &Tensor, [rows, columns]: [Along; 2], groups: usiz
         (o * stride + k * dilation).checked_sub(before).filter(|&i| i < input)
     };
     let (oh, ow) = (extent(rows), extent(columns));
+    let (plane, window) = (rows[0] * columns[0], rows[1] * columns[1]);
     Tensor::from_fn([n, out, oh, ow], |flat| {
         let (image, o) = (flat / (ow * oh * out), flat / (ow * oh) % out);
+        let x = &x.as_slice()[(image * groups + o / (out / groups)) * inputs * plane..];
+        let w = &w.as_slice()[o * inputs * window..];
         let mut sum = 0.0;
-        for c in 0..inputs {
-            for ki in 0..rows[1] {
-                for kj in 0..columns[1] {
-                    let places = (at(rows, flat / ow % oh, ki), at(columns, flat % ow, kj));
-                    if let (Some(i), Some(j)) = places {
-                        let channel = o / (out / groups) * inputs + c;
-                        sum += x.at(&[image, channel, i, j]) * w.at(&[o, c, ki, kj]);
-                    }
+        for ki in 0..rows[1] {
+            for kj in 0..columns[1] {
+                let places = (at(rows, flat / ow % oh, ki), at(columns, flat % ow, kj));
+                let (Some(i), Some(j)) = places else { continue };
+                let (from, by) = (i * columns[0] + j, ki * columns[1] + kj);
+                for c in 0..inputs {
+                    sum += x[c * plane + from] * w[c * window + by];
                 }
             }
         }

@@ -59,6 +59,15 @@ pub(crate) mod sealed {
 ///
 /// The trait is sealed. Users meet it only as the type parameter that the preludes fill in, and as
 /// `F` in the body of their own operations and optimizer rules.
+///
+/// ```
+/// use wengert_core::Float;
+///
+/// fn softplus<F: Float>(x: F) -> F {
+///     if x > F::of(20.0) { x } else { x.exp().ln_1p() }
+/// }
+/// assert_eq!(softplus(0.0_f64), std::f64::consts::LN_2);
+/// ```
 pub trait Float:
     sealed::Sealed
     + Copy

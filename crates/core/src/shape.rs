@@ -359,6 +359,14 @@ impl Axes {
 }
 
 /// One axis or several, counted from the front or (negative) from the end: `-1`, `[0, 2]`.
+///
+/// ```
+/// use wengert_core::{ReduceOps, Tensor};
+///
+/// let x = Tensor::<f32>::ones([2, 3, 4]);
+/// assert_eq!(x.sum_axes(-1, false).shape(), [2, 3].into());
+/// assert_eq!(x.sum_axes([0, -1], true).shape(), [1, 3, 1].into());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name axes",
     note = "write one axis (`-1`) or an array of axes (`[0, -1]`), as `isize`"

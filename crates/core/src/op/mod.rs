@@ -22,7 +22,36 @@ use crate::{Float, Indices, Shape, ShapeError, Tensor};
 ///
 /// The fields hold axes, flags, constants and shapes, and nothing that depends on a value. A
 /// recorded tape can then run again on other leaves. Messages name the operation by its struct, in
-/// snake case.
+/// snake case. Functions of one or two numbers are shorter as a [`UnaryOp`](crate::UnaryOp) or a
+/// [`BinaryOp`](crate::BinaryOp).
+///
+/// ```
+/// use wengert_core::*;
+///
+/// /// The outer product of two vectors, of shape `[n, m]`.
+/// #[derive(Clone, Debug)]
+/// struct Outer;
+///
+/// impl Op<2> for Outer {
+///     fn shape(&self, [a, b]: [Shape; 2]) -> Result<Shape, ShapeError> {
+///         match (&*a, &*b) {
+///             (&[n], &[m]) => Ok([n, m].into()),
+///             _ => Err(ShapeError::new(format!("expected two vectors, found {a:?} and {b:?}"))),
+///         }
+///     }
+///     fn forward<F: Float>(&self, [a, b]: [&Tensor<F>; 2], out: Shape) -> Tensor<F> {
+///         let (a, b) = (a.as_slice(), b.as_slice());
+///         Tensor::from_fn(out, |i| a[i / b.len()] * b[i % b.len()])
+///     }
+///     fn vjp<V: Value>(&self, i: usize, [a, b]: [&V; 2], _: &V, g: &V) -> V {
+///         if i == 0 { g.matmul(b) } else { a.matmul(g) }
+///     }
+/// }
+///
+/// let (a, b) = (Tensor::<f64>::from([1.0, 2.0]), Tensor::from([3.0, 4.0, 5.0]));
+/// assert_eq!(Value::apply(Outer, [&a, &b]), Tensor::from([[3.0, 4.0, 5.0], [6.0, 8.0, 10.0]]));
+/// check_gradients(|x| Value::apply(Outer, [&x[0], &x[1]]), &[a, b]).unwrap();
+/// ```
 pub trait Op<const N: usize>: Debug + Clone + Send + Sync + 'static {
     /// Returns the output shape, or an error that describes the mistake in the input shapes.
     fn shape(&self, x: [Shape; N]) -> Result<Shape, ShapeError>;
@@ -85,6 +114,33 @@ pub enum Flow {
 }
 
 /// A differentiable operation of any number of inputs; see [`Op`] for the methods.
+///
+/// ```
+/// use wengert_core::*;
+///
+/// /// The sum of tensors of one shape.
+/// #[derive(Clone, Debug)]
+/// struct Total;
+///
+/// impl ManyOp for Total {
+///     fn shape(&self, x: &[Shape]) -> Result<Shape, ShapeError> {
+///         match x.iter().find(|&shape| *shape != x[0]) {
+///             Some(other) => Err(ShapeError::new(format!("{:?} is not {other:?}", x[0]))),
+///             None => Ok(x[0]),
+///         }
+///     }
+///     fn forward<F: Float>(&self, x: &[&Tensor<F>], out: Shape) -> Tensor<F> {
+///         x.iter().fold(Tensor::zeros(out), |sum, x| sum + *x)
+///     }
+///     fn vjp<V: Value>(&self, _: usize, _: &[&V], _: &V, g: &V) -> V {
+///         g.clone()
+///     }
+/// }
+///
+/// let x = [1.0, 2.0, 3.0].map(Tensor::<f64>::scalar);
+/// assert_eq!(Value::apply_many(Total, &[&x[0], &x[1], &x[2]]).item(), 6.0);
+/// check_gradients(|x| Value::apply_many(Total, &[&x[0], &x[1], &x[2]]), &x).unwrap();
+/// ```
 pub trait ManyOp: Debug + Clone + Send + Sync + 'static {
     /// Returns the output shape; see [`Op::shape`].
     fn shape(&self, x: &[Shape]) -> Result<Shape, ShapeError>;
@@ -98,6 +154,35 @@ pub trait ManyOp: Debug + Clone + Send + Sync + 'static {
 
 /// A differentiable operation of one input that also reads indices. The indices are a separate leaf
 /// of the tape. See [`Op`] for the methods.
+///
+/// ```
+/// use wengert_core::*;
+///
+/// /// The elements of a vector at the indices.
+/// #[derive(Clone, Debug)]
+/// struct At;
+///
+/// impl IndexOp for At {
+///     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError> {
+///         match index.as_slice().iter().find(|&&i| i >= x[0]) {
+///             Some(i) => Err(ShapeError::new(format!("index {i} is out of range in {x:?}"))),
+///             None => Ok(index.shape()),
+///         }
+///     }
+///     fn forward<F: Float>(&self, x: &Tensor<F>, index: &Indices, out: Shape) -> Tensor<F> {
+///         Tensor::from_fn(out, |i| x.as_slice()[index.as_slice()[i]])
+///     }
+///     fn vjp<V: Value>(&self, x: &V, index: &V::Index, _: &V, g: &V) -> V {
+///         let add = ops::IndexAdd { axis: 0, extent: x.shape()[0], skip: None };
+///         V::apply_indexed(add, g, index)
+///     }
+/// }
+///
+/// let x = Tensor::<f64>::from([1.0, 2.0, 3.0]);
+/// let y = Value::apply_indexed(At, &x, &Indices::from([2, 0, 2]));
+/// assert_eq!(y, Tensor::from([3.0, 1.0, 3.0]));
+/// check_gradients(|x| Value::apply_indexed(At, &x[0], &x[0].indices([2, 0, 2].into())), &[x]).unwrap();
+/// ```
 pub trait IndexOp: Debug + Clone + Send + Sync + 'static {
     /// Returns the output shape, or an error for the first index out of range; see [`Op::shape`].
     fn shape(&self, x: Shape, index: &Indices) -> Result<Shape, ShapeError>;
@@ -151,6 +236,22 @@ impl<F: Float> Arithmetic for Tensor<F> {}
 
 /// A tensor or a variable. Operations apply to both: a [`Tensor`] computes, a variable computes and
 /// records.
+///
+/// A function that is generic over `Value` serves for both.
+///
+/// ```
+/// use wengert_core::{ReduceOps, Tape, Tensor, UnaryOps, Value};
+///
+/// fn energy<V: Value>(x: &V) -> V {
+///     x.square().sum() * 0.5
+/// }
+///
+/// let x = Tensor::<f64>::from([3.0, 4.0]);
+/// assert_eq!(energy(&x).item(), 12.5);
+/// let tape = Tape::new();
+/// let var = tape.variable(&x);
+/// assert_eq!(energy(&var).backward().wrt(var).unwrap(), &x);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a tensor nor a variable",
     note = "a parameter becomes a variable with `tape.param(&p)`"

@@ -94,6 +94,18 @@ impl<'a, F: Float> LeafMut<'a, F> {
 
 /// A model, seen as a tree of named parameters and buffers in the order of declaration. `params!`
 /// implements it for a struct.
+///
+/// ```
+/// use wengert_core::{Param, Params, Tensor, params_f32 as params};
+///
+/// struct Scale { weight: Param<f32>, inner: Vec<Param<f32>>, rate: f64 }
+/// params! { Scale { weight, inner; rate } } // after the semicolon: fields without parameters
+///
+/// let param = || Param::new(Tensor::ones([2]));
+/// let model = Scale { weight: param(), inner: vec![param(), param()], rate: 0.5 };
+/// let names = model.named_params().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+/// assert_eq!(names, ["weight", "inner.0", "inner.1"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no parameters in `{F}`: `Params<{F}>` is not implemented",
     label = "`Params<{F}>` is not implemented for `{Self}`",

@@ -21,6 +21,15 @@ impl ParamId {
 /// A trained tensor of a model. All uses on one tape share one leaf.
 ///
 /// A clone is another parameter: it starts with the same numbers and has its own identity.
+///
+/// ```
+/// use wengert_core::{Param, ReduceOps, Tensor, UnaryOps, gradients};
+///
+/// let weight = Param::new(Tensor::<f64>::from([1.0, -2.0]));
+/// let (loss, grads) = gradients(|tape| tape.param(&weight).square().sum());
+/// assert_eq!(loss, 5.0);
+/// assert_eq!(grads.get(&weight).unwrap(), &Tensor::from([2.0, -4.0]));
+/// ```
 pub struct Param<F: Float> {
     id: ParamId,
     value: Tensor<F>,
@@ -93,6 +102,18 @@ impl<F: Float> From<Tensor<F>> for Param<F> {
 ///
 /// A tape never writes it. `tape.update_buffer(&buffer, var)` records the new value, the gradients carry it, and the
 /// optimizer's step stores it. A clone is another buffer.
+///
+/// ```
+/// use wengert_core::{Buffer, Param, Tensor, gradients};
+///
+/// let (count, weight) = (Buffer::new(Tensor::<f64>::scalar(2.0)), Param::new(Tensor::scalar(5.0)));
+/// let (loss, _) = gradients(|tape| {
+///     let seen = tape.buffer(&count);
+///     tape.update_buffer(&count, seen + 1.0);
+///     tape.param(&weight) * seen
+/// });
+/// assert_eq!(loss, 10.0);
+/// ```
 pub struct Buffer<F: Float> {
     id: ParamId,
     value: Tensor<F>,

@@ -128,6 +128,7 @@ impl<'t, F: Float> InputTape<'t, F> {
     }
 }
 
+/// # Programs
 impl<F: Float> Tape<F> {
     /// Records inputs as a [`Program`](crate::Program) does, so that its closure can also be recorded once.
     ///

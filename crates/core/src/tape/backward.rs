@@ -94,6 +94,14 @@ fn seeded_with<F: Float>(seed: Option<u64>) -> Seeded<F> {
 }
 
 /// A key for random layers, with the functions that use it; see [`seeded`].
+///
+/// ```
+/// use wengert_core::{Random, seeded};
+///
+/// let noise = |step| seeded::<f32>(step).evaluate(|tape| tape.random([3], Random::Uniform));
+/// assert_eq!(noise(1), noise(1));
+/// assert_ne!(noise(1), noise(2));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Seeded<F: Float = f32> {
     seed: Option<u64>,

@@ -30,6 +30,7 @@ impl<'t, F: Float> Var<'t, F> {
     }
 }
 
+/// # Parts of a recording
 impl<F: Float> Tape<F> {
     /// Runs `f` and releases the values that it recorded, except for those it returns. A sweep that needs them
     /// computes them again. This saves memory and costs a second forward pass. The results have the same bits as

@@ -130,6 +130,7 @@ impl<F: Float> Record<F> {
     }
 }
 
+/// # Shapes without values
 impl<F: Float> Tape<F> {
     /// Adds a leaf that has a shape and no value, for [`eval_shape`].
     ///

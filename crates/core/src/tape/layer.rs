@@ -3,6 +3,7 @@
 use crate::tape::record::{LayerMark, LayerName, Record, Tape, Var};
 use crate::{Float, ShapeError};
 
+/// # Layers
 impl<F: Float> Tape<F> {
     /// Names a layer from here until the guard is dropped.
     ///

@@ -33,6 +33,7 @@ use crate::tensor::indices::Indices;
 use crate::tensor::pool::decayed;
 use crate::{Float, Shape, ShapeError, Tensor};
 
+/// # Recording
 impl<F: Float> Tape<F> {
     /// Makes an empty tape that records for training, without a key for random numbers.
     pub fn new() -> Self {

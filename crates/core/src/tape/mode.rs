@@ -3,6 +3,7 @@
 use crate::Float;
 use crate::tape::record::{Mode, Tape};
 
+/// # Modes
 impl<F: Float> Tape<F> {
     /// Runs `f` with layers in evaluation mode, whatever the mode of the tape: batch norms use their running
     /// statistics and leave them as they are, and dropout changes nothing.

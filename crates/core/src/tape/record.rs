@@ -22,6 +22,10 @@ use crate::{Float, Shape, ShapeError, Tensor};
 /// [`gradients`](crate::gradients) makes a tape for a training step and reuses its memory for the next.
 /// Make one yourself to differentiate with respect to tensors that are not parameters.
 ///
+/// [`new`](Self::new) makes an empty tape. [`variable`](Self::variable), [`constant`](Self::constant) and
+/// [`param`](Self::param) add leaves, and the methods of variables add operations. [`Var::backward`] and
+/// [`grad`](crate::grad()) read derivatives.
+///
 /// ```
 /// use wengert_core::{Tape, Tensor, UnaryOps, grad};
 ///

@@ -8,6 +8,7 @@ use crate::params::param::Buffer;
 use crate::tape::record::{Content, Kind, Record, Tape, Var};
 use crate::tensor::indices::Indices;
 
+/// # Buffers
 impl<F: Float> Tape<F> {
     /// Returns the variable of a buffer: a constant with its present value.
     ///

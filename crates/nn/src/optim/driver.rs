@@ -13,9 +13,9 @@ use super::transform::Transform;
 /// method panics with it, so that the message shows the line of the user.
 pub(super) type Checked<T> = Result<T, String>;
 
-/// Updates the parameters of a model from their gradients, as a [`Recipe`] describes.
+/// Optimizer of one model: it updates parameters from their gradients, as a [`Recipe`] describes.
 ///
-/// Made for one model: the state of its rules goes by parameter name.
+/// It keeps the state of the rules by parameter name.
 ///
 /// ```
 /// use wengert_core::{Tensor, UnaryOps, Param, ReduceOps, gradients};

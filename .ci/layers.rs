@@ -56,7 +56,7 @@ const PARTS: [Part; 2] = [
             ),
             ("kernels/matmul.rs", "mutants.rs", "Mutants are made where the code runs"),
             ("op/entry.rs", "mutants.rs", "Mutants are made where the code runs"),
-            ("op/mod.rs", "mutants.rs", "Mutants are made where the code runs"),
+            ("op/cotangent.rs", "mutants.rs", "Mutants are made where the code runs"),
         ],
         circles: &[
             (&["params/mod.rs", "params/transfer.rs"], "A model's tree copies itself by name"),
@@ -64,6 +64,7 @@ const PARTS: [Part; 2] = [
                 &[
                     "mutants.rs",
                     "op/mod.rs",
+                    "op/cotangent.rs",
                     "op/entry.rs",
                     "ops/elementwise.rs",
                     "ops/functions.rs",

@@ -74,6 +74,14 @@ pub(crate) fn zip3<F: Float>(
     });
 }
 
+/// Adds `x` to `sum`, element by element.
+///
+/// # Panics
+/// If the lengths differ.
+pub(crate) fn add_to<F: Float>(sum: &mut [F], x: &[F]) {
+    zip1(sum, x, |sum, x| *sum += x);
+}
+
 /// Runs `task` on all of `out`, or on chunks of it where threads pay off. `task` gets the index of its
 /// first element.
 fn in_chunks<F: Float>(out: &mut [F], task: &(dyn Fn(usize, &mut [F]) + Sync)) {

@@ -32,7 +32,7 @@ use multiversion::{multiversion, target::target_cfg_f};
 pub(crate) use broadcast::{broadcast1, broadcast2};
 pub(crate) use choose::{Choice, choose, search_sorted};
 pub(crate) use interpolate::{Interpolation, interpolate, interpolate_backward};
-pub(crate) use map::{zip1, zip2, zip3};
+pub(crate) use map::{add_to, zip1, zip2, zip3};
 pub(crate) use matmul::{Tiny, batch, matmul};
 pub(crate) use norm::norm;
 pub(crate) use normalize::{normalize, normalize_vjp};

@@ -1,7 +1,7 @@
 //! Operations as instructions on slices, for programs.
 
-use super::add_to;
 use crate::Float;
+use crate::kernels::add_to;
 
 /// An operation on slices, for inputs of fixed shapes.
 ///

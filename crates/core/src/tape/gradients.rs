@@ -270,7 +270,7 @@ impl<F: Float> AddAssign<&Gradients<F>> for Gradients<F> {
             match self.find(*id, place) {
                 Some(own) => {
                     let sum = self.params[own].1.as_mut_slice();
-                    kernels::zip1(sum, g.as_slice(), |sum, g| *sum += g);
+                    kernels::add_to(sum, g.as_slice());
                 }
                 None => self.params.push((*id, g.clone())),
             }

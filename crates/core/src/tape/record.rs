@@ -20,11 +20,9 @@ use crate::{Float, Shape, ShapeError, Tensor};
 /// A Wengert list: the operations that were applied, in order, with their values.
 ///
 /// [`gradients`](crate::gradients) makes a tape for a training step and reuses its memory for the next.
-/// Make one yourself to differentiate with respect to tensors that are not parameters.
-///
-/// [`new`](Self::new) makes an empty tape. [`variable`](Self::variable), [`constant`](Self::constant) and
-/// [`param`](Self::param) add leaves, and the methods of variables add operations. [`Var::backward`] and
-/// [`grad`](crate::grad()) read derivatives.
+/// Make one with [`new`](Self::new) to differentiate with respect to tensors that are not parameters.
+/// [`variable`](Self::variable), [`constant`](Self::constant) and [`param`](Self::param) add leaves, the methods of
+/// variables add operations, [`Var::backward`] and [`grad`](crate::grad()) compute derivatives.
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor, UnaryOps, grad};

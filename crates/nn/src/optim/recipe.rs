@@ -125,17 +125,16 @@ impl Plan {
     /// Appends a transform to the chain.
     ///
     /// # Panics
-    /// If one of them is a solver, the chain ends with [`Ema`], or one leaves rows alone that another updates.
+    /// If one of them is a solver, the chain has its [last](Rule::ends_chain) rule, or one leaves rows alone that another
+    /// updates.
     #[must_use]
     #[track_caller]
     pub fn then_transform(mut self, transform: Transform) -> Self {
         if let Some(solver) = self.chain.iter().chain([&transform]).find(|t| t.is_solver()) {
             panic!("`{}` is a solver, and takes the place of a whole chain", solver.kind());
         }
-        let has_ema = self.chain.iter().any(|transform| transform.kind() == Ema::KIND);
-        assert!(!has_ema, "`ema` must be last in its chain: `{}` follows it", transform.kind());
         self.chain.push(transform);
-        if let Some(dispute) = rows_in_dispute(&self.chain) {
+        if let Some(dispute) = misplaced(&self.chain).or_else(|| rows_in_dispute(&self.chain)) {
             panic!("{dispute}");
         }
         self
@@ -155,6 +154,16 @@ impl Plan {
     pub(crate) fn solver(&self) -> Option<&Transform> {
         self.chain.first().filter(|transform| transform.is_solver())
     }
+}
+
+/// Returns why these transforms cannot stand in this order, if one follows a rule that has to be the last.
+pub(crate) fn misplaced(chain: &[Transform]) -> Option<String> {
+    chain.windows(2).find_map(|pair| {
+        let [last, next] = [&pair[0], &pair[1]].map(Transform::kind);
+        let allowed = next == Ema::KIND && last != Ema::KIND;
+        (pair[0].ends_chain() && !allowed)
+            .then(|| format!("`{last}` must be last in its chain: `{next}` follows it"))
+    })
 }
 
 /// Parameters with their own plan; see [`Recipe`].

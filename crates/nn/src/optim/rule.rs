@@ -121,6 +121,12 @@ pub trait Rule: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
         UnreadRows::Updated
     }
 
+    /// Returns whether the rule has to be the last of its chain, where it alone decides how the parameters move; only an
+    /// [`Ema`](super::Ema) may follow. Default: false.
+    fn ends_chain(&self) -> bool {
+        false
+    }
+
     /// Transforms elements. An implementation computes common factors, then calls [`Elements::map`]
     /// once.
     ///

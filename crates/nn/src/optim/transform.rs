@@ -222,6 +222,14 @@ impl Transform {
         }
     }
 
+    /// Returns whether at most an [`Ema`](super::Ema) may follow in a chain.
+    pub(crate) fn ends_chain(&self) -> bool {
+        match &self.single {
+            Work::Rule(rule) => rule.ends_chain(),
+            Work::Tensor(_) | Work::Solver(_) => false,
+        }
+    }
+
     /// Returns the transform in precision `F`.
     pub(crate) fn work<F: Float>(&self) -> &Work<F> {
         F::run::<WorkOf>(self)
@@ -287,6 +295,7 @@ pub(crate) trait ErasedRule<F: Float>: Debug + Send + Sync {
     fn next_number(&self, context: StepContext, number: f64) -> f64;
     fn scope(&self) -> Scope;
     fn unread_rows(&self) -> UnreadRows;
+    fn ends_chain(&self) -> bool;
     /// Transforms `update` in place: the transform is not the last of its chain.
     fn transform(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]);
     /// Transforms `update` and applies it, `param -= context.lr * update`: the transform is the last.
@@ -327,6 +336,9 @@ impl<F: Float, R: Rule> ErasedRule<F> for R {
     }
     fn unread_rows(&self) -> UnreadRows {
         Rule::unread_rows(self)
+    }
+    fn ends_chain(&self) -> bool {
+        Rule::ends_chain(self)
     }
     fn transform(&self, context: StepContext, update: &mut [F], param: &[F], state: &mut [F]) {
         #[cfg(wengert_mutants)]

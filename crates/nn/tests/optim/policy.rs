@@ -5,7 +5,7 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 use wengert_core::{Gradients, Param, ParamId, ReduceOps, Tensor, UnaryOps, gradients};
-use wengert_nn::optim::{Ema, Maximize, Optimizer, Recipe};
+use wengert_nn::optim::{Ema, Maximize, Optimizer, Recipe, ScheduleFreeAdamW};
 
 use crate::all_or_nothing::Net;
 
@@ -222,6 +222,41 @@ fn ema_must_be_last() {
     let error = crate::read(text).unwrap_err();
     assert_eq!((error.line(), error.column()), (3, 8));
     assert!(error.message().starts_with("`ema` must be last in its chain"), "{error}");
+}
+
+#[test]
+fn only_an_average_follows_a_schedule_free_rule() {
+    let chain = |kinds: &[&str]| {
+        let tables = kinds.iter().map(|kind| format!("[[chain]]\nkind = '{kind}'\n"));
+        crate::read(&format!("lr = 1\n{}", tables.collect::<String>()))
+    };
+    assert!(chain(&["clip_norm", "schedule_free_adamw", "ema"]).is_ok());
+    let error = chain(&["schedule_free_adamw", "clip_value"]).unwrap_err();
+    assert_eq!((error.line(), error.column()), (3, 8));
+    let message = "`schedule_free_adamw` must be last in its chain: `clip_value` follows it";
+    assert_eq!(error.message(), message);
+    let error = chain(&["schedule_free_adamw", "ema", "clip_value"]).unwrap_err();
+    assert_eq!((error.line(), error.column()), (5, 8));
+}
+
+#[test]
+#[should_panic(expected = "`schedule_free_adamw` must be last in its chain: `maximize` follows it")]
+fn only_an_average_follows_a_schedule_free_rule_in_rust_too() {
+    let _ = Recipe::new(0.1, ScheduleFreeAdamW::default()).then(Maximize {});
+}
+
+#[test]
+fn the_decay_of_a_rule_itself_cannot_be_coupled() {
+    for (kind, decoupled) in [("adan", true), ("muon", false), ("schedule_free_adamw", false)] {
+        let text =
+            format!("kind = '{kind}'\nweight_decay = 0.1\ndecoupled_weight_decay = {decoupled}");
+        let error = crate::read(&text).unwrap_err();
+        assert_eq!((error.line(), error.column()), (3, 1));
+        let message = format!(
+            "`{kind}` has a weight decay of its own, which `decoupled_weight_decay` does not change"
+        );
+        assert_eq!(error.message(), message);
+    }
 }
 
 #[test]

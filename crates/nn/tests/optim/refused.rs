@@ -114,13 +114,19 @@ fn contradictions_are_refused() {
             "t_max",
             "both `T_max` and `t_max`: expected one of them",
         ),
-        ("kind = 'ema'\nlr = 1\nema = 0.5", 1, 8, "'ema'", "`ema` must be last in its chain"),
+        (
+            "kind = 'ema'\nlr = 1\nema = 0.5",
+            1,
+            8,
+            "'ema'",
+            "`ema` must be last in its chain: `ema` follows it",
+        ),
         (
             "kind = 'ema'\nlr = 1\nweight_decay = 0.5\ndecoupled_weight_decay = true",
             1,
             8,
             "'ema'",
-            "`ema` must be last in its chain",
+            "`ema` must be last in its chain: `weight_decay` follows it",
         ),
         (
             "kind = 'sgd'\nema = 0.5\naverage = 0.5",

@@ -28,7 +28,7 @@ pub(super) fn list<L: RuleList>(list: L) -> L {
 /// [`Optimizer::with_ema`](crate::optim::Optimizer::with_ema) evaluates it with `x`. The statistics of a batch norm
 /// are those of `p`.
 ///
-/// It must be the last transform but [`Ema`](super::Ema): what follows it changes `p` and not `z`.
+/// It must be the last transform of its chain but [`Ema`](super::Ema): a change behind it would reach `p` and not `z`.
 ///
 /// Defazio et al. 2024, algorithm 1, <https://arxiv.org/abs/2405.15682>; the authors' `AdamWScheduleFree`,
 /// <https://github.com/facebookresearch/schedule_free>, which takes the largest rate so far for `lr` in `w`. That
@@ -84,6 +84,10 @@ impl Rule for ScheduleFreeAdamW {
         at_least_zero("weight_decay", self.weight_decay)?;
         at_least_zero("r", self.r)?;
         at_least_zero("weight_lr_power", self.weight_lr_power)
+    }
+
+    fn ends_chain(&self) -> bool {
+        true
     }
 
     fn state(&self) -> &'static [&'static str] {

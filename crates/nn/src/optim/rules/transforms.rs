@@ -238,6 +238,10 @@ impl Rule for Ema {
         fraction("decay", self.decay)
     }
 
+    fn ends_chain(&self) -> bool {
+        true
+    }
+
     fn state(&self) -> &'static [&'static str] {
         &["average"]
     }

@@ -14,9 +14,9 @@ use crate::Pattern;
 use crate::optim::by_rows::rows_in_dispute;
 use crate::optim::error::{Diagnostic, Source, nearest, shortened};
 use crate::optim::keep::keep;
-use crate::optim::recipe::{Group, Plan, Recipe};
+use crate::optim::recipe::{Group, Plan, Recipe, misplaced};
 use crate::optim::rule::Rule;
-use crate::optim::rules::{Ema, Maximize, WeightDecay};
+use crate::optim::rules::{Maximize, WeightDecay};
 use crate::optim::schedule::Rate;
 use crate::optim::transform::Transform;
 use crate::optim::value::{Data, Entries, Key, Value};
@@ -28,8 +28,6 @@ pub(super) struct Reader<'a> {
     pub(super) texts: Texts<'a>,
     pub(super) rates: Rates<'a>,
 }
-
-const EMA_IS_LAST: &str = "`ema` must be last in its chain, where it sees the whole update";
 
 impl Reader<'_> {
     /// Reads a rate and a chain in the short or the long form. A group, which has the recipe's plan as its
@@ -88,6 +86,16 @@ impl Reader<'_> {
             (None, _) => Rate::from(rule.lr),
         };
         let decays = |transform: &Transform| transform.kind() == WeightDecay::KIND;
+        let has_own = |transform: &Transform| {
+            !decays(transform) && transform.order().contains(&WeightDecay::KIND)
+        };
+        if let (Some((span, _)), Some(rule)) = (&decoupled, chain.iter().find(|x| has_own(x))) {
+            let kind = rule.kind();
+            let message = format!(
+                "`{kind}` has a weight decay of its own, which `{DECOUPLED}` does not change"
+            );
+            return Err(Diagnostic::new(span.clone(), message));
+        }
         match decoupled {
             Some((span, _)) if !has_decay && !chain.iter().any(decays) => {
                 let message = format!("`{DECOUPLED}` without `{}`", WeightDecay::KIND);
@@ -99,10 +107,7 @@ impl Reader<'_> {
             None => {}
         }
         let chain: Vec<_> = before.into_iter().chain(chain).chain(after).collect();
-        if chain.iter().rev().skip(1).any(|transform| transform.kind() == Ema::KIND) {
-            return Err(Diagnostic::new(kind.span.clone(), EMA_IS_LAST));
-        }
-        match rows_in_dispute(&chain) {
+        match misplaced(&chain).or_else(|| rows_in_dispute(&chain)) {
             Some(dispute) => Err(Diagnostic::new(kind.span.clone(), dispute)),
             None => Ok(Plan { lr, chain }),
         }
@@ -132,17 +137,17 @@ impl Reader<'_> {
         };
         let span = chain.span.clone();
         let mut transforms: Vec<Transform> = Vec::new();
-        let mut ema: Option<Range<usize>> = None;
+        let mut last: Option<Range<usize>> = None;
         for mut table in tables("chain", Some((Key::new("chain", span.clone()), chain)))? {
             let kind = table.take_kind("a rule")?;
-            if let Some(span) = ema {
-                return Err(Diagnostic::new(span, EMA_IS_LAST));
-            }
             let rule = self.registry.find_rule(&kind)?;
             let found =
                 rule.transforms(&kind, table, &|key, value| self.rates.of_setting(key, value))?;
-            ema = found.iter().any(|found| found.kind() == Ema::KIND).then(|| kind.span.clone());
             transforms.extend(self.placed(&kind, found));
+            if let Some(dispute) = misplaced(&transforms) {
+                return Err(Diagnostic::new(last.unwrap_or(kind.span), dispute));
+            }
+            last = transforms.last().is_some_and(Transform::ends_chain).then(|| kind.span.clone());
             let solver = transforms.iter().find(|transform| transform.is_solver());
             if let (Some(solver), true) = (solver, transforms.len() > 1) {
                 let message = format!(

@@ -249,7 +249,8 @@ impl<E: UnaryOp> Op<1> for E {
 struct Unary<E>(E);
 
 impl<E: UnaryOp, F: Float> Instruction<F> for Unary<E> {
-    #[inline(never)] // As `vjp`: compiled once, also for the operation.
+    // The operation calls these as well: inlining would compile the loops twice.
+    #[inline(never)]
     fn forward(&self, x: &[&[F]], y: &mut [F]) {
         zip1(
             y,

@@ -29,7 +29,8 @@ pub(super) fn combine<F: Float>(
     })
 }
 
-#[inline(never)] // As the next two: compiled once for their callers.
+// This and the next two have two callers each: inlining would compile the loops twice.
+#[inline(never)]
 fn combine_equal<F: Float>(op: &impl Pairwise, a: &[F], b: &[F], y: &mut [F]) {
     zip2(
         y,

@@ -129,7 +129,7 @@ macro_rules! entry_points {
 /// Computes an operation's value from tensors.
 #[track_caller]
 pub fn compute<F: Float, const N: usize>(op: impl Op<N>, x: [&Tensor<F>; N]) -> Tensor<F> {
-    match try_compute(&op, x) {
+    match op.shape(shapes(x)).and_then(|out| forward(&op, x, out)) {
         Ok(value) => value,
         Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
@@ -138,7 +138,8 @@ pub fn compute<F: Float, const N: usize>(op: impl Op<N>, x: [&Tensor<F>; N]) -> 
 /// Computes the value of an operation of any number of inputs.
 #[track_caller]
 pub fn compute_many<F: Float>(op: impl ManyOp, x: &[&Tensor<F>]) -> Tensor<F> {
-    match try_compute_many(&op, x) {
+    let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 4]>>();
+    match op.shape(&shapes).and_then(|out| forward_many(&op, x, out)) {
         Ok(value) => value,
         Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
@@ -147,19 +148,10 @@ pub fn compute_many<F: Float>(op: impl ManyOp, x: &[&Tensor<F>]) -> Tensor<F> {
 /// Computes the value of an operation of a tensor and indices.
 #[track_caller]
 pub fn compute_indexed<F: Float>(op: impl IndexOp, x: &Tensor<F>, index: &Indices) -> Tensor<F> {
-    match try_compute_indexed(&op, x, index) {
+    match op.shape(x.shape(), index).and_then(|out| forward_indexed(&op, x, index, out)) {
         Ok(value) => value,
         Err(mistake) => raise(mistake, type_name_of_val(&op)),
     }
-}
-
-/// An operation's value, or the mistake in the shapes: of the inputs, or of the value.
-fn try_compute<F: Float, const N: usize>(
-    op: &impl Op<N>,
-    x: [&Tensor<F>; N],
-) -> Result<Tensor<F>, ShapeError> {
-    let out = op.shape(shapes(x))?;
-    forward(op, x, out)
 }
 
 fn shapes<F: Float, const N: usize>(x: [&Tensor<F>; N]) -> [Shape; N] {
@@ -168,23 +160,6 @@ fn shapes<F: Float, const N: usize>(x: [&Tensor<F>; N]) -> [Shape; N] {
         *shape = x.shape();
     }
     shapes
-}
-
-/// The value of an operation of any number of inputs; see [`try_compute`].
-fn try_compute_many<F: Float>(op: &impl ManyOp, x: &[&Tensor<F>]) -> Result<Tensor<F>, ShapeError> {
-    let shapes = x.iter().map(|x| x.shape()).collect::<SmallVec<[_; 4]>>();
-    let out = op.shape(&shapes)?;
-    forward_many(op, x, out)
-}
-
-/// The value of an operation of a tensor and indices; see [`try_compute`].
-fn try_compute_indexed<F: Float>(
-    op: &impl IndexOp,
-    x: &Tensor<F>,
-    index: &Indices,
-) -> Result<Tensor<F>, ShapeError> {
-    let out = op.shape(x.shape(), index)?;
-    forward_indexed(op, x, index, out)
 }
 
 /// An operation's value, whose shape is known to be `out`; an error if it has another.

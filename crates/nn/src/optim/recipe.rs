@@ -125,8 +125,8 @@ impl Plan {
     /// Appends a transform to the chain.
     ///
     /// # Panics
-    /// If one of them is a solver, the chain has its [last](Rule::ends_chain) rule, or one leaves rows alone that another
-    /// updates.
+    /// If one of them is a solver, a rule that [ends its chain](Rule::ends_chain) is followed by another than [`Ema`], or one
+    /// leaves rows alone that another updates.
     #[must_use]
     #[track_caller]
     pub fn then_transform(mut self, transform: Transform) -> Self {
